@@ -1,0 +1,39 @@
+# Every target sets .venv up first (skipped when nothing changed). Variables: PYTHON, KIND=cpu|cuda, PIP_ARGS, ARGS.
+SHELL := bash
+PYTHON ?= python3
+export PYTHON KIND PIP_ARGS
+BIN := .venv/bin
+
+.PHONY: help setup compare test check test-all clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|' 2>/dev/null \
+	  || grep -E '^[a-z-]+:.*##' Makefile
+
+setup:  ## make .venv from the lock under requirements/ (cuda where an NVIDIA GPU answers, else cpu)
+	@requirements/install.sh
+
+compare: setup  ## run the default comparison: every method from one checkpoint, with a report (ARGS="--help")
+	@$(BIN)/coeflab compare $(ARGS)
+
+test: setup  ## run the tests (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup  ## ruff, formatting, pyright, tests
+	@echo "check: ruff check"
+	@$(BIN)/ruff check --quiet .
+	@echo "check: ruff format"
+	@$(BIN)/ruff format --check --quiet . || { echo "check: run '$(BIN)/ruff format .'" >&2; exit 1; }
+	@echo "check: pyright"
+	@$(BIN)/pyright
+	@echo "check: pytest"
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: setup  ## run the tests and what takes long (fuzzing, simulations, mutation, browser)
+	@$(BIN)/python -m pytest -m "" $(ARGS)
+
+clean:  ## remove .venv, caches and build output; runs/ and models/ stay
+	@rm -rf .venv build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+	@echo "clean: removed .venv, caches and build output"

@@ -1,0 +1,113 @@
+"""Gradient coefficients: one interface, six methods, one surrogate loss."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import partial
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from algorithms.advantages import generalized_advantages, group_advantages, process_advantages
+from algorithms.dpo import DPO
+from algorithms.grpo import GRPO
+from algorithms.interface import (
+    Aggregation,
+    Algorithm,
+    BatchUnit,
+    Coefficients,
+    DataSource,
+    Denominator,
+    Need,
+    TokenBatch,
+    aggregation_weights,
+    surrogate_loss,
+)
+from algorithms.ppo import PPO
+from algorithms.rft import RFT, OnlineRFT
+from algorithms.sft import SFT
+
+__all__ = [
+    "ALGORITHMS",
+    "DPO",
+    "GRPO",
+    "PPO",
+    "RFT",
+    "SFT",
+    "Aggregation",
+    "Algorithm",
+    "BatchUnit",
+    "Coefficients",
+    "DataSource",
+    "Denominator",
+    "Need",
+    "OnlineRFT",
+    "TokenBatch",
+    "aggregation_weights",
+    "build_algorithm",
+    "configure",
+    "generalized_advantages",
+    "group_advantages",
+    "process_advantages",
+    "surrogate_loss",
+]
+
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
+    "sft": SFT,
+    "rft": RFT,
+    "online_rft": OnlineRFT,
+    "dpo": DPO,
+    "ppo": PPO,
+    "grpo": GRPO,
+    "grpo_process": partial(GRPO, supervision="process"),
+}
+
+
+def build_algorithm(name: str, settings: Mapping[str, Any] | None = None) -> Algorithm:
+    """The algorithm `name` with `settings` in place of its defaults.
+
+    Raises:
+        ValueError: no such algorithm or field (the nearest names are given), or a value that the algorithm refuses.
+    """
+    if name not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm {name!r}; {_nearest(name, ALGORITHMS)}")
+    return configure(ALGORITHMS[name], settings or {}, name)
+
+
+def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], name: str) -> Algorithm:
+    """Build `factory` (a dataclass or a preset of one) after checking that every setting is one of its fields."""
+    target: Any = factory.func if isinstance(factory, partial) else factory
+    known = [item.name for item in fields(target) if item.init]
+    hints = get_type_hints(target)
+    for field, value in settings.items():
+        if field not in known:
+            raise ValueError(f"algorithm {name!r} has no field {field!r}; {_nearest(field, known)}")
+        if not _fits(value, hints[field]):
+            raise ValueError(f"{field} of algorithm {name!r} is {value!r}; expected {_describe(hints[field])}.")
+    return factory(**settings)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+        return value in list(hint)
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _describe(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(hint)))
+    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+        return "one of " + ", ".join(repr(str(member)) for member in hint)
+    return f"a finite {hint.__name__}" if hint in (int, float) else f"a {getattr(hint, '__name__', hint)}"
+
+
+def _nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return f"{hint}Known: {', '.join(sorted(known)) or 'none'}."

@@ -1,0 +1,56 @@
+"""Rejection-sampling fine-tuning, offline and online: the policy's own correct completions, coefficient 1[correct].
+
+    J = E_{q ~ P_sft, o ~ D} [ 1/|o| Σ_t I(o) log π_θ(o_t | q, o_<t) ]     GC = I(o)    (DeepSeekMath, Eq. 8 to 11)
+
+RFT draws o from the frozen π_sft, online RFT from π_θ itself; nothing else differs. The mean is over all completions,
+wrong ones included, as the expectation of Eq. 8 has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch
+
+__all__ = ["RFT", "OnlineRFT"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RFT:
+    """Maximum likelihood of correct completions of the frozen SFT policy."""
+
+    aggregation: Aggregation = Aggregation.SEQUENCE_MEAN
+
+    data_source: DataSource = field(default=DataSource.OFFLINE, init=False)
+    batch_unit: BatchUnit = field(default=BatchUnit.SEQUENCE, init=False)
+    needs: frozenset[Need] = field(default=frozenset(), init=False)
+    paper: ClassVar[PaperRow] = PaperRow(
+        title="RFT", data_source="q ~ P_sft(Q), o ~ π_sft(O|q)", reward="Rule", coefficient="I(o)", equation="Eq. 10"
+    )
+
+    def credit(self, batch: TokenBatch) -> Tensor:
+        """I(o): 1 for every token of a correct completion (reward > 0), else 0 (Eq. 10). (B, T)."""
+        correct = (batch.rewards > 0).to(batch.rewards.dtype)
+        return correct[:, None] * batch.completion_mask
+
+    def coefficients(self, batch: TokenBatch, credit: Tensor, policy_logprobs: Tensor) -> Coefficients:
+        """GC = I(o) (Eq. 10). (B, T)."""
+        return Coefficients(values=torch.where(batch.completion_mask, credit, 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineRFT(RFT):
+    """RFT on completions of the current policy (Eq. 11)."""
+
+    data_source: DataSource = field(default=DataSource.ONLINE, init=False)
+    paper: ClassVar[PaperRow] = PaperRow(
+        title="Online RFT",
+        data_source="q ~ P_sft(Q), o ~ π_θ(O|q)",
+        reward="Rule",
+        coefficient="I(o)",
+        equation="Eq. 10, 11",
+    )

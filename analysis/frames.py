@@ -1,0 +1,117 @@
+"""The files of a run read into checked frames, and the few typed ways in which the other modules look into a frame.
+
+Budgets in `metrics.jsonl` (`BUDGET_COLUMNS`) are cumulative since the start of the run.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SAMPLE_COLUMNS = (
+    "arm",
+    "seed",
+    "step",
+    "benchmark",
+    "problem_id",
+    "sample_index",
+    "question",
+    "gold_answer",
+    "completion",
+    "answer",
+    "answer_class",
+    "verdict",
+    "num_tokens",
+    "finish_reason",
+    "policy_version",
+)
+VERDICTS = ("CORRECT", "INCORRECT", "NO_ANSWER", "UNPARSABLE", "TIMEOUT")
+BUDGET_COLUMNS = ("completions_sampled", "tokens_generated", "tokens_trained", "flops", "seconds")
+
+
+class RecordError(ValueError):
+    """A record that contradicts its format or the other records; says which file, what was found and the remedy."""
+
+
+class UnfinishedRunError(RecordError):
+    """A run that has not reached its last evaluation: a comparison lists it and goes on without it."""
+
+
+def column(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """(N,): one column as an array."""
+    return frame[name].to_numpy()
+
+
+def rows_where(frame: pd.DataFrame, mask_N: np.ndarray) -> pd.DataFrame:
+    """The rows at which the mask is true, in their order."""
+    return frame.take(np.flatnonzero(mask_N))
+
+
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dicts by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise UnfinishedRunError(f"{path.name} is missing in {path.parent}; resume the run or remove the folder")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise RecordError(f"{path}: not JSON ({error}); expected one object; rerun what wrote it") from error
+    if not isinstance(content, dict):
+        raise RecordError(f"{path}: holds a {type(content).__name__}; expected one JSON object; rerun what wrote it")
+    return content
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """Rows of `metrics.jsonl`, sorted by step; empty where nothing was trained."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            kind = UnfinishedRunError if number == len(lines) else RecordError
+            raise kind(f"{path}: line {number} is not JSON ({error}); resume the run or delete the line") from error
+    metrics = pd.DataFrame(rows) if rows else pd.DataFrame({"step": pd.Series(dtype=int)})
+    if "step" not in metrics:
+        raise RecordError(f"{path}: rows lack the key 'step', got {list(metrics)}; expected one row an optimiser step")
+    metrics = metrics.sort_values("step", kind="stable", ignore_index=True)
+    for name in BUDGET_COLUMNS:
+        if name not in metrics:
+            continue
+        known = column(metrics, name).astype(float)
+        if (np.diff(known[np.isfinite(known)]) < 0).any():
+            raise RecordError(
+                f"{path}: {name} falls from one step to a later one; expected a total since the start of the run; "
+                "write cumulative budgets, or start the file afresh when a run starts afresh"
+            )
+    return metrics
+
+
+def read_samples(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise UnfinishedRunError(f"{path.name} is missing in {path.parent}; resume the run or remove the folder")
+    try:
+        columns = pq.read_schema(path).names
+        absent = [name for name in SAMPLE_COLUMNS if name not in columns]
+        if absent:
+            raise RecordError(
+                f"{path}: lacks the column(s) {absent}, has {columns}; expected {list(SAMPLE_COLUMNS)}; "
+                "evaluate the run again with this version"
+            )
+        samples = pd.read_parquet(path, columns=list(SAMPLE_COLUMNS), engine="pyarrow")
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UnfinishedRunError(
+            f"{path}: cannot be read ({error}); it was cut short; evaluate the run again"
+        ) from error
+    if samples.empty:
+        raise UnfinishedRunError(f"{path}: no rows; the run has no evaluation yet; resume it")
+    for name in ("completion", "answer", "answer_class"):
+        samples[name] = samples[name].fillna("")
+    return samples

@@ -1,0 +1,180 @@
+r"""A generated arithmetic benchmark: offline, seeded, with disjoint splits.
+
+A problem is a chain of nested operations such as ``((12+7)*3)-5=``. Its worked solution has one equation a line and
+ends in the box the paper's prompt asks for::
+
+    12+7=19
+    19*3=57
+    57-5=52
+    \boxed{52}
+
+Some lines merge two operations, ``(12+7)*3=57``: a shortcut that a small model gets wrong more often than two single
+lines. Demonstrations mix both styles, so that a policy trained on them has something to gain from reinforcement: which
+style to prefer. `docs/embedded-task.md` says how this was chosen and measured.
+
+Splits are disjoint by construction: the split is a function of the question's text (`split_of`), and generation draws
+until it meets a question of the split it was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.problem import Problem
+
+__all__ = ["SPLITS", "Chain", "Split", "generate_problems", "render_question", "render_solution", "split_of"]
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+BENCHMARK = "arithmetic"
+NUM_OPERATIONS = (2, 3, 4)
+OPERANDS = range(2, 51)
+MULTIPLIERS = range(2, 10)
+MAX_VALUE = 99
+SHORTCUT_PROBABILITY = 0.35
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A start value and the operations applied to it in turn.
+
+    Attributes:
+        start: the first operand.
+        operations: pairs (operator, operand) with operators ``+``, ``-`` and ``*``, applied left to right.
+    """
+
+    start: int
+    operations: tuple[tuple[str, int], ...]
+
+    def values(self) -> tuple[int, ...]:
+        """The value after each operation, one per operation."""
+        values, value = [], self.start
+        for operator, operand in self.operations:
+            value = apply_operation(value, operator, operand)
+            values.append(value)
+        return tuple(values)
+
+
+def apply_operation(value: int, operator: str, operand: int) -> int:
+    """``value operator operand`` for the three operators of this benchmark."""
+    match operator:
+        case "+":
+            return value + operand
+        case "-":
+            return value - operand
+        case "*":
+            return value * operand
+    raise ValueError(f"unknown operator {operator!r}; expected one of '+', '-', '*'.")
+
+
+def render_question(chain: Chain) -> str:
+    """The chain as a fully parenthesised expression followed by ``=``."""
+    return _nested(str(chain.start), chain.operations) + "="
+
+
+def render_solution(chain: Chain, merged: frozenset[int] = frozenset()) -> str:
+    r"""The worked solution, one equation a line, ending in ``\boxed{value}``.
+
+    Args:
+        chain: the problem.
+        merged: indices of operations that are written in the same line as the next one.
+
+    Returns:
+        The solution's text, without a newline at its end.
+    """
+    lines, known, pending = [], chain.start, []
+    for index, (operation, value) in enumerate(zip(chain.operations, chain.values(), strict=True)):
+        pending.append(operation)
+        if index in merged and index + 1 < len(chain.operations):
+            continue
+        lines.append(f"{_nested(str(known), tuple(pending))}={value}")
+        known, pending = value, []
+    return "\n".join([*lines, f"\\boxed{{{known}}}"])
+
+
+def split_of(question: str) -> Split:
+    """The split that a question belongs to: one in ten to test, one in ten to validation, the rest to train."""
+    bucket = hashlib.blake2b(question.encode(), digest_size=8).digest()[0] % 10
+    return {0: "test", 1: "validation"}.get(bucket, "train")  # type: ignore[return-value]
+
+
+def generate_problems(
+    split: Split, count: int, *, seed: int = 0, shortcut_probability: float = SHORTCUT_PROBABILITY
+) -> list[Problem]:
+    """Draw `count` different problems of one split.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        count: how many, at least 1.
+        seed: the same seed and split repeat the same problems in the same order.
+        shortcut_probability: chance that a line of the worked solution merges two operations.
+
+    Returns:
+        Problems with distinct questions; `level` is the number of operations.
+
+    Raises:
+        ValueError: the split is unknown or the count is not positive.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r} of benchmark 'arithmetic'; expected one of {', '.join(SPLITS)}.")
+    if count < 1:
+        raise ValueError(f"count is {count}; expected at least 1 problem.")
+    generator = random.Random(f"{BENCHMARK}/{split}/{seed}")
+    problems: dict[str, Problem] = {}
+    while len(problems) < count:
+        chain = _draw_chain(generator)
+        question = render_question(chain)
+        if split_of(question) != split or question in problems:
+            continue
+        problems[question] = Problem(
+            problem_id=f"{BENCHMARK}:{question}",
+            benchmark=BENCHMARK,
+            question=question,
+            gold_answer=str(chain.values()[-1]),
+            solution=render_solution(chain, _draw_merges(generator, len(chain.operations), shortcut_probability)),
+            level=str(len(chain.operations)),
+        )
+    return list(problems.values())
+
+
+def _nested(start: str, operations: tuple[tuple[str, int], ...]) -> str:
+    """``((start op a) op b) op c`` without parentheses around the whole."""
+    text = start
+    for index, (operator, operand) in enumerate(operations):
+        text = f"({text}){operator}{operand}" if index else f"{text}{operator}{operand}"
+    return text
+
+
+def _draw_chain(generator: random.Random) -> Chain:
+    start = value = generator.choice(OPERANDS)
+    operations = []
+    for _ in range(generator.choice(NUM_OPERATIONS)):
+        choices = _valid_operations(value)
+        operator = generator.choice(sorted(choices))
+        operand = generator.choice(choices[operator])
+        operations.append((operator, operand))
+        value = apply_operation(value, operator, operand)
+    return Chain(start=start, operations=tuple(operations))
+
+
+def _valid_operations(value: int) -> dict[str, list[int]]:
+    """Operands per operator that keep the value within 0..MAX_VALUE; at least one operator always fits."""
+    fits = {
+        "+": [operand for operand in OPERANDS if value + operand <= MAX_VALUE],
+        "-": [operand for operand in OPERANDS if value - operand >= 0],
+        "*": [operand for operand in MULTIPLIERS if 0 < value * operand <= MAX_VALUE],
+    }
+    return {operator: operands for operator, operands in fits.items() if operands}
+
+
+def _draw_merges(generator: random.Random, num_operations: int, probability: float) -> frozenset[int]:
+    """Which operations share a line with the next; never three in one line."""
+    merged: set[int] = set()
+    for index in range(num_operations - 1):
+        if index - 1 not in merged and generator.random() < probability:
+            merged.add(index)
+    return frozenset(merged)

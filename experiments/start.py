@@ -1,0 +1,89 @@
+"""The start policy of the embedded comparison: made from scratch, trained by SFT until it is partly competent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from experiments.config import StartConfig
+from experiments.evaluation import judge, mean_correct
+from experiments.run import Report, SamplerCache
+from experiments.run_folder import RunFolder
+from experiments.tasks import load_problems, render_prompts
+from sampling.sampler import SamplingConfig, sample_rollouts
+from training.embedded import build_embedded_model, build_embedded_tokenizer
+from training.policy import Policy, named_weights
+from training.sources import DemonstrationSource, Prompts
+from training.supervised import train_supervised
+
+__all__ = ["train_start_policy", "trained_start"]
+
+VALIDATION_SAMPLES = 4  # completions a validation problem at each measurement of Pass@1
+
+
+def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, report: Report) -> str:
+    """Train the start policy of one seed, or find it trained.
+
+    Args:
+        config: what is made and how it is trained.
+        path: folder of the training.
+        samplers: where the engine comes from.
+        report: told of progress.
+
+    Returns:
+        A line for the reader.
+    """
+    folder = RunFolder(path, config)
+    if folder.finished:
+        return "was already trained"
+    model = build_embedded_model(config.embedded, seed=config.seed)
+    policy = Policy(model=model, tokenizer=build_embedded_tokenizer(), eos_token_ids=(2,), pad_token_id=0)
+    problems = load_problems(config.task, "train", config.supervised.demonstrations)
+    source = DemonstrationSource(
+        policy=policy,
+        prompts=Prompts(
+            problems=tuple(problems),
+            prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
+            per_step=config.supervised.batch_size,
+            seed=config.seed,
+        ),
+    )
+    policy.save(path / "untrained")
+    sampler = samplers.get(config.engine, path / "untrained", policy)
+    validation = load_problems(config.task, "validation")
+    prompts = list(zip(validation, render_prompts(validation, config.task, policy.tokenizer), strict=True))
+    sampling = SamplingConfig(temperature=1.0, max_tokens=config.max_tokens)
+
+    def measure(step: int) -> float:
+        sampler.load_weights(named_weights(policy.model), step)
+        rollouts = sample_rollouts(
+            sampler,
+            policy.tokenizer,
+            prompts,
+            sampling,
+            samples_per_problem=VALIDATION_SAMPLES,
+            run_seed=config.seed,
+            step=step,
+            purpose="validate",
+        )
+        pass_at_1 = mean_correct(judge(rollouts))
+        folder.append({"step": step, "validation_pass_at_1": pass_at_1})
+        return pass_at_1
+
+    def on_step(row: dict[str, float | int | None], expected: int) -> None:
+        step = int(row["step"] or 0)
+        report("train start policy by SFT", step, max(expected, step), "steps")
+        if step % 20 == 0:
+            folder.append(row)
+
+    checkpoint = train_supervised(
+        policy, source, config.supervised, folder=folder.checkpoints, measure=measure, on_step=on_step
+    )
+    pass_at_1 = measure(int(checkpoint.name[5:]))
+    folder.finish({"checkpoint": checkpoint.name, "validation_pass_at_1": pass_at_1})
+    return f"trained for {int(checkpoint.name[5:])} steps, validation Pass@1 {pass_at_1:.3f}"
+
+
+def trained_start(path: Path) -> Path:
+    """The model that `train_start_policy` left in `path`."""
+    return path / "checkpoints" / json.loads((path / "finished.json").read_text())["checkpoint"]

@@ -1,0 +1,82 @@
+"""From a task's configuration to problems and prompts."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from benchmarks.arithmetic import generate_problems
+from benchmarks.files import FILES, load_from_folder
+from benchmarks.hub import load_from_hub
+from benchmarks.problem import Problem
+from benchmarks.prompts import chain_of_thought, deepseek_chat
+from experiments.config import TaskConfig
+
+__all__ = ["BENCHMARKS", "UnknownBenchmarkError", "load_problems", "render_prompts"]
+
+BENCHMARKS = ("arithmetic", *FILES)
+
+# The generated benchmark has as many problems as one asks for; these are the defaults.
+ARITHMETIC_SIZES = {"train": 20000, "validation": 100, "test": 100}
+VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
+
+
+class UnknownBenchmarkError(ValueError):
+    """No benchmark of that name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptedProblem:
+    """A problem with the token ids of its rendered prompt."""
+
+    problem: Problem
+    prompt_ids: tuple[int, ...]
+
+
+def load_problems(task: TaskConfig, split: str, count: int | None = None) -> list[Problem]:
+    """The first `count` problems of a split; all of them where it is ``None``.
+
+    Benchmarks without a validation split give one in twenty of their training problems to it, and lose them from train.
+
+    Raises:
+        UnknownBenchmarkError: no such benchmark; the nearest names are given.
+        DataFileError: a data file is missing or broken.
+        BenchmarkUnavailableError: the hub is out of reach.
+    """
+    if task.benchmark not in BENCHMARKS:
+        close = difflib.get_close_matches(task.benchmark, BENCHMARKS, n=2, cutoff=0.4)
+        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+        raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {hint}Known: {', '.join(BENCHMARKS)}.")
+    if task.benchmark == "arithmetic":
+        return generate_problems(split, count or ARITHMETIC_SIZES[split])  # type: ignore[arg-type]
+    has_split = split in FILES[task.benchmark]
+    problems = _load(task, split if has_split else "train")
+    if split == "validation" and not has_split:
+        problems = problems[::VALIDATION_SHARE]
+    elif split == "train" and "validation" not in FILES[task.benchmark]:
+        problems = [problem for index, problem in enumerate(problems) if index % VALIDATION_SHARE]
+    return problems if count is None else problems[:count]
+
+
+def _load(task: TaskConfig, split: str) -> list[Problem]:
+    if task.data_dir is None:
+        return load_from_hub(task.benchmark, split)
+    return load_from_folder(task.benchmark, split, Path(task.data_dir))
+
+
+def render_prompts(
+    problems: list[Problem], task: TaskConfig, tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[int, ...]]:
+    """Token ids of each problem's prompt: the bare question, or the paper's instruction in a chat template."""
+    if task.prompt == "bare":
+        return [tuple(tokenizer(problem.question, add_special_tokens=False).input_ids) for problem in problems]
+    texts = [chain_of_thought(problem.question) for problem in problems]
+    if tokenizer.chat_template is None:
+        return [tuple(tokenizer(deepseek_chat(text)).input_ids) for text in texts]
+    conversations = [[{"role": "user", "content": text}] for text in texts]
+    rendered: Any = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, tokenize=False)
+    return [tuple(tokenizer(text, add_special_tokens=False).input_ids) for text in rendered]

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Makes .venv from a lock. Called by `make setup`; does nothing when the lock and pyproject.toml are as they were.
+#   PYTHON    the interpreter to build .venv with (python3)
+#   KIND      cpu or cuda (cuda where nvidia-smi answers)
+#   PIP_ARGS  more words for pip, e.g. an index that serves the CPU build of torch
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+python=${PYTHON:-python3}
+kind=${KIND:-$(nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)}
+lock=requirements/$kind.txt
+stamp=.venv/.stamp-$kind
+log=.venv/setup.log
+
+say() { echo "setup: $*"; }
+fail() { echo "setup: $*" >&2; exit 1; }
+
+[ -f "$lock" ] || fail "there is no lock $lock; KIND is one of: cpu, cuda"
+command -v "$python" >/dev/null || fail "'$python' was not found; name a Python 3.11 or newer: make setup PYTHON=python3.12"
+# The hash covers what .venv is made of: the lock, the project's settings, this script, the Python and the folder.
+hash=$("$python" - "$lock" 2>/dev/null <<'PY'
+import hashlib, os, sys
+
+if sys.version_info < (3, 11):
+    sys.exit("too old")
+parts = [open(name, "rb").read() for name in (sys.argv[1], "pyproject.toml", "requirements/install.sh")]
+parts += [sys.version.encode(), os.getcwd().encode()]
+print(hashlib.sha256(b"\0".join(parts)).hexdigest())
+PY
+) || fail "$("$python" --version 2>&1) is too old, coeflab needs 3.11 or newer: make setup PYTHON=python3.12"
+
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$hash" ] && .venv/bin/python -c '' 2>/dev/null; then
+    exit 0
+fi
+[ ! -L .venv ] || fail ".venv is a link to $(readlink .venv), which set-up would overwrite; remove the link first: rm .venv"
+started=$SECONDS
+# An earlier set-up that was finished is brought up to date in place; anything else (none, interrupted, of the other kind) starts anew.
+if [ -f "$stamp" ] && .venv/bin/python -c "import sys; sys.exit('$("$python" -V)' != 'Python ' + sys.version.split()[0])" 2>/dev/null; then
+    say "the lock or the settings changed: bringing .venv ($kind) up to date"
+    rm -f "$stamp"
+else
+    say "making .venv ($kind) with $("$python" --version)"
+    "$python" -m venv --clear .venv || fail "'$python -m venv' failed (on Debian it needs the package python3-venv)"
+fi
+
+packages=$(grep -c '==' "$lock")
+case $kind in
+    cpu) size="about 0.9 GB to fetch, 2.7 GB on disk" ;;
+    *) size="several GB" ;;
+esac
+say "installing $packages packages from $lock ($size); all that pip says goes to $log"
+fetched=0
+# --no-compile: half of the time and 0.5 GB; Python compiles what is really imported on its first import.
+# shellcheck disable=SC2086  # PIP_ARGS is several words
+.venv/bin/python -m pip install --no-deps --only-binary :all: --disable-pip-version-check --no-input --progress-bar off \
+    --no-compile ${PIP_ARGS:-} -r "$lock" 2>&1 | tee "$log" | while IFS= read -r line; do
+    case $line in
+        Collecting* | Processing*)
+            fetched=$((fetched + 1))
+            [ $((fetched % 25)) -ne 0 ] || say "  $fetched of $packages found and fetched, $((SECONDS - started)) s"
+            ;;
+        "Installing collected"*) say "  all fetched, unpacking, $((SECONDS - started)) s" ;;
+        ERROR*) echo "$line" >&2 ;;
+    esac
+done || fail "pip could not install $lock; the whole story is in $log"
+
+if ! .venv/bin/python -c 'import torch' >>"$log" 2>&1; then
+    [ "$kind" = cpu ] || fail "torch is installed but cannot be imported; see the end of $log"
+    fail "torch is installed but cannot be imported: pip probably took its CUDA build, whose libraries this lock leaves out." \
+        "Name an index with the CPU build (PyTorch has one): make setup PIP_ARGS='--extra-index-url URL'"
+fi
+say "installing coeflab itself, as a link to this folder"
+.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e . >>"$log" 2>&1 ||
+    fail "pip could not install this folder; see the end of $log"
+rm -f .venv/.stamp-*
+echo "$hash" >"$stamp"
+say "done in $((SECONDS - started)) s ($(du -sh .venv | cut -f1) in .venv)"

@@ -1,0 +1,163 @@
+"""The answer checker: a completion's final answer, judged against a gold answer.
+
+Extraction (`rewards.extraction`), reading (`rewards.structure`), exact comparison (`rewards.equivalence`); and only
+where all of that leaves the question open, symbolic algebra in a worker process (`rewards.symbolic`).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections.abc import Sequence
+
+from rewards.equivalence import decide_exactly, values_equal
+from rewards.extraction import extract_answer
+from rewards.latex import to_latex
+from rewards.normalization import normalize, squeeze
+from rewards.structure import Collection, Relation, Scalar, Value, Words, read_answer, value_key
+from rewards.symbolic import DEADLINE_SECONDS, SymbolicTimeoutError, compare_symbolically
+from rewards.verdict import Status, Verdict
+
+__all__ = ["CORRECT_CLASS", "GoldAnswerError", "check_answer", "check_answers"]
+
+CORRECT_CLASS = "correct"
+_MAX_KEY_CHARS = 200
+_MAX_SYMBOLIC_CHARS = 600
+_UNBOUNDED = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|bigcup|bigcap)(?![A-Za-z])|\d{60}")
+
+
+class GoldAnswerError(ValueError):
+    """A gold answer that nothing can be compared with."""
+
+
+def check_answer(completion: str, gold_answer: str) -> Verdict:
+    """Judges the final answer of `completion`.
+
+    Args:
+        completion: the model's text; anything at all.
+        gold_answer: the right answer, in LaTeX or plainly, with or without its box.
+
+    Returns:
+        A verdict; no completion raises. TIMEOUT means that the symbolic comparison met its deadline; UNPARSABLE that
+        the answer is in no notation known here and differs from the gold answer's text.
+
+    Raises:
+        GoldAnswerError: the gold answer is empty or cannot be read.
+    """
+    gold = _read_gold(gold_answer)
+    answer = extract_answer(completion)
+    if answer is None:
+        return Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
+    if answer == gold_answer:
+        return Verdict(status=Status.CORRECT, answer=answer, answer_class=CORRECT_CLASS)
+    value = read_answer(answer)
+    if isinstance(value, Scalar) and not value.text and not value.opaque:
+        return Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
+    status = _status(value, answer, gold, gold_answer)
+    return Verdict(
+        status=status, answer=answer, answer_class=CORRECT_CLASS if status is Status.CORRECT else _class(value)
+    )
+
+
+def check_answers(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+    """`check_answer` on each (completion, gold answer), in order; a pair that occurs twice is judged once.
+
+    Raises:
+        GoldAnswerError: one of the gold answers is empty or cannot be read.
+    """
+    verdicts: dict[tuple[str, str], Verdict] = {}
+    for pair in pairs:
+        if pair not in verdicts:
+            verdicts[pair] = check_answer(*pair)
+    return [verdicts[pair] for pair in pairs]
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_gold(gold_answer: str) -> Value:
+    if "####" in gold_answer:
+        gold_answer = extract_answer(gold_answer) or ""
+    value = read_answer(gold_answer)
+    normal = normalize(gold_answer)
+    unbalanced = normal.replace("\\{", "").count("{") != normal.replace("\\}", "").count("}")
+    if unbalanced or not re.search(r"\w|\\emptyset|\\\{", normal):
+        raise GoldAnswerError(
+            f"gold answer: got {gold_answer[:100]!r}, expected a number, expression or text with balanced braces; "
+            "fix the problem's gold_answer or drop the problem."
+        )
+    return value
+
+
+def _status(value: Value, answer: str, gold: Value, gold_answer: str) -> Status:
+    if squeeze(normalize(answer)) == squeeze(normalize(gold_answer)):
+        return Status.CORRECT
+    equal = values_equal(gold, value, decide_exactly)
+    if equal is None:
+        session = _SymbolicSession()
+        try:
+            equal = values_equal(gold, value, session.decide)
+        except SymbolicTimeoutError:
+            return Status.TIMEOUT
+    if equal:
+        return Status.CORRECT
+    return Status.UNPARSABLE if equal is None and not _readable(value) else Status.INCORRECT
+
+
+def _readable(value: Value) -> bool:
+    match value:
+        case Scalar(node=node, opaque=opaque):
+            return node is not None or opaque
+        case Words():
+            return True
+        case Collection(items=items):
+            return all(_readable(item) for item in items)
+        case Relation(sides=sides):
+            return all(_readable(side) for side in sides)
+
+
+def _class(value: Value) -> str:
+    key = f"={value_key(value)}"
+    return key if len(key) <= _MAX_KEY_CHARS else f"{key[:_MAX_KEY_CHARS]}…{_fingerprint(key)}"
+
+
+def _fingerprint(text: str) -> str:
+    import hashlib
+
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+class _SymbolicSession:
+    """The symbolic worker for one pair of answers: all its comparisons share one deadline."""
+
+    def __init__(self) -> None:
+        self._left_seconds = DEADLINE_SECONDS
+
+    def decide(self, left: Scalar, right: Scalar) -> bool | None:
+        """Equality of two scalars; ``None`` where the worker cannot tell either.
+
+        Raises:
+            SymbolicTimeoutError: the pair's deadline passed.
+        """
+        equal = decide_exactly(left, right)
+        if equal is not None:
+            return equal
+        first, second = _latex(left), _latex(right)
+        if first is None or second is None:
+            return None
+        if self._left_seconds <= 0:
+            raise SymbolicTimeoutError("the symbolic deadline of this pair passed")
+        start = time.monotonic()
+        reply = compare_symbolically(first, second, deadline=self._left_seconds)
+        self._left_seconds -= min(reply.get("seconds", 0.0), time.monotonic() - start)
+        if reply.get("exhausted"):
+            raise SymbolicTimeoutError("the symbolic worker ran out of memory")
+        return reply["equal"]
+
+
+def _latex(scalar: Scalar) -> str | None:
+    """What the worker is asked about; ``None`` where it must not be asked."""
+    try:
+        text = scalar.text if scalar.node is None else to_latex(scalar.node)
+    except ValueError:
+        return None
+    return None if len(text) > _MAX_SYMBOLIC_CHARS or _UNBOUNDED.search(text) or "\x00" in text else text

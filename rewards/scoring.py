@@ -1,0 +1,68 @@
+"""From rollouts to scored rollouts: verdicts, outcome rewards and step rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rewards.answers import check_answers
+from rewards.steps import step_rewards_at_tokens
+from rewards.verdict import ScoredRollout, StepVerdict, Verdict
+from sampling.rollout import Rollout
+
+__all__ = ["RewardFunction", "StepRewardFunction", "correctness_reward", "score_rollouts"]
+
+RewardFunction = Callable[[Rollout, Verdict], float]
+"""Outcome reward of a completion: `(rollout, verdict) -> float`."""
+
+StepRewardFunction = Callable[[Rollout], tuple[StepVerdict, ...]]
+"""Steps of a completion with their rewards, in order of their ends: `(rollout) -> steps`."""
+
+TokenEnds = Callable[[Sequence[int]], Sequence[int]]
+"""Character offset in the decoded text just past each token: `(token_ids) -> ends`."""
+
+
+def correctness_reward(rollout: Rollout, verdict: Verdict) -> float:
+    """1 for a correct final answer, else 0: the paper's rule reward (Eq. 10)."""
+    return 1.0 if verdict.correct else 0.0
+
+
+def score_rollouts(
+    rollouts: Sequence[Rollout],
+    *,
+    reward: RewardFunction = correctness_reward,
+    step_reward: StepRewardFunction | None = None,
+    token_ends: TokenEnds | None = None,
+) -> list[ScoredRollout]:
+    """Judge every completion and attach its rewards.
+
+    Args:
+        rollouts: completions, each with its problem.
+        reward: outcome reward.
+        step_reward: steps and their rewards, for process supervision; none are attached without it.
+        token_ends: maps token ids to character ends; needed with `step_reward` only.
+
+    Returns:
+        One scored rollout a rollout, in order.
+
+    Raises:
+        ValueError: `step_reward` comes without `token_ends`, or a reward is not a finite number.
+    """
+    if step_reward is not None and token_ends is None:
+        raise ValueError("step_reward needs token_ends, which maps each step's end to a token; pass both.")
+    verdicts = check_answers([(rollout.completion, rollout.problem.gold_answer) for rollout in rollouts])
+    scored = []
+    for rollout, verdict in zip(rollouts, verdicts, strict=True):
+        rewards: tuple[float, ...] = ()
+        ends: tuple[int, ...] = ()
+        if step_reward is not None and token_ends is not None:
+            rewards, ends = step_rewards_at_tokens(step_reward(rollout), token_ends(rollout.completion_ids))
+        number = float(reward(rollout, verdict))
+        if number != number or abs(number) == float("inf"):
+            raise ValueError(
+                f"the reward of problem {rollout.problem.problem_id!r}, sample {rollout.sample_index} is {number}; "
+                "expected a finite number."
+            )
+        scored.append(
+            ScoredRollout(rollout=rollout, verdict=verdict, reward=number, step_rewards=rewards, step_ends=ends)
+        )
+    return scored

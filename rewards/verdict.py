@@ -1,0 +1,89 @@
+"""The types that `rewards` hands on."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from sampling.rollout import Rollout
+
+__all__ = ["ScoredRollout", "Status", "StepVerdict", "Verdict"]
+
+
+class Status(enum.StrEnum):
+    """What the answer checker found; every completion gets exactly one."""
+
+    CORRECT = "CORRECT"
+    INCORRECT = "INCORRECT"
+    NO_ANSWER = "NO_ANSWER"
+    UNPARSABLE = "UNPARSABLE"
+    TIMEOUT = "TIMEOUT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A completion's final answer, judged against the gold answer.
+
+    Attributes:
+        status: see `Status`.
+        answer: the final answer as the completion wrote it, ``""`` where there is none.
+        answer_class: key under which Maj@K counts this sample's vote: one class for all correct samples,
+            a canonical form of the answer for the others, ``""`` (abstains) where there is no answer.
+    """
+
+    status: Status
+    answer: str
+    answer_class: str
+
+    @property
+    def correct(self) -> bool:
+        """Whether the answer equals the gold answer."""
+        return self.status is Status.CORRECT
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepVerdict:
+    """One step of a solution.
+
+    Attributes:
+        end: character offset in the completion just past the step's last character.
+        reward: +1 right, 0 nothing to check, −1 wrong.
+    """
+
+    end: int
+    reward: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRollout:
+    """A rollout with its verdict and rewards; what `training` builds a batch from.
+
+    Attributes:
+        rollout: what was sampled.
+        verdict: the answer checker's verdict.
+        reward: the outcome reward of the whole completion.
+        step_rewards: reward of each step, in order; empty where process supervision is not used.
+        step_ends: 0-based index in `completion_ids` of each step's last token, strictly increasing,
+            as long as `step_rewards`.
+    """
+
+    rollout: Rollout
+    verdict: Verdict
+    reward: float
+    step_rewards: tuple[float, ...] = ()
+    step_ends: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        where = f"problem {self.rollout.problem.problem_id!r}, sample {self.rollout.sample_index}"
+        if len(self.step_rewards) != len(self.step_ends):
+            raise ValueError(
+                f"{where}: got {len(self.step_rewards)} step_rewards and {len(self.step_ends)} step_ends; "
+                "expected one end for each step."
+            )
+        num_tokens = len(self.rollout.completion_ids)
+        if any(not 0 <= end < num_tokens for end in self.step_ends) or any(
+            late <= early for early, late in zip(self.step_ends, self.step_ends[1:], strict=False)
+        ):
+            raise ValueError(
+                f"{where}: step_ends {self.step_ends} must be strictly increasing token indices below {num_tokens}."
+            )

@@ -1,0 +1,44 @@
+"""The type that `sampling` hands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.problem import Problem
+
+__all__ = ["FinishReason", "Rollout"]
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One completion of one problem, with what is needed to train on it and to repeat it.
+
+    Attributes:
+        problem: what was asked.
+        prompt_ids: token ids of the rendered prompt.
+        completion_ids: sampled token ids, the end-of-sequence token included where the model wrote it.
+        completion: text of `completion_ids` without special tokens.
+        finish_reason: ``"stop"`` if the model ended the sequence itself, ``"length"`` if it was cut at the limit.
+        sample_index: 0-based index among the samples of this problem in this batch.
+        seed: seed of this very request (`sampling.seeds.request_seed`).
+        policy_version: number of weight updates the sampler had loaded when it drew this.
+        sampler_logprobs: log π_sampler of each completion token, in nats; ``None`` unless they were asked for.
+    """
+
+    problem: Problem
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    completion: str
+    finish_reason: FinishReason
+    sample_index: int
+    seed: int
+    policy_version: int
+    sampler_logprobs: tuple[float, ...] | None = None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the completion was cut at the token limit before the model ended it."""
+        return self.finish_reason == "length"

@@ -1,0 +1,155 @@
+"""What every sampling engine does, and how problems become rollouts through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from benchmarks.problem import Problem
+from sampling.rollout import FinishReason, Rollout
+from sampling.seeds import request_seed
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Generation", "Request", "Sampler", "SamplingConfig", "TextTokenizer", "sample_rollouts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How completions are drawn.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the most likely token (greedy).
+        top_p: nucleus mass in (0, 1]; 1 samples from the whole distribution.
+        max_tokens: most tokens of a completion, the end-of-sequence token included.
+        with_logprobs: also return log π_sampler of each token; halves the speed, so off unless something reads them.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    with_logprobs: bool = False
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ValueError(f"temperature is {self.temperature}; expected 0 (greedy) or more.")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; expected a nucleus mass in (0, 1].")
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens is {self.max_tokens}; expected at least 1.")
+        if self.with_logprobs and self.temperature != 1:
+            raise ValueError(
+                f"with_logprobs needs temperature 1, got {self.temperature}: engines report the logprobs of the "
+                "untempered distribution, which is not the one sampled from."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One completion to draw: prompt token ids and the seed of its noise."""
+
+    prompt_ids: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """One completion as token ids; see `Rollout` for the fields."""
+
+    completion_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    logprobs: tuple[float, ...] | None
+
+
+class Sampler(Protocol):
+    """An engine that draws completions: token ids in, token ids out.
+
+    Attributes:
+        policy_version: number handed to the last `load_weights`; 0 for the weights the engine was built with.
+    """
+
+    policy_version: int
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        config: SamplingConfig,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[Generation]:
+        """Draw one completion a request, in the order of the requests.
+
+        A completion depends on its own prompt and seed, not on its neighbours. `on_progress` is called with the number
+        of completions that have just finished.
+        """
+        ...
+
+    def logprobs(self, sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[tuple[float, ...]]:
+        """log π (nats, temperature 1) of each completion token of (prompt_ids, completion_ids) under the engine."""
+        ...
+
+    def load_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
+        """Replace the weights in place; names and shapes are those of the Hugging Face checkpoint."""
+        ...
+
+
+class TextTokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that sampling needs."""
+
+    def decode(self, token_ids: Any, skip_special_tokens: bool = False) -> Any:
+        """Text of the token ids."""
+        ...
+
+
+def sample_rollouts(
+    sampler: Sampler,
+    tokenizer: TextTokenizer,
+    prompts: Sequence[tuple[Problem, tuple[int, ...]]],
+    config: SamplingConfig,
+    *,
+    samples_per_problem: int,
+    run_seed: int,
+    step: int,
+    purpose: str = "train",
+    first_sample_index: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Rollout]:
+    """Draw a group of completions for each prompt.
+
+    Args:
+        sampler: the engine.
+        tokenizer: decodes completions.
+        prompts: pairs (problem, token ids of its rendered prompt).
+        config: temperature, nucleus, length.
+        samples_per_problem: G, completions per prompt.
+        run_seed: seed of the run; with step, problem, index and purpose it fixes every sample.
+        step: optimiser step the samples are drawn for.
+        purpose: ``"train"``, ``"evaluate"``, …; keeps their noise apart.
+        first_sample_index: index of the first sample, to draw more of the same problem later.
+        on_progress: called with the number of completions just finished.
+
+    Returns:
+        P·G rollouts, the G of a problem beside each other, in the order of `prompts`.
+    """
+    indices = range(first_sample_index, first_sample_index + samples_per_problem)
+    plan = [
+        (problem, index, Request(prompt_ids=ids, seed=request_seed(run_seed, step, problem.problem_id, index, purpose)))
+        for problem, ids in prompts
+        for index in indices
+    ]
+    generations = sampler.generate([request for _, _, request in plan], config, on_progress)
+    return [
+        Rollout(
+            problem=problem,
+            prompt_ids=request.prompt_ids,
+            completion_ids=generation.completion_ids,
+            completion=tokenizer.decode(list(generation.completion_ids), skip_special_tokens=True),
+            finish_reason=generation.finish_reason,
+            sample_index=index,
+            seed=request.seed,
+            policy_version=sampler.policy_version,
+            sampler_logprobs=generation.logprobs,
+        )
+        for (problem, index, request), generation in zip(plan, generations, strict=True)
+    ]

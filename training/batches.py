@@ -1,0 +1,159 @@
+"""From scored rollouts to padded arrays, and the split of a batch into microbatches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from algorithms.interface import BatchUnit, TokenBatch
+from rewards.verdict import ScoredRollout
+
+__all__ = ["TrainingBatch", "build_batch", "build_pair_batch", "microbatches"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingBatch:
+    """Sequences of prompt and completion, right-padded, with the arrays that algorithms read.
+
+    Attributes:
+        input_ids: (B, L) int64, prompt then completion then padding.
+        prompt_lengths: (B,) int64 tokens of the prompt.
+        lengths: (B,) int64 tokens of prompt and completion together.
+        tokens: completion-aligned arrays: position t is completion token t.
+    """
+
+    input_ids: Tensor
+    prompt_lengths: Tensor
+    lengths: Tensor
+    tokens: TokenBatch
+
+    def __len__(self) -> int:
+        return self.input_ids.shape[0]
+
+    def rows(self, index: Tensor) -> TrainingBatch:
+        """The sequences at `index`, with the padding they do not need cut off."""
+        lengths, prompt_lengths = self.lengths[index], self.prompt_lengths[index]
+        completion = int((lengths - prompt_lengths).max())
+        return TrainingBatch(
+            input_ids=self.input_ids[index, : int(lengths.max())],
+            prompt_lengths=prompt_lengths,
+            lengths=lengths,
+            tokens=self.tokens.rows(index).cut(completion),
+        )
+
+    def with_tokens(self, tokens: TokenBatch) -> TrainingBatch:
+        """The same sequences with other arrays."""
+        return replace(self, tokens=tokens)
+
+    def to(self, device: torch.device) -> TrainingBatch:
+        """The same batch on `device`."""
+        moved = {name: value.to(device) for name, value in vars(self.tokens).items() if value is not None}
+        return TrainingBatch(
+            input_ids=self.input_ids.to(device),
+            prompt_lengths=self.prompt_lengths.to(device),
+            lengths=self.lengths.to(device),
+            tokens=TokenBatch(**moved),
+        )
+
+
+def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> TrainingBatch:
+    """Pad scored rollouts to arrays; completions of one problem share a group.
+
+    Args:
+        scored: at least one, each with at least one completion token.
+        pad_token_id: fills up `input_ids`; no result depends on it.
+
+    Raises:
+        ValueError: nothing to batch, or a completion without tokens.
+    """
+    if not scored:
+        raise ValueError("no rollouts to build a batch from; expected at least one.")
+    for item in scored:
+        if not item.rollout.completion_ids:
+            raise ValueError(f"problem {item.rollout.problem.problem_id!r} has a completion without tokens.")
+    prompt_lengths = torch.tensor([len(item.rollout.prompt_ids) for item in scored])
+    completion_lengths = torch.tensor([len(item.rollout.completion_ids) for item in scored])
+    lengths = prompt_lengths + completion_lengths
+    input_ids = torch.full((len(scored), int(lengths.max())), pad_token_id)
+    for row, item in enumerate(scored):
+        sequence = torch.tensor([*item.rollout.prompt_ids, *item.rollout.completion_ids])
+        input_ids[row, : len(sequence)] = sequence
+    groups = {problem_id: index for index, problem_id in enumerate(dict.fromkeys(_problem_ids(scored)))}
+    step_rewards, step_ends = _pad_steps(scored)
+    tokens = TokenBatch(
+        completion_mask=torch.arange(int(completion_lengths.max())) < completion_lengths[:, None],
+        rewards=torch.tensor([item.reward for item in scored], dtype=torch.float32),
+        group=torch.tensor([groups[problem_id] for problem_id in _problem_ids(scored)]),
+        step_rewards=step_rewards,
+        step_ends=step_ends,
+    )
+    return TrainingBatch(input_ids=input_ids, prompt_lengths=prompt_lengths, lengths=lengths, tokens=tokens)
+
+
+def build_pair_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> TrainingBatch | None:
+    """Pairs of a right and a wrong completion of one problem, in the order they were sampled.
+
+    A problem with r right and w wrong completions gives min(r, w) pairs, each completion used at most once.
+
+    Returns:
+        The pairs' sequences, chosen and rejected side by side; ``None`` where no problem has both.
+    """
+    pairs: list[ScoredRollout] = []
+    for problem_id in dict.fromkeys(_problem_ids(scored)):
+        group = [item for item in scored if item.rollout.problem.problem_id == problem_id]
+        right = [item for item in group if item.verdict.correct]
+        wrong = [item for item in group if not item.verdict.correct]
+        for chosen, rejected in zip(right, wrong, strict=False):
+            pairs += [chosen, rejected]
+    if not pairs:
+        return None
+    batch = build_batch(pairs, pad_token_id=pad_token_id)
+    order = torch.arange(len(pairs))
+    return batch.with_tokens(replace(batch.tokens, pair=order // 2, chosen=order % 2 == 0))
+
+
+def microbatches(batch: TrainingBatch, unit: BatchUnit, size: int) -> list[Tensor]:
+    """Row indices of each microbatch: at most `size` sequences, sorted by length, units never split.
+
+    Args:
+        batch: what to split.
+        unit: what must stay together; for `BatchUnit.PAIR` the two rows of a pair.
+        size: most sequences of a microbatch; a single unit may exceed it.
+
+    Returns:
+        int64 index arrays that cover every row once.
+    """
+    if size < 1:
+        raise ValueError(f"microbatch size is {size}; expected at least 1 sequence.")
+    if unit is BatchUnit.PAIR:
+        pair = batch.tokens.require("pair", "a pairwise method")
+        units = [torch.nonzero(pair == number)[:, 0].tolist() for number in torch.unique(pair)]
+    else:
+        units = [[row] for row in range(len(batch))]
+    units.sort(key=lambda rows: (-max(int(batch.lengths[row]) for row in rows), rows[0]))
+    result: list[list[int]] = []
+    for rows in units:
+        if result and len(result[-1]) + len(rows) <= size:
+            result[-1] += rows
+        else:
+            result.append(list(rows))
+    return [torch.tensor(rows) for rows in result]
+
+
+def _problem_ids(scored: Sequence[ScoredRollout]) -> list[str]:
+    return [item.rollout.problem.problem_id for item in scored]
+
+
+def _pad_steps(scored: Sequence[ScoredRollout]) -> tuple[Tensor | None, Tensor | None]:
+    """(B, S) step rewards and ends, −1 where there is no step; nothing where no rollout has steps."""
+    most = max(len(item.step_ends) for item in scored)
+    if most == 0:
+        return None, None
+    rewards, ends = torch.zeros(len(scored), most), torch.full((len(scored), most), -1)
+    for row, item in enumerate(scored):
+        rewards[row, : len(item.step_rewards)] = torch.tensor(item.step_rewards)
+        ends[row, : len(item.step_ends)] = torch.tensor(item.step_ends, dtype=torch.long)
+    return rewards, ends

@@ -1,0 +1,80 @@
+r"""The embedded model: a Llama of a few hundred thousand parameters and its 22-token vocabulary, made from scratch.
+
+It speaks only the language of `benchmarks.arithmetic`. It is saved in the ordinary layout (``config.json``,
+``model.safetensors``, ``tokenizer.json``), so `AutoModelForCausalLM`, `AutoTokenizer` and vLLM load it like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+__all__ = ["EmbeddedModelConfig", "build_embedded_model", "build_embedded_tokenizer"]
+
+PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+SYMBOLS = (*"0123456789", *"+-*()=", "\n", r"\boxed{", "}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedModelConfig:
+    """Size of the embedded Llama.
+
+    Attributes:
+        hidden_size: width of the residual stream.
+        num_layers: decoder layers.
+        num_heads: attention heads; `hidden_size` is a multiple of it.
+        intermediate_size: width of the gated feed-forward layer.
+        max_length: longest sequence, prompt and completion together, in tokens.
+    """
+
+    hidden_size: int = 64
+    num_layers: int = 3
+    num_heads: int = 2
+    intermediate_size: int = 176
+    max_length: int = 96
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}; "
+                "each head takes hidden_size / num_heads channels."
+            )
+
+
+def build_embedded_tokenizer() -> PreTrainedTokenizerFast:
+    r"""One token a character, except ``\boxed{``, which is one token; 22 with pad, bos and eos."""
+    vocabulary = {symbol: index for index, symbol in enumerate((PAD, BOS, EOS, *SYMBOLS))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=PAD))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\\boxed\{|[\s\S]"), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BOS, eos_token=EOS, clean_up_tokenization_spaces=False
+    )
+
+
+def build_embedded_model(config: EmbeddedModelConfig, *, seed: int) -> LlamaForCausalLM:
+    """A freshly initialised float32 Llama; the same seed repeats the same weights."""
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(SYMBOLS) + 3,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.num_layers,
+            num_attention_heads=config.num_heads,
+            num_key_value_heads=config.num_heads,
+            max_position_embeddings=config.max_length,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            dtype="float32",
+        )
+    )
+    torch.set_rng_state(generator_state)
+    model.generation_config.pad_token_id = 0
+    return model

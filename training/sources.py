@@ -1,0 +1,198 @@
+"""Where completions come from: demonstrations, the frozen start policy, or the policy itself (Table 10, column 1)."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.problem import Problem
+from sampling.rollout import Rollout
+from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
+from training.policy import Policy
+
+__all__ = [
+    "DemonstrationSource",
+    "OfflineSource",
+    "OnlineSource",
+    "Prompts",
+    "Source",
+    "problems_of_step",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """Training problems with their rendered prompts.
+
+    Attributes:
+        problems: the training split.
+        prompt_ids: token ids of each problem's prompt, in the order of `problems`.
+        per_step: P, problems of one step.
+        seed: fixes which problems come at which step; the same for every arm of a comparison.
+    """
+
+    problems: tuple[Problem, ...]
+    prompt_ids: tuple[tuple[int, ...], ...]
+    per_step: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if len(self.problems) != len(self.prompt_ids):
+            raise ValueError(f"{len(self.problems)} problems and {len(self.prompt_ids)} prompts; expected as many.")
+        if not 1 <= self.per_step <= len(self.problems):
+            raise ValueError(f"per_step is {self.per_step}; expected 1 to {len(self.problems)} training problems.")
+
+    def of_step(self, step: int) -> list[tuple[Problem, tuple[int, ...]]]:
+        """The (problem, prompt) pairs of `step`, counted from 0."""
+        indices = problems_of_step(len(self.problems), self.per_step, step, self.seed)
+        return [(self.problems[index], self.prompt_ids[index]) for index in indices]
+
+
+def problems_of_step(num_problems: int, per_step: int, step: int, seed: int) -> list[int]:
+    """Indices of the problems of `step`, by its arguments only: each epoch is a fresh shuffle, cut in blocks."""
+    steps_per_epoch = num_problems // per_step
+    epoch, block = divmod(step, steps_per_epoch)
+    return list(_epoch_order(num_problems, epoch, seed)[block * per_step : (block + 1) * per_step])
+
+
+@lru_cache(maxsize=4)
+def _epoch_order(num_problems: int, epoch: int, seed: int) -> tuple[int, ...]:
+    """The shuffle of one epoch; kept, since every step of the epoch asks for it."""
+    order = list(range(num_problems))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return tuple(order)
+
+
+class Source(Protocol):
+    """Hands the training loop the completions of a step."""
+
+    def rollouts(self, step: int) -> list[Rollout]:
+        """Completions of `step`, counted from 0; the same step gives the same problems."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineSource:
+    """o ~ π_θ: whatever weights the sampler holds now."""
+
+    sampler: Sampler
+    policy: Policy
+    prompts: Prompts
+    sampling: SamplingConfig
+    group_size: int
+    run_seed: int
+
+    def rollouts(self, step: int) -> list[Rollout]:
+        """P·G completions of the current policy."""
+        return sample_rollouts(
+            self.sampler,
+            self.policy.tokenizer,
+            self.prompts.of_step(step),
+            self.sampling,
+            samples_per_problem=self.group_size,
+            run_seed=self.run_seed,
+            step=step,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineSource:
+    """o ~ π_sft: drawn once from the frozen start policy, with the seeds that the online arms use, and kept on disk.
+
+    Attributes:
+        blocks: the completions of each step.
+    """
+
+    blocks: tuple[tuple[Rollout, ...], ...]
+
+    def rollouts(self, step: int) -> list[Rollout]:
+        """P·G completions of the frozen policy."""
+        return list(self.blocks[step])
+
+    @staticmethod
+    def draw(
+        online: OnlineSource, steps: int, file: Path, *, on_progress: Callable[[int], None] | None = None
+    ) -> OfflineSource:
+        """Draw `steps` blocks from the weights that the sampler holds, or read them back from `file`.
+
+        Args:
+            online: says what is drawn; its sampler must hold the start policy.
+            steps: optimiser steps of the run.
+            file: JSON Lines, one block a line, written whole before it gets its name.
+            on_progress: called with the number of completions just drawn.
+        """
+        if not file.is_file():
+            temporary = file.with_suffix(".tmp")
+            with temporary.open("w", encoding="utf-8") as out:
+                for step in range(steps):
+                    block = online.rollouts(step)
+                    out.write(json.dumps([_to_row(rollout) for rollout in block]) + "\n")
+                    if on_progress is not None:
+                        on_progress(len(block))
+            temporary.rename(file)
+        problems = {problem.problem_id: problem for problem in online.prompts.problems}
+        prompt_ids = dict(zip(problems, online.prompts.prompt_ids, strict=True))
+        with file.open(encoding="utf-8") as lines:
+            blocks = [
+                tuple(
+                    _from_row(row, problems[row["problem_id"]], prompt_ids[row["problem_id"]])
+                    for row in json.loads(line)
+                )
+                for line in lines
+            ]
+        return OfflineSource(blocks=tuple(blocks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemonstrationSource:
+    """q, o ~ P_sft: worked solutions, ended by the end-of-sequence token.
+
+    Attributes:
+        policy: its tokenizer encodes the solutions.
+        prompts: problems, every one with a solution; `per_step` demonstrations make a step.
+    """
+
+    policy: Policy
+    prompts: Prompts
+
+    def rollouts(self, step: int) -> list[Rollout]:
+        """P demonstrations."""
+        return [self._demonstration(problem, prompt_ids) for problem, prompt_ids in self.prompts.of_step(step)]
+
+    def _demonstration(self, problem: Problem, prompt_ids: tuple[int, ...]) -> Rollout:
+        if problem.solution is None:
+            raise ValueError(f"problem {problem.problem_id!r} has no worked solution; SFT needs one for every problem.")
+        ids: Sequence[int] = self.policy.tokenizer(problem.solution, add_special_tokens=False).input_ids
+        return Rollout(
+            problem=problem,
+            prompt_ids=prompt_ids,
+            completion_ids=(*ids, self.policy.eos_token_ids[0]),
+            completion=problem.solution,
+            finish_reason="stop",
+            sample_index=0,
+            seed=0,
+            policy_version=0,
+        )
+
+
+def _to_row(rollout: Rollout) -> dict[str, object]:
+    return {
+        "problem_id": rollout.problem.problem_id,
+        "completion_ids": list(rollout.completion_ids),
+        "completion": rollout.completion,
+        "finish_reason": rollout.finish_reason,
+        "sample_index": rollout.sample_index,
+        "seed": rollout.seed,
+        "policy_version": rollout.policy_version,
+    }
+
+
+def _from_row(row: dict[str, object], problem: Problem, prompt_ids: tuple[int, ...]) -> Rollout:
+    fields: dict[str, object] = {name: value for name, value in row.items() if name != "problem_id"}
+    fields["completion_ids"] = tuple(row["completion_ids"])  # type: ignore[arg-type]
+    return Rollout(problem=problem, prompt_ids=prompt_ids, **fields)  # type: ignore[arg-type]

@@ -1,0 +1,333 @@
+"""One training step of any algorithm: sample, score, credit, update. It does not know which algorithm it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
+from rewards.scoring import RewardFunction, StepRewardFunction, score_rollouts
+from rewards.verdict import ScoredRollout, Status
+from sampling.sampler import Sampler
+from sampling.text import token_ends
+from training.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
+from training.critic import Critic, critic_loss
+from training.logprobs import token_logprobs
+from training.policy import Policy, named_weights
+from training.sources import Source
+from training.update import UpdateOptions, accumulate_gradients, denominator_of
+
+__all__ = ["Counters", "Trainer", "TrainingConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long and how fast is trained.
+
+    Attributes:
+        steps: sampling steps of the run; each is followed by `updates_per_batch` optimiser steps on what it gave.
+        problems_per_step: P.
+        group_size: G, completions a problem.
+        learning_rate: AdamW's rate after the warm-up.
+        warmup_steps: steps of linear warm-up from 0.
+        schedule: constant, or linear decay to 0 at the last step.
+        updates_per_batch: μ of Algorithm 1; the paper has 1.
+        microbatch_size: most sequences of one forward and backward pass; no result depends on it beyond rounding.
+        max_grad_norm: gradients are scaled down to this norm.
+        weight_decay: AdamW's.
+        adam_beta2: AdamW's second decay; the first is 0.9.
+        critic_learning_rate: AdamW's rate for the critic.
+        critic_updates_per_batch: optimiser steps of the critic on each batch.
+        temperature: of the sampling; π_θ is taken at it.
+        max_completion_tokens: longest completion.
+        use_autocast: forward passes in bfloat16 over float32 master weights.
+    """
+
+    steps: int
+    problems_per_step: int
+    group_size: int
+    learning_rate: float
+    warmup_steps: int = 0
+    schedule: Literal["constant", "linear"] = "constant"
+    updates_per_batch: int = 1
+    microbatch_size: int = 64
+    max_grad_norm: float = 1.0
+    weight_decay: float = 0.0
+    adam_beta2: float = 0.999
+    critic_learning_rate: float = 1e-3
+    critic_updates_per_batch: int = 1
+    temperature: float = 1.0
+    max_completion_tokens: int = 1024
+    use_autocast: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (
+            "steps",
+            "problems_per_step",
+            "group_size",
+            "updates_per_batch",
+            "critic_updates_per_batch",
+            "microbatch_size",
+            "max_completion_tokens",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        for name in ("learning_rate", "critic_learning_rate", "max_grad_norm", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0.")
+
+    def rate_factor(self, step: int) -> float:
+        """Share of the learning rate at `step`, counted from 0."""
+        warmup = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        decay = 1 - step / self.steps if self.schedule == "linear" else 1.0
+        return warmup * decay
+
+
+@dataclass(kw_only=True)
+class Counters:
+    """What a run has used so far; written with every metrics row and every checkpoint.
+
+    Attributes:
+        completions_sampled: completions drawn for training.
+        tokens_generated: their tokens.
+        tokens_trained: completion tokens with a coefficient other than 0, counted at every optimiser step.
+        flops: estimate: 6·N a token trained (forward and backward), 2·N a token generated or only scored, N parameters,
+            prompt tokens included; the critic counted likewise. Attention's quadratic part is left out.
+        seconds: wall time inside training steps.
+    """
+
+    completions_sampled: int = 0
+    tokens_generated: int = 0
+    tokens_trained: int = 0
+    flops: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Trainer:
+    """A policy in training: everything one step touches.
+
+    Attributes:
+        policy: π_θ, changed in place.
+        algorithm: credit and coefficients.
+        config: see `TrainingConfig`.
+        source: hands out the completions of a step.
+        sampler: gets the new weights after each step of an online method.
+        reward: outcome reward.
+        step_reward: reward of each step; used where the algorithm needs it.
+        reference: π_ref; used where the algorithm needs it.
+        critic: used where the algorithm needs it.
+        counters: what has been used so far.
+    """
+
+    policy: Policy
+    algorithm: Algorithm
+    config: TrainingConfig
+    source: Source
+    sampler: Sampler
+    reward: RewardFunction
+    step_reward: StepRewardFunction | None = None
+    reference: nn.Module | None = None
+    critic: Critic | None = None
+    counters: Counters = field(default_factory=Counters)
+    optimizer: torch.optim.AdamW = field(init=False)
+    critic_optimizer: torch.optim.AdamW | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        needs = self.algorithm.needs
+        missing = [
+            remedy
+            for need, present, remedy in (
+                (Need.REFERENCE_LOGPROBS, self.reference, "a reference policy"),
+                (Need.CRITIC, self.critic, "a critic"),
+                (
+                    Need.STEP_REWARDS,
+                    self.step_reward,
+                    "a step reward (`step_reward` of the recipe or of the reward file)",
+                ),
+            )
+            if need in needs and present is None
+        ]
+        if missing:
+            raise ValueError(
+                f"{type(self.algorithm).__name__} needs {' and '.join(missing)}, which this run does not have."
+            )
+        if Need.GROUPS in needs and self.config.group_size < 2:
+            raise ValueError(
+                f"{type(self.algorithm).__name__} compares completions of a problem; "
+                f"group_size is {self.config.group_size}, expected 2 or more."
+            )
+        self.optimizer = self._adamw(self.policy.model, self.config.learning_rate)
+        if self.critic is not None:
+            self.critic_optimizer = self._adamw(self.critic, self.config.critic_learning_rate)
+
+    def _adamw(self, model: nn.Module, learning_rate: float) -> torch.optim.AdamW:
+        return torch.optim.AdamW(
+            model.parameters(),
+            lr=learning_rate,
+            weight_decay=self.config.weight_decay,
+            betas=(0.9, self.config.adam_beta2),
+        )
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """The optimisers by the name of their file in a checkpoint."""
+        named: dict[str, torch.optim.Optimizer] = {"optimizer": self.optimizer}
+        if self.critic_optimizer is not None:
+            named["critic_optimizer"] = self.critic_optimizer
+        return named
+
+    @property
+    def update_options(self) -> UpdateOptions:
+        """What the passes need of the configuration."""
+        return UpdateOptions(
+            temperature=self.config.temperature,
+            max_completion_tokens=self.config.max_completion_tokens,
+            use_autocast=self.config.use_autocast,
+        )
+
+    def step(self, step: int) -> dict[str, float | int | None]:
+        """Run step `step`, counted from 0, and return its row of metrics."""
+        started = time.perf_counter()
+        rollouts = self.source.rollouts(step)
+        sampled = time.perf_counter()
+        scored = score_rollouts(
+            rollouts,
+            reward=self.reward,
+            step_reward=self.step_reward if Need.STEP_REWARDS in self.algorithm.needs else None,
+            token_ends=lambda ids: token_ends(self.policy.tokenizer, ids),
+        )
+        if self.algorithm.data_source is not DataSource.DEMONSTRATIONS:
+            self._count_generation(scored)
+        judged = time.perf_counter()
+        batch = self._batch(scored)
+        measured = self._update(batch, step) if batch is not None else {"loss": None, "tokens_trained": 0}
+        self.counters.tokens_trained += int(measured.pop("tokens_trained") or 0)
+        trained = time.perf_counter()
+        if self.algorithm.data_source is DataSource.ONLINE:
+            self.sampler.load_weights(named_weights(self.policy.model), step + 1)
+        self.counters.seconds += time.perf_counter() - started
+        return {
+            "step": step + 1,
+            **vars(self.counters),
+            **_rollout_metrics(scored),
+            **measured,
+            "sampling_seconds": sampled - started,
+            "scoring_seconds": judged - sampled,
+            "update_seconds": trained - judged,
+        }
+
+    def _batch(self, scored: Sequence[ScoredRollout]) -> TrainingBatch | None:
+        """The arrays of the step; nothing where there is nothing to learn from."""
+        pad = self.policy.pad_token_id
+        if self.algorithm.batch_unit is BatchUnit.PAIR:
+            batch = build_pair_batch(scored, pad_token_id=pad)
+        else:
+            batch = build_batch(scored, pad_token_id=pad)
+        return None if batch is None else self._score_tokens(batch.to(self.policy.device))
+
+    def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:
+        """Attach old and reference logprobs and values, as far as the algorithm reads them."""
+        needs, tokens = self.algorithm.needs, batch.tokens
+        several_updates = self.config.updates_per_batch > 1 and Need.OLD_LOGPROBS in needs
+        if several_updates or Need.OLD_LOGPROBS_FOR_CREDIT in needs:
+            tokens = replace(tokens, old_logprobs=self._score(batch, self.policy.model))
+        if Need.REFERENCE_LOGPROBS in needs and self.reference is not None:
+            tokens = replace(tokens, reference_logprobs=self._score(batch, self.reference))
+        if Need.CRITIC in needs and self.critic is not None:
+            tokens = replace(tokens, values=self._score(batch, self.critic))
+        return batch.with_tokens(tokens)
+
+    @torch.no_grad()
+    def _score(self, batch: TrainingBatch, model: nn.Module) -> Tensor:
+        """(B, T) logprobs or values, microbatch by microbatch, without gradient."""
+        result = torch.zeros(batch.tokens.completion_mask.shape, device=batch.input_ids.device)
+        for rows in microbatches(batch, BatchUnit.SEQUENCE, self.config.microbatch_size):
+            part = batch.rows(rows)
+            if isinstance(model, Critic):
+                scores = model.values(part, use_autocast=self.config.use_autocast)
+            else:
+                scores = token_logprobs(
+                    model, part, temperature=self.config.temperature, use_autocast=self.config.use_autocast
+                )
+            result[rows, : scores.shape[1]] = scores
+        self.counters.flops += 2.0 * self.policy.num_parameters * int(batch.lengths.sum())
+        return result
+
+    def _update(self, batch: TrainingBatch, step: int) -> dict[str, float | None]:
+        """Credit once, then `updates_per_batch` optimiser steps; the critic afterwards."""
+        credit = self.algorithm.credit(batch.tokens)
+        split = microbatches(batch, self.algorithm.batch_unit, self.config.microbatch_size)
+        rate = self.config.learning_rate * self.config.rate_factor(step)
+        measured: dict[str, float] = {}
+        tokens_trained = 0.0
+        for _ in range(self.config.updates_per_batch):
+            self.optimizer.zero_grad()
+            measured = accumulate_gradients(
+                self.policy.model, self.algorithm, batch, credit, split, self.update_options
+            )
+            tokens_trained += measured["tokens_trained"]
+            measured["grad_norm"] = _clip_and_step(self.policy.model, self.optimizer, rate, self.config.max_grad_norm)
+            self.counters.flops += 6.0 * self.policy.num_parameters * int(batch.lengths.sum())
+        if self.critic is not None:
+            measured["critic_loss"] = self._update_critic(batch, step)
+        return {**measured, "tokens_trained": tokens_trained, "learning_rate": rate}
+
+    def _update_critic(self, batch: TrainingBatch, step: int) -> float:
+        """Regress the critic on the algorithm's value targets; returns the loss before its last optimiser step."""
+        assert self.critic is not None and self.critic_optimizer is not None
+        targets = self.algorithm.value_targets(batch.tokens)  # type: ignore[attr-defined]
+        denominator = denominator_of(batch, BatchUnit.SEQUENCE, self.update_options)
+        rate = self.config.critic_learning_rate * self.config.rate_factor(step)
+        total = 0.0
+        for _ in range(self.config.critic_updates_per_batch):
+            self.critic_optimizer.zero_grad()
+            total = 0.0
+            for rows in microbatches(batch, BatchUnit.SEQUENCE, self.config.microbatch_size):
+                part = batch.rows(rows)
+                mask = part.tokens.completion_mask
+                values = self.critic.values(part, use_autocast=self.config.use_autocast)
+                loss = critic_loss(values, targets[rows][:, : mask.shape[1]], mask, denominator)
+                loss.backward()
+                total += loss.item()
+            _clip_and_step(self.critic, self.critic_optimizer, rate, self.config.max_grad_norm)
+            self.counters.flops += 6.0 * self.policy.num_parameters * int(batch.lengths.sum())
+        return total
+
+    def _count_generation(self, scored: Sequence[ScoredRollout]) -> None:
+        tokens = sum(len(item.rollout.completion_ids) for item in scored)
+        prompts = sum(len(item.rollout.prompt_ids) for item in scored)
+        self.counters.completions_sampled += len(scored)
+        self.counters.tokens_generated += tokens
+        self.counters.flops += 2.0 * self.policy.num_parameters * (tokens + prompts)
+
+
+def _clip_and_step(model: nn.Module, optimizer: torch.optim.Optimizer, rate: float, max_grad_norm: float) -> float:
+    """Clip the gradient, step at `rate`, and return the norm before clipping."""
+    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    return norm
+
+
+def _rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
+    """Means over the step's completions, as sampled."""
+    count = len(scored)
+
+    def share(status: Status) -> float:
+        return sum(item.verdict.status is status for item in scored) / count
+
+    return {
+        "reward_mean": sum(item.reward for item in scored) / count,
+        "accuracy": share(Status.CORRECT),
+        "no_answer_rate": share(Status.NO_ANSWER),
+        "timeout_rate": share(Status.TIMEOUT),
+        "truncated_rate": sum(item.rollout.truncated for item in scored) / count,
+        "completion_tokens_mean": sum(len(item.rollout.completion_ids) for item in scored) / count,
+    }

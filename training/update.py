@@ -1,0 +1,90 @@
+"""One optimiser step: coefficients, surrogate loss and gradients, added up over microbatches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from algorithms.interface import Algorithm, BatchUnit, Denominator, Need, surrogate_loss
+from training.batches import TrainingBatch
+from training.logprobs import entropy_estimate, token_logprobs
+
+__all__ = ["UpdateOptions", "accumulate_gradients", "denominator_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateOptions:
+    """What the forward and backward passes need to know beside the algorithm.
+
+    Attributes:
+        temperature: sampling temperature of the batch.
+        max_completion_tokens: denominator of `Aggregation.CONSTANT`.
+        use_autocast: forward passes in bfloat16.
+    """
+
+    temperature: float = 1.0
+    max_completion_tokens: int = 1024
+    use_autocast: bool = False
+
+
+def denominator_of(batch: TrainingBatch, unit: BatchUnit, options: UpdateOptions) -> Denominator:
+    """The whole batch's counts, by which every microbatch's terms are divided."""
+    per_unit = 2 if unit is BatchUnit.PAIR else 1
+    return Denominator(
+        units=len(batch) // per_unit,
+        tokens=int(batch.tokens.completion_mask.sum()),
+        max_length=options.max_completion_tokens,
+    )
+
+
+def accumulate_gradients(
+    model: nn.Module,
+    algorithm: Algorithm,
+    batch: TrainingBatch,
+    credit: Tensor,
+    split: Sequence[Tensor],
+    options: UpdateOptions,
+) -> dict[str, float]:
+    """Add the gradient of the surrogate loss over all microbatches to `.grad`; how it is split changes nothing.
+
+    Where the batch holds no old logprobs although the algorithm reads them, this is the only update on the batch, and
+    π_old = π_θ (Eq. 18 and 21): the ratio is exactly 1.
+
+    Args:
+        model: π_θ.
+        algorithm: gives the coefficients.
+        batch: B sequences, the whole optimiser step.
+        credit: (B, T) the algorithm's credit for the batch.
+        split: row indices of each microbatch.
+        options: see `UpdateOptions`.
+
+    Returns:
+        ``loss`` (the surrogate's value), ``entropy`` (nats a token), ``coefficient_abs_mean``, ``tokens_trained``
+        (tokens whose coefficient is not 0) and the token means of the algorithm's diagnostics.
+    """
+    denominator = denominator_of(batch, algorithm.batch_unit, options)
+    sums: defaultdict[str, float] = defaultdict(float)
+    for rows in split:
+        part = batch.rows(rows)
+        mask = part.tokens.completion_mask
+        logprobs = token_logprobs(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
+        tokens = part.tokens
+        if tokens.old_logprobs is None and Need.OLD_LOGPROBS in algorithm.needs:
+            tokens = replace(tokens, old_logprobs=logprobs.detach())
+        part_credit = credit[rows][:, : mask.shape[1]]
+        coefficients = algorithm.coefficients(tokens, part_credit, logprobs.detach())
+        loss = surrogate_loss(coefficients.values, logprobs, mask, algorithm.aggregation, denominator)
+        loss.backward()
+
+        share = float(mask.sum()) / denominator.tokens
+        sums["loss"] += loss.item()
+        sums["entropy"] += float(entropy_estimate(logprobs.detach(), mask)) * share
+        sums["coefficient_abs_mean"] += float(coefficients.values.abs().sum()) / denominator.tokens
+        sums["tokens_trained"] += float((coefficients.values != 0).sum())
+        for name, values in coefficients.diagnostics.items():
+            sums[name] += float(torch.where(mask, values, 0).sum()) / denominator.tokens
+    return dict(sums)

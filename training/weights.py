@@ -1,0 +1,118 @@
+"""Does the sampling engine really hold the policy's weights? Checked at the start of every run.
+
+An engine can report a successful weight load and go on with old weights (a CPU build of vLLM does, see
+`sampling.vllm_engine`). Loading the weights it was built from would not show that, so the check first loads a disturbed
+copy: an engine that ignores any part of a load answers with other logprobs than the disturbed policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sampling.sampler import Request, Sampler, SamplingConfig
+from training.policy import Policy, named_weights
+
+__all__ = ["SamplerMismatchError", "WeightCheck", "check_weight_loading"]
+
+
+class SamplerMismatchError(RuntimeError):
+    """The engine's logprobs are not the policy's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightCheck:
+    """What the check measured, in nats a token.
+
+    Attributes:
+        mean_difference: mean |log π_sampler − log π_θ| after loading the policy.
+        max_difference: the largest one.
+        disturbed_mean_difference: the mean after loading the disturbed copy, against the disturbed policy.
+        disturbance: how far the disturbed policy's logprobs are from the policy's; what a stale engine would show.
+        tolerance: largest mean difference that passes.
+        num_tokens: completion tokens compared.
+    """
+
+    mean_difference: float
+    max_difference: float
+    disturbed_mean_difference: float
+    disturbance: float
+    tolerance: float
+    num_tokens: int
+
+
+@torch.no_grad()
+def check_weight_loading(
+    sampler: Sampler,
+    policy: Policy,
+    prompts: Sequence[tuple[int, ...]],
+    *,
+    tolerance: float,
+    policy_version: int,
+    max_tokens: int = 16,
+    seed: int = 0,
+) -> WeightCheck:
+    """Load a disturbed policy and then the policy itself, and compare logprobs on sampled tokens after each.
+
+    Args:
+        sampler: the engine; it holds the policy afterwards.
+        policy: π_θ; its weights are the same afterwards, bit for bit.
+        prompts: a few prompts' token ids.
+        tolerance: largest mean |difference| in nats a token; about 1e-4 in float32 and 0.1 in bfloat16.
+        policy_version: version to stamp on the loaded weights.
+        max_tokens: completion tokens compared for each prompt.
+        seed: of the sampled tokens and the disturbance.
+
+    Raises:
+        SamplerMismatchError: a mean difference exceeds the tolerance.
+    """
+    config = SamplingConfig(max_tokens=max_tokens)
+    requests = [Request(prompt_ids=ids, seed=seed + index) for index, ids in enumerate(prompts)]
+    sampler.load_weights(named_weights(policy.model), policy_version)
+    sequences = [
+        (request.prompt_ids, generation.completion_ids)
+        for request, generation in zip(requests, sampler.generate(requests, config), strict=True)
+    ]
+    plain = _policy_logprobs(policy, sequences)
+
+    original = [parameter.detach().clone() for parameter in policy.model.parameters()]
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in policy.model.parameters():
+        noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
+        parameter.mul_(1 + 0.5 * noise)
+    sampler.load_weights(named_weights(policy.model), policy_version)
+    disturbed = _policy_logprobs(policy, sequences)
+    disturbed_sampler = torch.cat([torch.tensor(row) for row in sampler.logprobs(sequences)])
+    for parameter, saved in zip(policy.model.parameters(), original, strict=True):
+        parameter.copy_(saved)
+
+    sampler.load_weights(named_weights(policy.model), policy_version)
+    difference = (torch.cat([torch.tensor(row) for row in sampler.logprobs(sequences)]) - plain).abs()
+    check = WeightCheck(
+        mean_difference=float(difference.mean()),
+        max_difference=float(difference.max()),
+        disturbed_mean_difference=float((disturbed_sampler - disturbed).abs().mean()),
+        disturbance=float((disturbed - plain).abs().mean()),
+        tolerance=tolerance,
+        num_tokens=len(plain),
+    )
+    if not (check.mean_difference <= tolerance and check.disturbed_mean_difference <= tolerance):
+        raise SamplerMismatchError(
+            f"the sampler's logprobs are not the policy's: mean difference {check.mean_difference:.2e} nats a token "
+            f"after loading the policy, {check.disturbed_mean_difference:.2e} after loading a disturbed copy, over "
+            f"{check.num_tokens} tokens; expected at most {tolerance:.0e}. The engine ignores (part of) a weight load, "
+            "or computes in another precision; training on its samples would be off-policy without saying so."
+        )
+    return check
+
+
+def _policy_logprobs(policy: Policy, sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> torch.Tensor:
+    """log π_θ of every completion token, all sequences end to end. (N,) on the CPU."""
+    rows = []
+    for prompt_ids, completion_ids in sequences:
+        tokens = torch.tensor([[*prompt_ids, *completion_ids]], device=policy.device)
+        logits = policy.model(input_ids=tokens, use_cache=False).logits[0, len(prompt_ids) - 1 : -1].float()
+        rows.append(torch.log_softmax(logits, dim=-1).gather(-1, tokens[0, len(prompt_ids) :, None])[:, 0].cpu())
+    return torch.cat(rows)
