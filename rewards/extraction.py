@@ -26,6 +26,7 @@ _PHRASE = re.compile(
     r"|answer\s{0,3}(?:is\s{0,3})?[:：]|答案\s{0,3}(?:是|为|為|[:：]))\s{0,3}[:：]?",
     re.IGNORECASE,
 )
+_KEY_WORD = re.compile(r"[Aa](?:nswer|NSWER)|答案")
 _LEADING_MATH = re.compile(
     r"\$([^$\n]{1,2000})\$(?=[\s.,;*]*(?:$|[a-z.\n]))|\\\(([^\n]{1,2000}?)\\\)(?=[\s.,;*]*(?:$|[a-z.\n]))"
 )
@@ -43,8 +44,8 @@ def extract_answer(completion: str) -> str | None:
     if marker >= 0:
         match = _MARKER.match(text, marker)
         return _nonempty(match.group(1) if match else None)
-    phrase_ends = [phrase.end() for phrase in _PHRASE.finditer(text)]
-    return _nonempty(_phrase_answer(text, phrase_ends[-1])) if phrase_ends else None
+    end = _last_phrase_end(text)
+    return None if end is None else _nonempty(_phrase_answer(text, end))
 
 
 def find_boxes(text: str) -> list[str | None]:
@@ -89,6 +90,15 @@ def _after_draft(completion: str) -> str:
 def _nonempty(text: str | None) -> str | None:
     stripped = "" if text is None else text.strip(" \t\r\n\x00")
     return stripped or None
+
+
+def _last_phrase_end(text: str) -> int | None:
+    """Where the last phrase that announces an answer ends; only the surroundings of its key word are searched."""
+    for word in reversed(list(_KEY_WORD.finditer(text))):
+        ends = [phrase.end() for phrase in _PHRASE.finditer(text, max(0, word.start() - 20), word.end() + 20)]
+        if ends:
+            return ends[-1]
+    return None
 
 
 def _phrase_answer(text: str, start: int) -> str:
