@@ -69,7 +69,7 @@ class DPO:
         values = torch.where(batch.completion_mask, credit * pull[:, None], 0)
         ranked_right = (margin > 0).to(values.dtype)[:, None].expand_as(values)
         return Coefficients(
-            values=values, diagnostics={"margin": margin[:, None].expand_as(values), "accuracy": ranked_right}
+            values=values, diagnostics={"margin": margin[:, None].expand_as(values), "pair_accuracy": ranked_right}
         )
 
     def margins(self, batch: TokenBatch, policy_logprobs: Tensor) -> Tensor:

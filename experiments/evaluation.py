@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from benchmarks.problem import Problem
 from experiments.config import EvaluationConfig, RunConfig
@@ -12,9 +14,20 @@ from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler, SamplingConfig, TextTokenizer, sample_rollouts
 
-__all__ = ["evaluate", "mean_correct"]
+__all__ = ["Cost", "evaluate", "judge", "mean_correct"]
 
 Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Completion tokens drawn, and the seconds of sampling them."""
+
+    tokens: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.tokens:,} tokens in {self.seconds:.0f} s, {self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
 
 
 def evaluate(
@@ -27,7 +40,7 @@ def evaluate(
     samples: int,
     step: int,
     on_progress: Progress | None = None,
-) -> None:
+) -> Cost:
     """Sample and judge every problem that the folder does not hold yet at this step.
 
     Args:
@@ -39,6 +52,9 @@ def evaluate(
         samples: completions a problem.
         step: optimiser step of the policy.
         on_progress: called with the number of completions just finished.
+
+    Returns:
+        What was drawn now; what the folder held already costs nothing.
     """
     counts = folder.sample_counts(step)
     done = {problem_id for problem_id, count in counts.items() if count == samples}
@@ -46,7 +62,9 @@ def evaluate(
     if on_progress is not None and len(left) < len(prompts):
         on_progress(samples * (len(prompts) - len(left)))
     sampling = SamplingConfig(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    tokens, seconds = 0, 0.0
     for start in range(0, len(left), config.chunk_problems):
+        started = time.perf_counter()
         rollouts = sample_rollouts(
             sampler,
             tokenizer,
@@ -58,7 +76,10 @@ def evaluate(
             purpose="evaluate",
             on_progress=on_progress,
         )
+        seconds += time.perf_counter() - started
+        tokens += sum(len(rollout.completion_ids) for rollout in rollouts)
         folder.add_samples(step, judge(rollouts))
+    return Cost(tokens=tokens, seconds=seconds)
 
 
 def judge(rollouts: list[Rollout]) -> list[tuple[Rollout, Verdict]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from dataclasses import replace
 
 from experiments.config import ArmConfig, EngineConfig, EvaluationConfig, Recipe, TaskConfig
 from sampling.vllm_engine import VllmConfig
@@ -11,7 +12,7 @@ from training.embedded import EmbeddedModelConfig
 from training.supervised import SupervisedConfig
 from training.trainer import TrainingConfig
 
-__all__ = ["RECIPES", "arithmetic", "build_recipe", "gsm8k_grpo", "real_model_engine"]
+__all__ = ["RECIPES", "arithmetic", "arithmetic_rates", "build_recipe", "gsm8k_grpo", "real_model_engine"]
 
 START_ARM = "sft_start"
 
@@ -31,7 +32,7 @@ def arithmetic(device: str = "cpu") -> Recipe:
         name="arithmetic",
         task=TaskConfig(benchmark="arithmetic", prompt="bare", train_problems=20000, step_reward="next_operations"),
         evaluation=EvaluationConfig(
-            problems=100, samples=64, curve_samples=16, every=10, temperature=1.0, max_tokens=56, chunk_problems=100
+            problems=100, samples=64, curve_samples=8, every=10, temperature=1.0, max_tokens=56, chunk_problems=100
         ),
         engine=EngineConfig(
             device="cpu" if device == "cpu" else "cuda",
@@ -53,6 +54,38 @@ def arithmetic(device: str = "cpu") -> Recipe:
     )
 
 
+def arithmetic_rates(device: str = "cpu") -> Recipe:
+    """The grid from which the settings of `arithmetic` were chosen: another seed, validation problems, no other use."""
+    base = arithmetic(device)
+
+    def arms(algorithm: str, rates: tuple[float, ...], label: str = "", **settings: object) -> dict[str, ArmConfig]:
+        return {
+            f"{algorithm}{label}@{rate:g}": ArmConfig(
+                algorithm=algorithm, training=_embedded_training(rate), settings=settings
+            )
+            for rate in rates
+        }
+
+    return replace(
+        base,
+        name="arithmetic-rates",
+        evaluation=replace(base.evaluation, split="validation", problems=200, samples=16, every=0),
+        arms={
+            **arms("sft", (2e-4, 4e-4, 8e-4)),
+            **arms("rft", (4e-4, 8e-4)),
+            **arms("online_rft", (2e-4, 4e-4, 8e-4)),
+            **arms("dpo", (5e-5, 2e-4), "-beta0.1", dpo_beta=0.1),
+            **arms("dpo", (5e-5, 2e-4), "-beta2", dpo_beta=2.0),
+            **arms("dpo", (5e-5, 2e-4), "-beta10", dpo_beta=10.0),
+            **arms("ppo", (2e-4, 4e-4, 8e-4)),
+            **arms("ppo", (4e-4,), "-normalized", normalize_advantages=True),
+            **arms("grpo", (2e-4, 4e-4, 8e-4)),
+            **arms("grpo_process", (2e-4, 4e-4, 8e-4)),
+        },
+        seeds=(100,),
+    )
+
+
 def _embedded_training(learning_rate: float) -> TrainingConfig:
     return TrainingConfig(
         steps=30,
@@ -62,7 +95,7 @@ def _embedded_training(learning_rate: float) -> TrainingConfig:
         microbatch_size=64,
         max_completion_tokens=56,
         critic_learning_rate=1e-3,
-        critic_updates_per_batch=2,
+        critic_updates_per_batch=1,
     )
 
 
@@ -112,7 +145,11 @@ def real_model_engine(device: str) -> EngineConfig:
     )
 
 
-RECIPES: dict[str, Callable[[str], Recipe]] = {"arithmetic": arithmetic, "gsm8k-grpo": gsm8k_grpo}
+RECIPES: dict[str, Callable[[str], Recipe]] = {
+    "arithmetic": arithmetic,
+    "arithmetic-rates": arithmetic_rates,
+    "gsm8k-grpo": gsm8k_grpo,
+}
 
 
 def build_recipe(name: str, device: str) -> Recipe:

@@ -12,7 +12,7 @@ from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
 from experiments.config import EngineConfig, RunConfig
 from experiments.engines import build_sampler
-from experiments.evaluation import evaluate
+from experiments.evaluation import Cost, evaluate
 from experiments.plugins import load_algorithm, load_reward, load_step_reward
 from experiments.run_folder import RunFolder
 from experiments.tasks import load_problems, render_prompts
@@ -76,10 +76,10 @@ def execute_run(config: RunConfig, start: Path, path: Path, samplers: SamplerCac
     if algorithm is not None and config.training is not None:
         steps = config.training.steps
         _train(folder, config.training, algorithm, start, policy, sampler, prompts, report)
-    _evaluate(folder, sampler, policy, prompts, steps, config.evaluation.samples, report)
+    cost = _evaluate(folder, sampler, policy, prompts, steps, config.evaluation.samples, report)
     pass_at_1 = folder.pass_at_1(steps)
-    folder.finish({"steps": steps, "pass_at_1": pass_at_1})
-    return f"Pass@1 {pass_at_1:.3f} after {steps} steps"
+    folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
+    return f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})"
 
 
 def _check_sampler(
@@ -195,7 +195,7 @@ def _evaluate(
     step: int,
     samples: int,
     report: Report,
-) -> None:
+) -> Cost:
     """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one."""
     if sampler.policy_version != step:
         sampler.load_weights(named_weights(policy.model), step)
@@ -206,7 +206,7 @@ def _evaluate(
         done += count
         report("evaluate", done, total, "completions")
 
-    evaluate(
+    return evaluate(
         folder,
         sampler=sampler,
         tokenizer=policy.tokenizer,
