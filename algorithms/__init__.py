@@ -6,7 +6,7 @@ import difflib
 import enum
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -79,6 +79,8 @@ def build_algorithm(name: str, settings: Mapping[str, Any] | None = None) -> Alg
 def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], name: str) -> Algorithm:
     """Build `factory` (a dataclass or a preset of one) after checking that every setting is one of its fields."""
     target: Any = factory.func if isinstance(factory, partial) else factory
+    if not (isinstance(target, type) and is_dataclass(target)):
+        raise ValueError(f"{name} is a {type(target).__name__}; expected a dataclass (see docs/extending.md).")
     known = [item.name for item in fields(target) if item.init]
     hints = get_type_hints(target)
     for field, value in settings.items():
@@ -95,7 +97,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
         return value in list(hint)
     if hint in (int, float):
-        return isinstance(value, (int, hint)) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, (int, hint)) and not isinstance(value, bool) and abs(value) < math.inf
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 

@@ -53,44 +53,26 @@ def group_advantages(
     _check_group_inputs(rewards_B, group_B, baseline, scale, std_ddof, std_eps)
     if rewards_B.numel() == 0:
         return rewards_B.clone()
-    rewards = rewards_B.double()
-    _, index, sizes = torch.unique(group_B, return_inverse=True, return_counts=True)
-    if baseline != "none" and bool((sizes == 1).any()):
+    groups = _Groups(rewards_B.double(), group_B)
+    if baseline != "none" and bool((groups.size == 1).any()):
         warnings.warn("a group of one completion has no baseline to compare with: its advantage is 0.", stacklevel=2)
-
-    size = sizes[index].double()  # (B,)
-    lowest = _per_group(rewards, index, len(sizes), "amin")
-    highest = _per_group(rewards, index, len(sizes), "amax")
-    equal = lowest == highest  # (B,)
-    # Deviations in units of the largest one of the group, so that squares neither overflow nor vanish.
-    center = _per_group(rewards - lowest, index, len(sizes), "sum") / size + lowest
-    deviation = rewards - center
-    unit = _per_group(deviation.abs(), index, len(sizes), "amax")
-    unit = torch.where(equal | (unit == 0), torch.ones_like(unit), unit)
-    deviation = deviation / unit
-
     match baseline:
         case "mean":
-            numerator = deviation * unit
+            numerator = groups.deviation * groups.unit
         case "leave_one_out":  # r_i − (Σr − r_i)/(n − 1) = (r_i − mean) · n/(n − 1)
-            numerator = deviation * unit * size / (size - 1).clamp_min(1)
+            numerator = groups.deviation * groups.unit * groups.size / (groups.size - 1).clamp_min(1)
         case "none":
-            numerator = rewards
-
-    sum_of_squares = _per_group(deviation.square(), index, len(sizes), "sum")
+            numerator = groups.rewards
     match scale:
         case "none":
             advantages = numerator
         case "std":
-            std = (sum_of_squares / (size - std_ddof).clamp_min(1)).sqrt()
-            advantages = _divide(numerator, std, unit, std_eps, keep_where_zero=equal)
+            advantages = _divide(numerator, groups.std(std_ddof), std_eps, keep=groups.equal)
         case "std_leave_one_out":
-            others = (sum_of_squares - deviation.square() * size / (size - 1).clamp_min(1)).clamp_min(0)
-            std = (others / (size - 1 - std_ddof).clamp_min(1)).sqrt()
-            flat = equal | _others_equal(rewards, index, lowest, highest, len(sizes))
-            advantages = _divide(numerator, std, unit, std_eps, keep_where_zero=flat)
+            keep = groups.equal | groups.others_equal()
+            advantages = _divide(numerator, groups.std_leave_one_out(std_ddof), std_eps, keep=keep)
     if baseline != "none":
-        advantages = torch.where(equal, torch.zeros_like(advantages), advantages)
+        advantages = torch.where(groups.equal, torch.zeros_like(advantages), advantages)
     return advantages.to(rewards_B.dtype)
 
 
@@ -147,7 +129,7 @@ def process_advantages(
 def generalized_advantages(
     rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, *, discount: float = 1.0, gae_lambda: float = 1.0
 ) -> Tensor:
-    """GAE: Â_t = Σ_{l≥0} (γλ)^l δ_{t+l} with δ_t = r_t + γ V_{t+1} − V_t (arXiv 1506.02438, Eq. 16; Eq. 17 of A.1.5).
+    """GAE: Â_t = Σ_{l≥0} (γλ)^l δ_{t+l} with δ_t = r_t + γ V_{t+1} − V_t (arXiv 1506.02438, Eq. 16).
 
     Special cases: λ = 1 gives the discounted return minus V_t, so with V = 0 the return; λ = 0 gives the TD error δ_t.
     Positions outside the mask are skipped: the next position of a token is the next one inside the mask, and the value
@@ -189,29 +171,52 @@ def generalized_advantages(
     return advantages.T.contiguous().to(rewards_BT.dtype)
 
 
-def _per_group(values: Tensor, index: Tensor, num_groups: int, reduction: Literal["sum", "amin", "amax"]) -> Tensor:
-    """Reduce within each group and hand the result back to its members. (B,) -> (B,)."""
-    reduced = values.new_zeros(num_groups).scatter_reduce_(0, index, values, reduction, include_self=False)
-    return reduced[index]
+class _Groups:
+    """Statistics of each reward's own group, as (B,) float64 arrays.
+
+    Deviations are kept in units of the largest one of the group, so that their squares neither overflow nor vanish.
+    """
+
+    def __init__(self, rewards: Tensor, group_B: Tensor) -> None:
+        _, self._index, counts = torch.unique(group_B, return_inverse=True, return_counts=True)
+        self._num_groups = len(counts)
+        self.rewards = rewards
+        self.size = counts[self._index].double()
+        self.lowest, self.highest = self._reduce(rewards, "amin"), self._reduce(rewards, "amax")
+        self.equal = self.lowest == self.highest
+        mean = self._reduce(rewards - self.lowest, "sum") / self.size + self.lowest
+        deviation = rewards - mean
+        unit = self._reduce(deviation.abs(), "amax")
+        self.unit = torch.where(self.equal | (unit == 0), torch.ones_like(unit), unit)
+        self.deviation = deviation / self.unit
+        self._sum_of_squares = self._reduce(self.deviation.square(), "sum")
+
+    def std(self, ddof: int) -> Tensor:
+        """Standard deviation of the group."""
+        return (self._sum_of_squares / (self.size - ddof).clamp_min(1)).sqrt() * self.unit
+
+    def std_leave_one_out(self, ddof: int) -> Tensor:
+        """Standard deviation of the group without the sequence itself."""
+        without = self._sum_of_squares - self.deviation.square() * self.size / (self.size - 1).clamp_min(1)
+        return (without.clamp_min(0) / (self.size - 1 - ddof).clamp_min(1)).sqrt() * self.unit
+
+    def others_equal(self) -> Tensor:
+        """Whether the other rewards of the group are all equal, compared exactly. (B,) bool."""
+        is_lowest, is_highest = self.rewards == self.lowest, self.rewards == self.highest
+        all_others_highest = is_lowest & (self._reduce(is_highest.double(), "sum") == self.size - 1)
+        all_others_lowest = is_highest & (self._reduce(is_lowest.double(), "sum") == self.size - 1)
+        return all_others_highest | all_others_lowest | (self.size <= 2)
+
+    def _reduce(self, values: Tensor, how: Literal["sum", "amin", "amax"]) -> Tensor:
+        """Reduce within each group and hand the result back to its members. (B,) -> (B,)."""
+        reduced = values.new_zeros(self._num_groups).scatter_reduce_(0, self._index, values, how, include_self=False)
+        return reduced[self._index]
 
 
-def _divide(numerator: Tensor, std: Tensor, unit: Tensor, std_eps: float, *, keep_where_zero: Tensor) -> Tensor:
-    """numerator / (std·unit + std_eps), and the numerator itself where the std is exactly zero."""
-    divisor = std * unit + std_eps
-    return torch.where(keep_where_zero | (divisor == 0), numerator, numerator / torch.where(divisor == 0, 1, divisor))
-
-
-def _others_equal(rewards: Tensor, index: Tensor, lowest: Tensor, highest: Tensor, num_groups: int) -> Tensor:
-    """Whether the other rewards of the group are all equal, compared exactly. (B,) bool."""
-
-    def count(flags: Tensor) -> Tensor:
-        return _per_group(flags.double(), index, num_groups, "sum")
-
-    size = count(torch.ones_like(rewards, dtype=torch.bool))
-    is_lowest, is_highest = rewards == lowest, rewards == highest
-    all_others_highest = is_lowest & (count(is_highest) == size - 1)
-    all_others_lowest = is_highest & (count(is_lowest) == size - 1)
-    return all_others_highest | all_others_lowest | (size <= 2)
+def _divide(numerator: Tensor, std: Tensor, std_eps: float, *, keep: Tensor) -> Tensor:
+    """numerator / (std + std_eps), and the numerator itself where the std is exactly zero (`keep`)."""
+    divisor = std + std_eps
+    return torch.where(keep | (divisor == 0), numerator, numerator / torch.where(divisor == 0, 1, divisor))
 
 
 def _check_group_inputs(
@@ -226,6 +231,15 @@ def _check_group_inputs(
     for name, value, allowed in (("baseline", baseline, get_args(Baseline)), ("scale", scale, get_args(Scale))):
         if value not in allowed:
             raise ValueError(f"{name} is {value!r}; expected one of {', '.join(allowed)}.")
+    check_scale(std_ddof, std_eps)
+
+
+def check_scale(std_ddof: int, std_eps: float) -> None:
+    """Refuse what `group_advantages` cannot divide by.
+
+    Raises:
+        ValueError: std_ddof is neither 0 nor 1, or std_eps is negative.
+    """
     if std_ddof not in (0, 1):
         raise ValueError(f"std_ddof is {std_ddof}; expected 0 (population) or 1 (sample).")
     if std_eps < 0:

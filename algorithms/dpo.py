@@ -44,7 +44,7 @@ class DPO:
         data_source="q ~ P_sft(Q), o⁺, o⁻ ~ π_sft(O|q)",
         reward="Rule",
         coefficient="±β·σ(−margin)",
-        equation="Eq. 14",
+        equation="of Eq. 12",
     )
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """Group relative policy optimisation, with outcome (OS) or process (PS) supervision.
 
-    J (DeepSeekMath, Eq. 3 and 19) =
+    J (DeepSeekMath, Eq. 3) =
         E 1/G Σ_i 1/|o_i| Σ_t { min(ρA, clip(ρ, 1 − clip_low, 1 + clip_high)A) − kl_coef · KL }
     KL = π_ref/π_θ − log(π_ref/π_θ) − 1                                                          (Eq. 4)
     GC = ρ_t · Â_t · 1[clip not active] + kl_coef · (π_ref/π_θ − 1);  = Eq. 21 on-policy
@@ -20,9 +20,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from algorithms.advantages import Baseline, Scale, group_advantages, process_advantages
+from algorithms.advantages import Baseline, Scale, check_scale, group_advantages, process_advantages
 from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch
-from algorithms.ratios import KlForm, clip_active, kl_coefficient, kl_penalty, ratio
+from algorithms.ratios import KlForm, clip_active, kl_coefficient, ratio
 
 __all__ = ["GRPO"]
 
@@ -71,6 +71,7 @@ class GRPO:
                 f"kl_coef is {self.kl_coef}, clip_low {self.clip_low}, clip_high {self.clip_high}; "
                 "expected 0 or more each."
             )
+        check_scale(self.std_ddof, self.std_eps)
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -104,5 +105,4 @@ class GRPO:
         if self.kl_coef > 0:
             reference = batch.require("reference_logprobs", "grpo with kl_coef > 0")
             values = values + self.kl_coef * kl_coefficient(logprobs, reference, self.kl_form)
-            diagnostics["kl"] = kl_penalty(logprobs, reference, self.kl_form)
         return Coefficients(values=torch.where(batch.completion_mask, values, 0), diagnostics=diagnostics)

@@ -1,7 +1,7 @@
 """Proximal policy optimisation with a learned critic.
 
     J = E_{o ~ π_old} 1/|o| Σ_t min( ρ_t A_t, clip(ρ_t, 1 − clip_low, 1 + clip_high) A_t )     (DeepSeekMath, Eq. 1, 15)
-    A_t = GAE of r_t = 1[t last]·reward − kl_coef · (log π_old(o_t) − log π_ref(o_t))           (Eq. 2, 17)
+    A_t = GAE of r_t = 1[t last]·reward − kl_coef · (log π_old(o_t) − log π_ref(o_t))           (Eq. 2, A.1.5)
     GC = ρ_t · A_t · 1[clip not active];  = A_t on-policy                                       (Eq. 18)
 
 The KL penalty sits in the reward, as in Eq. 2; in GRPO it sits in the coefficient. The critic's loss is no part of the
@@ -59,6 +59,9 @@ class PPO:
                 f"kl_coef is {self.kl_coef}, clip_low {self.clip_low}, clip_high {self.clip_high}; "
                 "expected 0 or more each."
             )
+        for name in ("discount", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number in [0, 1].")
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -90,7 +93,7 @@ class PPO:
         )
 
     def credit(self, batch: TokenBatch) -> Tensor:
-        """GAE advantages (Eq. 17). (B, T)."""
+        """GAE advantages (A.1.5). (B, T)."""
         advantages = self._advantages(batch)
         if self.normalize_advantages:
             mask = batch.completion_mask

@@ -232,9 +232,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped; start the same command again to go on.", file=sys.stderr)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        print(f"error: {error}. `make setup`, or `pip install coeflab[train]`, brings what trains.", file=sys.stderr)
+        sys.exit(1)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        if os.environ.get("COEFLAB_TRACEBACK"):
-            raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 

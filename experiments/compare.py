@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from experiments.config import (
     TaskConfig,
     check_same_config,
 )
-from experiments.plugins import arm_name, load_algorithm, load_reward, load_step_reward
+from experiments.plugins import arm_name, file_hashes, load_algorithm, load_reward, load_step_reward
 from experiments.progress import Board
 from experiments.recipes import START_ARM
-from experiments.run_folder import write_json
+from experiments.run_folder import FolderKindError, write_json
 from experiments.tasks import load_problems
 from experiments.workers import Job, run_jobs
 
@@ -40,22 +41,38 @@ def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfi
     like = list(recipe.arms.values())[-1]
     chosen: dict[str, ArmConfig] = {}
     for algorithm in algorithms:
+        if arm_name(algorithm) in chosen:
+            raise ValueError(f"two arms would be called {arm_name(algorithm)!r}; give the methods different names.")
         chosen[arm_name(algorithm)] = recipe.arms.get(algorithm) or ArmConfig(
             algorithm=algorithm, training=like.training
         )
     return chosen
 
 
-def check_recipe(recipe: Recipe) -> None:
-    """Build every algorithm and reward once, so that a mistake shows before anything runs.
+def check_recipe(recipe: Recipe) -> Recipe:
+    """Build or open everything once, so that a mistake shows before anything is written or runs.
+
+    Returns:
+        The recipe with the hashes of the user's own files in it.
 
     Raises:
-        ValueError: an algorithm, field, reward or step reward is unknown or refused.
+        ValueError: an algorithm, field, reward or step reward is unknown or refused, or data are broken.
+        ModelNotFoundError: the start policy is not there or no causal language model.
+        BenchmarkUnavailableError: the hub is out of reach.
     """
-    for arm in recipe.arms.values():
-        load_algorithm(arm.algorithm, arm.settings)
+    from training.policy import resolve_model
+    from training.requirements import check_requirements
+
+    for name, arm in recipe.arms.items():
+        check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
     load_reward(recipe.reward)
     load_step_reward(recipe.task.step_reward)
+    if recipe.model is not None:
+        resolve_model(recipe.model)
+    load_problems(recipe.task, recipe.evaluation.split, recipe.evaluation.problems)
+    load_problems(recipe.task, "train", recipe.task.train_problems)
+    references = [*(arm.algorithm for arm in recipe.arms.values()), recipe.reward, recipe.task.step_reward]
+    return replace(recipe, files=file_hashes(references))
 
 
 def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
@@ -113,7 +130,9 @@ def compare(recipe: Recipe, out: Path, *, workers: int, board: Board, evaluate_s
         ConfigMismatchError: `out` holds another comparison.
         WorkerError: a run failed.
     """
-    check_recipe(recipe)
+    if (out / "config.json").exists():
+        raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
+    recipe = check_recipe(recipe)
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     check_same_config(out / "recipe.json", recipe)
     runs = [job.name for job in jobs if job.function is _arm_job]
@@ -148,18 +167,19 @@ def _shared(recipe: Recipe, seed: int) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "seed": seed,
-        "model": recipe.model or "embedded",
+        "model": recipe.model,
         "task": recipe.task,
         "evaluation": recipe.evaluation,
         "engine": recipe.engine,
         "reward": recipe.reward,
         "checkpoint_every": recipe.checkpoint_every,
+        "files": recipe.files,
     }
 
 
 def _run_job(run: RunConfig, out: Path, after: tuple[str, ...]) -> Job:
     name = f"{run.arm}-seed{run.seed}"
-    start = out / f"start-seed{run.seed}" if run.model == "embedded" else None
+    start = out / f"start-seed{run.seed}" if run.model is None else None
     return Job(name=name, function=_arm_job, arguments=(run, start, out / "runs" / name), after=after)
 
 
@@ -179,7 +199,11 @@ def _arm_job(
     from experiments.start import trained_start
     from training.policy import resolve_model
 
-    folder = resolve_model(config.model) if start is None else trained_start(start)
+    if start is not None:
+        folder = trained_start(start)
+    else:
+        assert config.model is not None
+        folder = resolve_model(config.model)
     return execute_run(config, folder, path, context.setdefault("samplers", SamplerCache()), report)
 
 
@@ -204,6 +228,8 @@ def evaluate_model(
 
     load_problems(task, evaluation.split, evaluation.problems)
     folder = resolve_model(model)
+    if (out / "recipe.json").exists():
+        raise FolderKindError(f"{out} holds a comparison; an evaluation needs a folder of its own (--out).")
     run = RunConfig(
         recipe="evaluate",
         arm=folder.name if folder == Path(model) else model,

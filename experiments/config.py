@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from sampling.vllm_engine import VllmConfig
 from training.embedded import EmbeddedModelConfig
@@ -24,12 +23,8 @@ __all__ = [
     "StartConfig",
     "TaskConfig",
     "check_same_config",
-    "from_json",
     "to_json",
 ]
-
-
-Config = TypeVar("Config")
 
 
 class ConfigMismatchError(ValueError):
@@ -138,6 +133,7 @@ class Recipe:
         reward: outcome reward, ``"correctness"`` or ``path.py:name``.
         seeds: one run an arm and seed; the seed covers the start policy's training too.
         checkpoint_every: optimiser steps between checkpoints.
+        files: SHA-256 of each file of the user's that gives a method or reward, by its reference.
     """
 
     name: str
@@ -151,6 +147,11 @@ class Recipe:
     reward: str = "correctness"
     seeds: tuple[int, ...] = (0,)
     checkpoint_every: int = 10
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
+            raise ValueError(f"seeds are {self.seeds}; expected different ones, at least one.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,12 +165,13 @@ class RunConfig:
         algorithm: see `ArmConfig`.
         settings: see `ArmConfig`.
         training: see `ArmConfig`; ``None`` for a run that only evaluates.
-        model: folder of the start policy.
+        model: folder or hub id of the start policy; ``None`` is the comparison's own embedded one.
         task: see `Recipe`.
         evaluation: see `Recipe`.
         engine: see `Recipe`.
         reward: see `Recipe`.
         checkpoint_every: see `Recipe`.
+        files: see `Recipe`.
     """
 
     recipe: str
@@ -178,12 +180,13 @@ class RunConfig:
     algorithm: str
     settings: dict[str, Any]
     training: TrainingConfig | None
-    model: str
+    model: str | None
     task: TaskConfig
     evaluation: EvaluationConfig
     engine: EngineConfig
     reward: str = "correctness"
     checkpoint_every: int = 10
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,31 +215,6 @@ class StartConfig:
 def to_json(config: Any) -> dict[str, Any]:
     """A configuration as plain JSON data."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
-
-
-def from_json(kind: type[Config], data: dict[str, Any]) -> Config:
-    """The configuration that `to_json` made `data` from.
-
-    Raises:
-        ValueError: a field is unknown to this version.
-    """
-    hints = typing.get_type_hints(kind)
-    unknown = set(data) - set(hints)
-    if unknown:
-        raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}; known: {', '.join(hints)}.")
-    return kind(**{name: _revive(hints[name], value) for name, value in data.items()})
-
-
-def _revive(hint: Any, value: Any) -> Any:
-    options: tuple[Any, ...] = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
-    if typing.get_origin(hint) is dict:
-        return {key: _revive(options[1], item) for key, item in value.items()}
-    if typing.get_origin(hint) is tuple:
-        return tuple(value)
-    for option in options:
-        if dataclasses.is_dataclass(option) and isinstance(value, dict):
-            return from_json(option, value)  # type: ignore[arg-type]
-    return value
 
 
 def check_same_config(file: Path, config: Any) -> None:

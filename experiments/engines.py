@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from experiments.config import EngineConfig
 from sampling.sampler import Sampler
 from training.policy import Policy
 
-__all__ = ["build_sampler"]
+__all__ = ["build_sampler", "longest_sequence"]
 
 
 def build_sampler(model: Path, policy: Policy, config: EngineConfig) -> Sampler:
@@ -25,7 +27,14 @@ def build_sampler(model: Path, policy: Policy, config: EngineConfig) -> Sampler:
     if config.name == "vllm":
         from sampling.vllm_engine import VllmSampler
 
-        return VllmSampler(model, eos_token_ids=policy.eos_token_ids, config=config.vllm)
+        vllm = replace(config.vllm, max_model_len=longest_sequence(policy, config))
+        return VllmSampler(model, eos_token_ids=policy.eos_token_ids, config=vllm)
     from sampling.transformers_engine import TransformersSampler
 
     return TransformersSampler(model, eos_token_ids=policy.eos_token_ids, dtype=config.vllm.dtype, device=config.device)
+
+
+def longest_sequence(policy: Policy, config: EngineConfig) -> int:
+    """Most tokens of prompt and completion together: the model's limit, or the engine's where that is lower."""
+    model: Any = policy.model.config
+    return min(config.vllm.max_model_len, model.max_position_embeddings)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from algorithms import ALGORITHMS, Algorithm, build_algorithm, configure
+from algorithms import Algorithm, build_algorithm, configure
 from rewards.next_operations import check_next_operations
 from rewards.scoring import RewardFunction, StepRewardFunction, correctness_reward
 from rewards.steps import check_steps
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
 
-__all__ = ["arm_name", "load_algorithm", "load_object", "load_reward", "load_step_reward"]
+__all__ = ["arm_name", "file_hashes", "load_algorithm", "load_object", "load_reward", "load_step_reward"]
 
 
 def is_file_reference(name: str) -> bool:
@@ -41,9 +43,11 @@ def load_object(reference: str) -> Any:
         sys.modules[module_name] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except (Exception, SystemExit) as error:  # the user's own code: anything may come
             del sys.modules[module_name]
-            raise
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            where = f", line {lines[-1]}" if lines else ""
+            raise ValueError(f"{path}{where} cannot be loaded: {type(error).__name__}: {error}") from error
     module = sys.modules[module_name]
     if not hasattr(module, name):
         public = ", ".join(key for key in vars(module) if not key.startswith("_"))
@@ -84,7 +88,7 @@ def load_reward(name: str) -> RewardFunction:
     if name == "correctness":
         return correctness_reward
     if is_file_reference(name):
-        return cast(RewardFunction, load_object(name))
+        return cast(RewardFunction, _function(name))
     raise ValueError(f"unknown reward {name!r}; expected 'correctness' or path/to/file.py:function.")
 
 
@@ -98,10 +102,23 @@ def load_step_reward(name: str) -> StepRewardFunction:
     if name in rules:
         return rules[name]
     if is_file_reference(name):
-        return cast(StepRewardFunction, load_object(name))
+        return cast(StepRewardFunction, _function(name))
     raise ValueError(
         f"unknown step reward {name!r}; expected {', '.join(map(repr, rules))} or path/to/file.py:function."
     )
+
+
+def _function(reference: str) -> Callable[..., Any]:
+    function = load_object(reference)
+    if not callable(function):
+        raise ValueError(f"{reference} is a {type(function).__name__}; expected a function.")
+    return function
+
+
+def file_hashes(references: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the file behind each reference of the form ``file.py:Name``; the others are left out."""
+    files = [reference for reference in references if is_file_reference(reference)]
+    return {name: hashlib.sha256(Path(name.rpartition(":")[0]).expanduser().read_bytes()).hexdigest() for name in files}
 
 
 def _next_operations(rollout: Rollout) -> tuple[StepVerdict, ...]:
@@ -110,8 +127,3 @@ def _next_operations(rollout: Rollout) -> tuple[StepVerdict, ...]:
 
 def _equations(rollout: Rollout) -> tuple[StepVerdict, ...]:
     return check_steps(rollout.completion)
-
-
-def known_algorithms() -> list[str]:
-    """Names that `load_algorithm` knows without a file."""
-    return sorted(ALGORITHMS)

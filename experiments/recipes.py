@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from experiments.config import ArmConfig, EngineConfig, EvaluationConfig, Recipe, TaskConfig
 from sampling.vllm_engine import VllmConfig
@@ -25,8 +26,8 @@ def arithmetic(device: str = "cpu") -> Recipe:
     validation split (EXPERIMENTS.md), the task as told in docs/embedded-task.md.
     """
 
-    def arm(algorithm: str, learning_rate: float, **changes: object) -> ArmConfig:
-        return ArmConfig(algorithm=algorithm, training=_embedded_training(learning_rate), settings=dict(changes))
+    def arm(algorithm: str, learning_rate: float, settings: dict[str, Any] | None = None) -> ArmConfig:
+        return ArmConfig(algorithm=algorithm, training=_embedded_training(learning_rate), settings=settings or {})
 
     return Recipe(
         name="arithmetic",
@@ -58,10 +59,12 @@ def arithmetic_rates(device: str = "cpu") -> Recipe:
     """The grid from which the settings of `arithmetic` were chosen: another seed, validation problems, no other use."""
     base = arithmetic(device)
 
-    def arms(algorithm: str, rates: tuple[float, ...], label: str = "", **settings: object) -> dict[str, ArmConfig]:
+    def arms(
+        algorithm: str, rates: tuple[float, ...], label: str = "", settings: dict[str, Any] | None = None
+    ) -> dict[str, ArmConfig]:
         return {
             f"{algorithm}{label}@{rate:g}": ArmConfig(
-                algorithm=algorithm, training=_embedded_training(rate), settings=settings
+                algorithm=algorithm, training=_embedded_training(rate), settings=settings or {}
             )
             for rate in rates
         }
@@ -72,15 +75,15 @@ def arithmetic_rates(device: str = "cpu") -> Recipe:
         evaluation=replace(base.evaluation, split="validation", problems=200, samples=16, every=0),
         arms={
             **arms("sft", (2e-4, 4e-4, 8e-4)),
-            **arms("rft", (4e-4, 8e-4)),
-            **arms("online_rft", (2e-4, 4e-4, 8e-4)),
-            **arms("dpo", (5e-5, 2e-4), "-beta0.1", dpo_beta=0.1),
-            **arms("dpo", (5e-5, 2e-4), "-beta2", dpo_beta=2.0),
-            **arms("dpo", (5e-5, 2e-4), "-beta10", dpo_beta=10.0),
-            **arms("ppo", (2e-4, 4e-4, 8e-4)),
-            **arms("ppo", (4e-4,), "-normalized", normalize_advantages=True),
-            **arms("grpo", (2e-4, 4e-4, 8e-4)),
-            **arms("grpo_process", (2e-4, 4e-4, 8e-4)),
+            **arms("rft", (1e-4, 2e-4, 4e-4)),
+            **arms("online_rft", (1e-4, 2e-4, 4e-4)),
+            **arms("dpo", (5e-5, 2e-4), "-beta0.1", {"dpo_beta": 0.1}),
+            **arms("dpo", (1e-4, 2e-4, 4e-4), "-beta10", {"dpo_beta": 10.0}),
+            **arms("dpo", (2e-4, 4e-4), "-beta30", {"dpo_beta": 30.0}),
+            **arms("ppo", (1e-4, 2e-4, 4e-4)),
+            **arms("ppo", (2e-4,), "-normalized", {"normalize_advantages": True}),
+            **arms("grpo", (1e-4, 2e-4, 4e-4)),
+            **arms("grpo_process", (1e-4, 2e-4, 4e-4)),
         },
         seeds=(100,),
     )
@@ -137,7 +140,7 @@ def real_model_engine(device: str) -> EngineConfig:
         device="cuda" if device == "cuda" else "cpu",
         vllm=VllmConfig(
             dtype="bfloat16",
-            max_model_len=2048,
+            max_model_len=4096,
             max_num_seqs=1024 if device == "cuda" else 128,
             cpu_kv_cache_gib=2,
         ),

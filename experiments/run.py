@@ -11,7 +11,7 @@ from typing import Any
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
 from experiments.config import EngineConfig, RunConfig
-from experiments.engines import build_sampler
+from experiments.engines import build_sampler, longest_sequence
 from experiments.evaluation import Cost, evaluate
 from experiments.plugins import load_algorithm, load_reward, load_step_reward
 from experiments.run_folder import RunFolder
@@ -70,6 +70,7 @@ def execute_run(config: RunConfig, start: Path, path: Path, samplers: SamplerCac
     policy = load_policy(start, device=config.engine.device)
     problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
     prompts = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
+    _check_lengths(config, policy, prompts)
     sampler = samplers.get(config.engine, start, policy)
     _check_sampler(folder, sampler, policy, prompts)
     steps = 0
@@ -80,6 +81,17 @@ def execute_run(config: RunConfig, start: Path, path: Path, samplers: SamplerCac
     pass_at_1 = folder.pass_at_1(steps)
     folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
     return f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})"
+
+
+def _check_lengths(config: RunConfig, policy: Policy, prompts: list[tuple[Problem, tuple[int, ...]]]) -> None:
+    """Refuse prompts that leave no room for a whole completion."""
+    longest = max(len(ids) for _, ids in prompts)
+    limit = longest_sequence(policy, config.engine)
+    if longest + config.evaluation.max_tokens > limit:
+        raise ValueError(
+            f"the longest prompt has {longest} tokens and completions may have {config.evaluation.max_tokens}; the "
+            f"model and the engine take {limit} together. Use --max-tokens {max(1, limit - longest)} or fewer."
+        )
 
 
 def _check_sampler(
@@ -125,6 +137,7 @@ def _train(
         critic=critic,
     )
     done = resume(trainer, folder.checkpoints)
+    folder.drop_samples_after(done)
     if done:
         sampler.load_weights(named_weights(policy.model), done)
     every = config.evaluation.every
@@ -162,7 +175,7 @@ def _source(
         problems=tuple(problems),
         prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
         per_step=training.problems_per_step * (training.group_size if demonstrations else 1),
-        seed=config.seed,
+        seed=f"train/{config.seed}",
     )
     if demonstrations:
         return DemonstrationSource(policy=policy, prompts=prompts)

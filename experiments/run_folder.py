@@ -19,7 +19,7 @@ from experiments.config import RunConfig, StartConfig, check_same_config
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["FolderBusyError", "RunFolder", "environment", "lock_folder", "write_json"]
+__all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "environment", "lock_folder", "write_json"]
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
 
@@ -42,6 +42,10 @@ SAMPLE_COLUMNS = (
 )
 
 
+class FolderKindError(ValueError):
+    """The folder holds another kind of result."""
+
+
 class FolderBusyError(RuntimeError):
     """Another process writes to the folder."""
 
@@ -60,6 +64,8 @@ class RunFolder(Generic[AnyConfig]):
     def __init__(self, path: Path, config: AnyConfig) -> None:
         self.path = path
         self.config = config
+        if (path / "recipe.json").exists():
+            raise FolderKindError(f"{path} holds a comparison; a single run needs a folder of its own (--out).")
         path.mkdir(parents=True, exist_ok=True)
         check_same_config(path / "config.json", config)
         if not (path / "environment.json").exists():
@@ -99,6 +105,13 @@ class RunFolder(Generic[AnyConfig]):
         kept = [row for row in self.rows() if row["step"] <= step]
         _write(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
 
+    def drop_samples_after(self, step: int) -> None:
+        """Forget evaluations of later steps, which a resumed run will make again."""
+        samples = self.samples()
+        steps = samples["step"].to_numpy()
+        if (steps > step).any():
+            self._write_samples(samples.iloc[steps <= step])
+
     def append(self, row: dict[str, Any]) -> None:
         """See `RunLog.append`."""
         with (self.path / "metrics.jsonl").open("a") as out:
@@ -126,10 +139,13 @@ class RunFolder(Generic[AnyConfig]):
             [self._row(step, rollout, verdict) for rollout, verdict in judged], columns=list(SAMPLE_COLUMNS)
         )
         old = self.samples()
-        again = (old["step"] == step) & old["problem_id"].isin(list(new["problem_id"]))
-        whole = new if old.empty else pd.concat([old[~again], new], ignore_index=True)
+        again = (old["step"] == step).to_numpy() & old["problem_id"].isin(list(new["problem_id"])).to_numpy()
+        whole = new if old.empty else pd.concat([old.iloc[~again], new], ignore_index=True)
+        self._write_samples(whole)
+
+    def _write_samples(self, samples: pd.DataFrame) -> None:
         temporary = self.path / "samples.tmp"
-        whole.to_parquet(temporary, index=False)
+        samples.to_parquet(temporary, index=False)
         temporary.rename(self.path / "samples.parquet")
 
     def _row(self, step: int, rollout: Rollout, verdict: Verdict) -> dict[str, Any]:

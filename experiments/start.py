@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from experiments.config import StartConfig
 from experiments.evaluation import judge, mean_correct
@@ -11,10 +13,12 @@ from experiments.run import Report, SamplerCache
 from experiments.run_folder import RunFolder
 from experiments.tasks import load_problems, render_prompts
 from sampling.sampler import SamplingConfig, sample_rollouts
+from training.checkpoints import latest_checkpoint
 from training.embedded import build_embedded_model, build_embedded_tokenizer
 from training.policy import Policy, named_weights
 from training.sources import DemonstrationSource, Prompts
 from training.supervised import train_supervised
+from training.weights import check_weight_loading
 
 __all__ = ["train_start_policy", "trained_start"]
 
@@ -36,7 +40,7 @@ def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, 
     folder = RunFolder(path, config)
     if folder.finished:
         return "was already trained"
-    model = build_embedded_model(config.embedded, seed=config.seed)
+    model: Any = build_embedded_model(config.embedded, seed=config.seed)
     policy = Policy(model=model, tokenizer=build_embedded_tokenizer(), eos_token_ids=(2,), pad_token_id=0)
     problems = load_problems(config.task, "train", config.supervised.demonstrations)
     source = DemonstrationSource(
@@ -45,11 +49,23 @@ def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, 
             problems=tuple(problems),
             prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
             per_step=config.supervised.batch_size,
-            seed=config.seed,
+            seed=f"start/{config.seed}",
         ),
     )
     policy.save(path / "untrained")
+    model.to(config.engine.device)
     sampler = samplers.get(config.engine, path / "untrained", policy)
+    check = check_weight_loading(
+        sampler,
+        policy,
+        list(source.prompts.prompt_ids[:8]),
+        tolerance=config.engine.logprob_tolerance,
+        policy_version=0,
+        seed=config.seed,
+    )
+    folder.keep("sampler_check", dataclasses.asdict(check))
+    checkpoint = latest_checkpoint(folder.checkpoints)
+    folder.drop_after(-1 if checkpoint is None else int(checkpoint.name[5:]) - 1)
     validation = load_problems(config.task, "validation")
     prompts = list(zip(validation, render_prompts(validation, config.task, policy.tokenizer), strict=True))
     sampling = SamplingConfig(temperature=1.0, max_tokens=config.max_tokens)

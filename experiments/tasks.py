@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,6 @@ class UnknownBenchmarkError(ValueError):
     """No benchmark of that name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PromptedProblem:
-    """A problem with the token ids of its rendered prompt."""
-
-    problem: Problem
-    prompt_ids: tuple[int, ...]
-
-
 def load_problems(task: TaskConfig, split: str, count: int | None = None) -> list[Problem]:
     """The first `count` problems of a split; all of them where it is ``None``.
 
@@ -59,7 +51,16 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
         problems = problems[::VALIDATION_SHARE]
     elif split == "train" and "validation" not in FILES[task.benchmark]:
         problems = [problem for index, problem in enumerate(problems) if index % VALIDATION_SHARE]
+    if split != "test":
+        problems = [_with_boxed_answer(problem) for problem in problems]
     return problems if count is None else problems[:count]
+
+
+def _with_boxed_answer(problem: Problem) -> Problem:
+    """GSM8K's worked solutions do not end in their answer; as demonstrations of the paper's prompt they must box it."""
+    if problem.solution is None or r"\boxed" in problem.solution:
+        return problem
+    return replace(problem, solution=f"{problem.solution}\nThe answer is \\boxed{{{problem.gold_answer}}}.")
 
 
 def _load(task: TaskConfig, split: str) -> list[Problem]:

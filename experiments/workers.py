@@ -17,6 +17,9 @@ from typing import Any
 __all__ = ["Job", "WorkerError", "run_jobs"]
 
 
+_Worker = tuple[multiprocessing.process.BaseProcess, Path]
+
+
 class WorkerError(RuntimeError):
     """A job failed in its worker; the message is the job's own error."""
 
@@ -61,10 +64,14 @@ def run_jobs(
     Raises:
         WorkerError: a job failed, or its process was killed; the others are stopped.
     """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; expected at least 1.")
+    if len({job.name for job in jobs}) != len(jobs):
+        raise ValueError(f"jobs {[job.name for job in jobs]} must have different names.")
     logs.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     waiting, done = list(jobs), set[str]()
-    pipes: dict[Connection, tuple[multiprocessing.process.BaseProcess, Path]] = {}
+    pipes: dict[Connection, _Worker] = {}
     running: dict[Connection, str] = {}
     threads_before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -77,15 +84,18 @@ def run_jobs(
             theirs.close()
             pipes[ours] = (process, log)
         while len(done) < len(jobs):
-            _hand_out(waiting, done, running, list(pipes))
+            _hand_out(waiting, done, running, pipes)
+            if not running:
+                raise ValueError(f"jobs {[job.name for job in waiting]} wait for jobs that are not there.")
             for pipe in wait(list(running)):
                 assert isinstance(pipe, Connection)
                 _receive(pipe, running, done, pipes[pipe], on_progress, on_done)
+        for pipe in pipes:
+            pipe.send(None)
+        for process, _ in pipes.values():
+            process.join(timeout=20)
     finally:
         for process, _ in pipes.values():
-            process.terminate()
-        for process, _ in pipes.values():
-            process.join(timeout=5)
             process.kill()
         if threads_before is None:
             os.environ.pop("OMP_NUM_THREADS", None)
@@ -93,44 +103,53 @@ def run_jobs(
             os.environ["OMP_NUM_THREADS"] = threads_before
 
 
-def _hand_out(waiting: list[Job], done: set[str], running: dict[Connection, str], pipes: list[Connection]) -> None:
+def _hand_out(
+    waiting: list[Job], done: set[str], running: dict[Connection, str], pipes: dict[Connection, _Worker]
+) -> None:
     """Give each free worker the first job that is ready."""
-    for pipe in pipes:
+    for pipe, worker in pipes.items():
         ready = next((job for job in waiting if done.issuperset(job.after)), None)
         if pipe in running or ready is None:
             continue
         waiting.remove(ready)
         running[pipe] = ready.name
-        pipe.send(ready)
+        try:
+            pipe.send(ready)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _died(ready.name, worker) from error
 
 
 def _receive(
     pipe: Connection,
     running: dict[Connection, str],
     done: set[str],
-    worker: tuple[multiprocessing.process.BaseProcess, Path],
+    worker: _Worker,
     on_progress: Callable[[str, str, float, float, str], None],
     on_done: Callable[[str, Any], None],
 ) -> None:
-    process, log = worker
     name = running[pipe]
     try:
         kind, payload = pipe.recv()
-    except EOFError as error:
-        process.join(timeout=5)
-        raise WorkerError(
-            f"the process of {name} ended with exit code {process.exitcode} (-9: killed, often for memory); "
-            f"its output is in {log}. Start the same command again to go on."
-        ) from error
+    except (EOFError, ConnectionResetError) as error:
+        raise _died(name, worker) from error
     match kind:
         case "progress":
             on_progress(name, *payload)
         case "failed":
-            raise WorkerError(f"{name}: {payload}\n(what the process printed is in {log})")
+            raise WorkerError(f"{name}: {payload}\n(what the process printed is in {worker[1]})")
         case "done":
             del running[pipe]
             done.add(name)
             on_done(name, payload)
+
+
+def _died(name: str, worker: _Worker) -> WorkerError:
+    process, log = worker
+    process.join(timeout=5)
+    return WorkerError(
+        f"the process of {name} ended with exit code {process.exitcode} (-9: killed, often for memory); "
+        f"its output is in {log}. Start the same command again to go on."
+    )
 
 
 def _serve(pipe: Connection, log: Path, threads: int) -> None:
@@ -150,10 +169,12 @@ def _serve(pipe: Connection, log: Path, threads: int) -> None:
         pipe.send(("progress", (what, done, total, unit)))
 
     while True:
-        job: Job = pipe.recv()
+        job: Job | None = pipe.recv()
+        if job is None:
+            return
         try:
             result = job.function(context, *job.arguments, report)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # whatever a job raises is told to the parent
             traceback.print_exc()
             pipe.send(("failed", f"{type(error).__name__}: {error}"))
             return

@@ -6,7 +6,7 @@ The question is a chain such as ``((12+7)*3)-5=``; a solution writes one equatio
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from rewards.arithmetic import read_number
@@ -24,10 +24,11 @@ Operation = tuple[str, Fraction]
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """The value written last, and how many operations of the question may be done by then."""
+    """The value written last, how many operations may be done by then, and whether a box was written."""
 
     value: Fraction
     done: frozenset[int]
+    boxed: bool = False
 
 
 def check_next_operations(question: str, completion: str) -> tuple[StepVerdict, ...]:
@@ -62,17 +63,20 @@ def check_next_operations(question: str, completion: str) -> tuple[StepVerdict, 
 
 
 def _check_line(line: str, operations: tuple[Operation, ...], state: _State) -> tuple[bool, _State]:
-    """Whether the line is right, and the state after it."""
+    """Whether the line is right, and the state after it. Nothing is right after a box."""
     box = _BOX.fullmatch(line)
     try:
         if box is not None:
-            return len(operations) in state.done and read_number(box.group(1).strip()) == state.value, state
+            right = len(operations) in state.done and read_number(box.group(1).strip()) == state.value
+            return right and not state.boxed, replace(state, boxed=True)
         left, equals, right = line.partition("=")
         if not equals:
             return False, state
         written = read_number(right.strip())
         start, steps = _chain(parse_expression(left.strip()))
     except (UnreadableError, OverBoundError):
+        return False, state
+    if state.boxed:  # nothing is to follow the box
         return False, state
     matches = [done for done in state.done if steps and steps == operations[done : done + len(steps)]]
     if matches and start == state.value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from rewards.answers import check_answers
@@ -56,13 +57,13 @@ def score_rollouts(
         ends: tuple[int, ...] = ()
         if step_reward is not None and token_ends is not None:
             rewards, ends = step_rewards_at_tokens(step_reward(rollout), token_ends(rollout.completion_ids))
-        number = float(reward(rollout, verdict))
-        if number != number or abs(number) == float("inf"):
+        number = reward(rollout, verdict)
+        if not isinstance(number, (int, float)) or not math.isfinite(number):
             raise ValueError(
-                f"the reward of problem {rollout.problem.problem_id!r}, sample {rollout.sample_index} is {number}; "
+                f"the reward of problem {rollout.problem.problem_id!r}, sample {rollout.sample_index} is {number!r}; "
                 "expected a finite number."
             )
         scored.append(
-            ScoredRollout(rollout=rollout, verdict=verdict, reward=number, step_rewards=rewards, step_ends=ends)
+            ScoredRollout(rollout=rollout, verdict=verdict, reward=float(number), step_rewards=rewards, step_ends=ends)
         )
     return scored

@@ -134,9 +134,11 @@ def _generation(output: Any, *, with_logprobs: bool) -> Generation:
     logprobs = None
     if with_logprobs:
         logprobs = tuple(position[token].logprob for position, token in zip(output.logprobs, ids, strict=True))
+    if output.finish_reason not in ("stop", "length"):
+        raise RuntimeError(f"vLLM ended a completion with {output.finish_reason!r}; expected 'stop' or 'length'.")
     return Generation(
         completion_ids=ids,
-        finish_reason="stop" if output.finish_reason == "stop" else "length",
+        finish_reason=output.finish_reason,
         logprobs=logprobs,
     )
 

@@ -94,7 +94,7 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
 
 
 def build_pair_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> TrainingBatch | None:
-    """Pairs of a right and a wrong completion of one problem, in the order they were sampled.
+    """Pairs of a right (reward > 0) and a wrong completion of one problem, in the order they were sampled.
 
     A problem with r right and w wrong completions gives min(r, w) pairs, each completion used at most once.
 
@@ -104,8 +104,8 @@ def build_pair_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> T
     pairs: list[ScoredRollout] = []
     for problem_id in dict.fromkeys(_problem_ids(scored)):
         group = [item for item in scored if item.rollout.problem.problem_id == problem_id]
-        right = [item for item in group if item.verdict.correct]
-        wrong = [item for item in group if not item.verdict.correct]
+        right = [item for item in group if item.reward > 0]
+        wrong = [item for item in group if item.reward <= 0]
         for chosen, rejected in zip(right, wrong, strict=False):
             pairs += [chosen, rejected]
     if not pairs:
@@ -147,11 +147,9 @@ def _problem_ids(scored: Sequence[ScoredRollout]) -> list[str]:
     return [item.rollout.problem.problem_id for item in scored]
 
 
-def _pad_steps(scored: Sequence[ScoredRollout]) -> tuple[Tensor | None, Tensor | None]:
-    """(B, S) step rewards and ends, −1 where there is no step; nothing where no rollout has steps."""
-    most = max(len(item.step_ends) for item in scored)
-    if most == 0:
-        return None, None
+def _pad_steps(scored: Sequence[ScoredRollout]) -> tuple[Tensor, Tensor]:
+    """(B, S) step rewards and ends, −1 where there is no step; S is at least 1."""
+    most = max(1, *(len(item.step_ends) for item in scored))
     rewards, ends = torch.zeros(len(scored), most), torch.full((len(scored), most), -1)
     for row, item in enumerate(scored):
         rewards[row, : len(item.step_rewards)] = torch.tensor(item.step_rewards)

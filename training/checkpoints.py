@@ -58,8 +58,15 @@ def save_checkpoint(
             critic.save(training / "critic.safetensors")
         (training / "state.json").write_text(json.dumps({"step": step, **state}, indent=2) + "\n")
         _flush(temporary)
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
+        if target.exists():  # the same step again, after a resume: never without a whole checkpoint on the disk
+            replaced = folder / f".{target.name}.old"
+            shutil.rmtree(replaced, ignore_errors=True)
+            target.rename(replaced)
+            temporary.rename(target)
+            shutil.rmtree(replaced)
+        else:
+            temporary.rename(target)
+        _flush_entry(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         previous = latest_checkpoint(folder)
@@ -85,7 +92,7 @@ def load_training_state(checkpoint: Path) -> dict[str, float | int | str | None]
         return json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise CheckpointError(
-            f"{path} cannot be read ({error}); remove the folder {checkpoint} to go on from the one before."
+            f"{path} cannot be read ({error}); remove the folder {checkpoint} to start this run anew."
         ) from error
 
 
@@ -125,8 +132,12 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _flush(folder: Path) -> None:
     """Force every file below `folder`, and its directories, to the disk."""
     for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _flush_entry(path)
+
+
+def _flush_entry(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -39,7 +39,7 @@ class Critic(nn.Module):
         """V before each completion token, in units of the reward. (B, T) float32, zero outside the mask."""
         with autocast(batch.input_ids.device, use_autocast):
             hidden = self.backbone(input_ids=batch.input_ids, use_cache=False).last_hidden_state  # (B, L, H)
-            values = self.head(hidden)[..., 0].float()  # position j sees tokens 0..j: the value before token j + 1
+        values = self.head(hidden.float())[..., 0]  # position j sees tokens 0..j: the value before token j + 1
         return align_to_completion(values, batch, offset=1)
 
     def save(self, path: Path) -> None:

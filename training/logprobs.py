@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from training.batches import TrainingBatch
 
-__all__ = ["align_to_completion", "autocast", "entropy_estimate", "token_logprobs"]
+__all__ = ["align_to_completion", "autocast", "token_logprobs"]
 
 
 def autocast(device: torch.device, enabled: bool) -> contextlib.AbstractContextManager[object]:
@@ -56,8 +56,3 @@ def align_to_completion(per_position: Tensor, batch: TrainingBatch, *, offset: i
     columns = torch.arange(mask.shape[1], device=mask.device) + (batch.prompt_lengths - offset)[:, None]
     aligned = per_position.gather(1, columns.clamp_max(per_position.shape[1] - 1))
     return torch.where(mask, aligned, torch.zeros_like(aligned))
-
-
-def entropy_estimate(logprobs: Tensor, mask: Tensor) -> Tensor:
-    """−mean log π_θ of the batch's tokens: the entropy in nats a token where the batch was drawn from π_θ. Scalar."""
-    return -(logprobs * mask).sum() / mask.sum().clamp_min(1)

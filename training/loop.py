@@ -8,10 +8,17 @@ from typing import Protocol
 
 from safetensors.torch import load_file
 
-from training.checkpoints import latest_checkpoint, load_optimizer, load_training_state, save_checkpoint
-from training.trainer import Counters, Trainer
+from training.accounting import Counters
+from training.checkpoints import (
+    CheckpointError,
+    latest_checkpoint,
+    load_optimizer,
+    load_training_state,
+    save_checkpoint,
+)
+from training.trainer import Trainer
 
-__all__ = ["RunLog", "resume", "run_training"]
+__all__ = ["Row", "RunLog", "resume", "run_training"]
 
 Row = dict[str, float | int | None]
 
@@ -23,7 +30,7 @@ class RunLog(Protocol):
         """Forget rows of later steps: they were written after the checkpoint the run goes on from."""
         ...
 
-    def append(self, row: Row) -> None:
+    def append(self, row: Row, /) -> None:
         """Keep one step's row."""
         ...
 
@@ -48,7 +55,9 @@ def resume(trainer: Trainer, checkpoints: Path) -> int:
     missing, unexpected = model.load_state_dict(weights, strict=False)
     tied = set(getattr(model, "_tied_weights_keys", None) or ())
     if unexpected or set(missing) - tied:
-        raise ValueError(f"{checkpoint} belongs to another model: missing {missing[:3]}, unexpected {unexpected[:3]}.")
+        raise CheckpointError(
+            f"{checkpoint} belongs to another model: missing {missing[:3]}, unexpected {unexpected[:3]}."
+        )
     for name, optimizer in trainer.optimizers.items():
         load_optimizer(optimizer, training / f"{name}.safetensors")
     if trainer.critic is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,12 @@ class Policy:
     pad_token_id: int
 
     @property
+    def end_token_id(self) -> int:
+        """The token that ends a demonstration: the tokenizer's own where it is one that ends a completion."""
+        own = self.tokenizer.eos_token_id
+        return own if own in self.eos_token_ids else self.eos_token_ids[0]
+
+    @property
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.model.parameters()).device
@@ -64,6 +71,7 @@ def resolve_model(model: str) -> Path:
                 f"{path} is not a model folder: it has no config.json (it holds {found}). Expected a Hugging Face "
                 "checkpoint with config.json and safetensors; `coeflab convert` makes one from a GGUF file."
             )
+        _check_architecture(path)
         return path
     if path.is_absolute() or model.startswith(".") or model.count("/") != 1:
         raise ModelNotFoundError(
@@ -73,12 +81,29 @@ def resolve_model(model: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]))
+        patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+        folder = Path(snapshot_download(model, allow_patterns=patterns))
     except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
         raise ModelNotFoundError(
             f"model {model!r} is not a folder here and could not be fetched from the hub "
             f"({type(error).__name__}). Give a local folder, or go online once to fill the hub's cache."
         ) from error
+    _check_architecture(folder)
+    return folder
+
+
+def _check_architecture(folder: Path) -> None:
+    """Refuse a folder whose config names no causal language model: loading it would give a random output layer."""
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise ModelNotFoundError(f"{folder / 'config.json'} cannot be read as JSON: {error}.") from error
+    names = config.get("architectures") or []
+    if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
+        raise ModelNotFoundError(
+            f"{folder} is not a causal language model: its config.json names {', '.join(names) or 'no architecture'}, "
+            "expected one that ends in ForCausalLM."
+        )
 
 
 def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
@@ -93,12 +118,15 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
     """
     folder = resolve_model(str(model))
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        result: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        loaded, info = result
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (ValueError, OSError, KeyError) as error:
         raise ModelNotFoundError(
             f"{folder} does not load as a causal language model with a tokenizer: {str(error).splitlines()[0]}"
         ) from error
+    if info["missing_keys"]:
+        raise ModelNotFoundError(f"{folder} lacks the weights {', '.join(sorted(info['missing_keys'])[:5])}.")
     eos = loaded.generation_config.eos_token_id if loaded.generation_config is not None else None
     eos = eos if eos is not None else tokenizer.eos_token_id
     if eos is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,13 +34,14 @@ class Prompts:
         problems: the training split.
         prompt_ids: token ids of each problem's prompt, in the order of `problems`.
         per_step: P, problems of one step.
-        seed: fixes which problems come at which step; the same for every arm of a comparison.
+        seed: fixes which problems come at which step; the same for every arm of a comparison, and another one where
+            the start policy is trained.
     """
 
     problems: tuple[Problem, ...]
     prompt_ids: tuple[tuple[int, ...], ...]
     per_step: int
-    seed: int
+    seed: str
 
     def __post_init__(self) -> None:
         if len(self.problems) != len(self.prompt_ids):
@@ -53,7 +55,7 @@ class Prompts:
         return [(self.problems[index], self.prompt_ids[index]) for index in indices]
 
 
-def problems_of_step(num_problems: int, per_step: int, step: int, seed: int) -> list[int]:
+def problems_of_step(num_problems: int, per_step: int, step: int, seed: str) -> list[int]:
     """Indices of the problems of `step`, by its arguments only: each epoch is a fresh shuffle, cut in blocks."""
     steps_per_epoch = num_problems // per_step
     epoch, block = divmod(step, steps_per_epoch)
@@ -61,7 +63,7 @@ def problems_of_step(num_problems: int, per_step: int, step: int, seed: int) -> 
 
 
 @lru_cache(maxsize=4)
-def _epoch_order(num_problems: int, epoch: int, seed: int) -> tuple[int, ...]:
+def _epoch_order(num_problems: int, epoch: int, seed: str) -> tuple[int, ...]:
     """The shuffle of one epoch; kept, since every step of the epoch asks for it."""
     order = list(range(num_problems))
     random.Random(f"{seed}/{epoch}").shuffle(order)
@@ -73,6 +75,10 @@ class Source(Protocol):
 
     def rollouts(self, step: int) -> list[Rollout]:
         """Completions of `step`, counted from 0; the same step gives the same problems."""
+        ...
+
+    def seconds_before(self, step: int) -> float:
+        """Seconds that drawing the completions of `step` took before the run's first step; 0 if drawn at the step."""
         ...
 
 
@@ -99,6 +105,10 @@ class OnlineSource:
             step=step,
         )
 
+    def seconds_before(self, step: int) -> float:
+        """Nothing is drawn before."""
+        return 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class OfflineSource:
@@ -106,13 +116,19 @@ class OfflineSource:
 
     Attributes:
         blocks: the completions of each step.
+        seconds: what drawing each block took.
     """
 
     blocks: tuple[tuple[Rollout, ...], ...]
+    seconds: tuple[float, ...]
 
     def rollouts(self, step: int) -> list[Rollout]:
         """P·G completions of the frozen policy."""
         return list(self.blocks[step])
+
+    def seconds_before(self, step: int) -> float:
+        """What drawing the block of `step` took."""
+        return self.seconds[step]
 
     @staticmethod
     def draw(
@@ -130,22 +146,25 @@ class OfflineSource:
             temporary = file.with_suffix(".tmp")
             with temporary.open("w", encoding="utf-8") as out:
                 for step in range(steps):
+                    started = time.perf_counter()
                     block = online.rollouts(step)
-                    out.write(json.dumps([_to_row(rollout) for rollout in block]) + "\n")
+                    seconds = time.perf_counter() - started
+                    rows = [_to_row(rollout) for rollout in block]
+                    out.write(json.dumps({"seconds": seconds, "rollouts": rows}) + "\n")
                     if on_progress is not None:
                         on_progress(len(block))
             temporary.rename(file)
         problems = {problem.problem_id: problem for problem in online.prompts.problems}
         prompt_ids = dict(zip(problems, online.prompts.prompt_ids, strict=True))
         with file.open(encoding="utf-8") as lines:
-            blocks = [
-                tuple(
-                    _from_row(row, problems[row["problem_id"]], prompt_ids[row["problem_id"]])
-                    for row in json.loads(line)
-                )
-                for line in lines
-            ]
-        return OfflineSource(blocks=tuple(blocks))
+            drawn = [json.loads(line) for line in lines]
+        blocks = tuple(
+            tuple(
+                _from_row(row, problems[row["problem_id"]], prompt_ids[row["problem_id"]]) for row in item["rollouts"]
+            )
+            for item in drawn
+        )
+        return OfflineSource(blocks=blocks, seconds=tuple(item["seconds"] for item in drawn))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +183,10 @@ class DemonstrationSource:
         """P demonstrations."""
         return [self._demonstration(problem, prompt_ids) for problem, prompt_ids in self.prompts.of_step(step)]
 
+    def seconds_before(self, step: int) -> float:
+        """Nothing is drawn."""
+        return 0.0
+
     def _demonstration(self, problem: Problem, prompt_ids: tuple[int, ...]) -> Rollout:
         if problem.solution is None:
             raise ValueError(f"problem {problem.problem_id!r} has no worked solution; SFT needs one for every problem.")
@@ -171,7 +194,7 @@ class DemonstrationSource:
         return Rollout(
             problem=problem,
             prompt_ids=prompt_ids,
-            completion_ids=(*ids, self.policy.eos_token_ids[0]),
+            completion_ids=(*ids, self.policy.end_token_id),
             completion=problem.solution,
             finish_reason="stop",
             sample_index=0,

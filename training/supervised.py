@@ -57,7 +57,7 @@ class SupervisedConfig:
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in ("demonstrations", "batch_size", "measure_every", "max_steps", "decay_steps"):
+        for name in ("demonstrations", "batch_size", "warmup_steps", "measure_every", "max_steps", "decay_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
 

@@ -8,21 +8,22 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
 from rewards.scoring import RewardFunction, StepRewardFunction, score_rollouts
-from rewards.verdict import ScoredRollout, Status
+from rewards.verdict import ScoredRollout
 from sampling.sampler import Sampler
 from sampling.text import token_ends
+from training.accounting import Counters, rollout_metrics
 from training.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
 from training.critic import Critic, critic_loss
-from training.logprobs import token_logprobs
 from training.policy import Policy, named_weights
+from training.scores import ForwardOptions, score_logprobs, score_values
 from training.sources import Source
 from training.update import UpdateOptions, accumulate_gradients, denominator_of
 
-__all__ = ["Counters", "Trainer", "TrainingConfig"]
+__all__ = ["Trainer", "TrainingConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class TrainingConfig:
         learning_rate: AdamW's rate after the warm-up.
         warmup_steps: steps of linear warm-up from 0.
         schedule: constant, or linear decay to 0 at the last step.
-        updates_per_batch: μ of Algorithm 1; the paper has 1.
+        updates_per_batch: μ of Algorithm 1; the paper has 1. With more, metrics are those of the last one.
         microbatch_size: most sequences of one forward and backward pass; no result depends on it beyond rounding.
         max_grad_norm: gradients are scaled down to this norm.
         weight_decay: AdamW's.
@@ -89,26 +90,6 @@ class TrainingConfig:
 
 
 @dataclass(kw_only=True)
-class Counters:
-    """What a run has used so far; written with every metrics row and every checkpoint.
-
-    Attributes:
-        completions_sampled: completions drawn for training.
-        tokens_generated: their tokens.
-        tokens_trained: completion tokens with a coefficient other than 0, counted at every optimiser step.
-        flops: estimate: 6·N a token trained (forward and backward), 2·N a token generated or only scored, N parameters,
-            prompt tokens included; the critic counted likewise. Attention's quadratic part is left out.
-        seconds: wall time inside training steps.
-    """
-
-    completions_sampled: int = 0
-    tokens_generated: int = 0
-    tokens_trained: int = 0
-    flops: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass(kw_only=True)
 class Trainer:
     """A policy in training: everything one step touches.
 
@@ -157,11 +138,6 @@ class Trainer:
             raise ValueError(
                 f"{type(self.algorithm).__name__} needs {' and '.join(missing)}, which this run does not have."
             )
-        if Need.GROUPS in needs and self.config.group_size < 2:
-            raise ValueError(
-                f"{type(self.algorithm).__name__} compares completions of a problem; "
-                f"group_size is {self.config.group_size}, expected 2 or more."
-            )
         self.optimizer = self._adamw(self.policy.model, self.config.learning_rate)
         if self.critic is not None:
             self.critic_optimizer = self._adamw(self.critic, self.config.critic_learning_rate)
@@ -207,17 +183,23 @@ class Trainer:
         judged = time.perf_counter()
         batch = self._batch(scored)
         measured = self._update(batch, step) if batch is not None else {"loss": None, "tokens_trained": 0}
+        sampled_metrics = rollout_metrics(scored)
+        clash = measured.keys() & (sampled_metrics.keys() | vars(self.counters).keys()) - {"tokens_trained"}
+        if clash:
+            raise ValueError(f"diagnostics {sorted(clash)} have the name of a column of metrics.jsonl; rename them.")
         self.counters.tokens_trained += int(measured.pop("tokens_trained") or 0)
         trained = time.perf_counter()
         if self.algorithm.data_source is DataSource.ONLINE:
             self.sampler.load_weights(named_weights(self.policy.model), step + 1)
-        self.counters.seconds += time.perf_counter() - started
+        drawn_before = self.source.seconds_before(step)
+        self.counters.seconds += time.perf_counter() - started + drawn_before
         return {
             "step": step + 1,
             **vars(self.counters),
-            **_rollout_metrics(scored),
+            **sampled_metrics,
+            "kl": None,
             **measured,
-            "sampling_seconds": sampled - started,
+            "sampling_seconds": sampled - started + drawn_before,
             "scoring_seconds": judged - sampled,
             "update_seconds": trained - judged,
         }
@@ -233,31 +215,24 @@ class Trainer:
 
     def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:
         """Attach old and reference logprobs and values, as far as the algorithm reads them."""
-        needs, tokens = self.algorithm.needs, batch.tokens
-        several_updates = self.config.updates_per_batch > 1 and Need.OLD_LOGPROBS in needs
+        needs, tokens, config = self.algorithm.needs, batch.tokens, self.config
+        forward = ForwardOptions(
+            microbatch_size=config.microbatch_size, temperature=config.temperature, use_autocast=config.use_autocast
+        )
+        several_updates = config.updates_per_batch > 1 and Need.OLD_LOGPROBS in needs
         if several_updates or Need.OLD_LOGPROBS_FOR_CREDIT in needs:
-            tokens = replace(tokens, old_logprobs=self._score(batch, self.policy.model))
+            tokens = replace(tokens, old_logprobs=score_logprobs(self.policy.model, batch, forward))
+            self._count_flops(2, batch)
         if Need.REFERENCE_LOGPROBS in needs and self.reference is not None:
-            tokens = replace(tokens, reference_logprobs=self._score(batch, self.reference))
+            tokens = replace(tokens, reference_logprobs=score_logprobs(self.reference, batch, forward))
+            self._count_flops(2, batch)
         if Need.CRITIC in needs and self.critic is not None:
-            tokens = replace(tokens, values=self._score(batch, self.critic))
+            tokens = replace(tokens, values=score_values(self.critic, batch, forward))
+            self._count_flops(2, batch)
         return batch.with_tokens(tokens)
 
-    @torch.no_grad()
-    def _score(self, batch: TrainingBatch, model: nn.Module) -> Tensor:
-        """(B, T) logprobs or values, microbatch by microbatch, without gradient."""
-        result = torch.zeros(batch.tokens.completion_mask.shape, device=batch.input_ids.device)
-        for rows in microbatches(batch, BatchUnit.SEQUENCE, self.config.microbatch_size):
-            part = batch.rows(rows)
-            if isinstance(model, Critic):
-                scores = model.values(part, use_autocast=self.config.use_autocast)
-            else:
-                scores = token_logprobs(
-                    model, part, temperature=self.config.temperature, use_autocast=self.config.use_autocast
-                )
-            result[rows, : scores.shape[1]] = scores
-        self.counters.flops += 2.0 * self.policy.num_parameters * int(batch.lengths.sum())
-        return result
+    def _count_flops(self, per_parameter: int, batch: TrainingBatch) -> None:
+        self.counters.flops += float(per_parameter) * self.policy.num_parameters * int(batch.lengths.sum())
 
     def _update(self, batch: TrainingBatch, step: int) -> dict[str, float | None]:
         """Credit once, then `updates_per_batch` optimiser steps; the critic afterwards."""
@@ -273,7 +248,7 @@ class Trainer:
             )
             tokens_trained += measured["tokens_trained"]
             measured["grad_norm"] = _clip_and_step(self.policy.model, self.optimizer, rate, self.config.max_grad_norm)
-            self.counters.flops += 6.0 * self.policy.num_parameters * int(batch.lengths.sum())
+            self._count_flops(6, batch)
         if self.critic is not None:
             measured["critic_loss"] = self._update_critic(batch, step)
         return {**measured, "tokens_trained": tokens_trained, "learning_rate": rate}
@@ -296,7 +271,7 @@ class Trainer:
                 loss.backward()
                 total += loss.item()
             _clip_and_step(self.critic, self.critic_optimizer, rate, self.config.max_grad_norm)
-            self.counters.flops += 6.0 * self.policy.num_parameters * int(batch.lengths.sum())
+            self._count_flops(6, batch)
         return total
 
     def _count_generation(self, scored: Sequence[ScoredRollout]) -> None:
@@ -314,20 +289,3 @@ def _clip_and_step(model: nn.Module, optimizer: torch.optim.Optimizer, rate: flo
         group["lr"] = rate
     optimizer.step()
     return norm
-
-
-def _rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
-    """Means over the step's completions, as sampled."""
-    count = len(scored)
-
-    def share(status: Status) -> float:
-        return sum(item.verdict.status is status for item in scored) / count
-
-    return {
-        "reward_mean": sum(item.reward for item in scored) / count,
-        "accuracy": share(Status.CORRECT),
-        "no_answer_rate": share(Status.NO_ANSWER),
-        "timeout_rate": share(Status.TIMEOUT),
-        "truncated_rate": sum(item.rollout.truncated for item in scored) / count,
-        "completion_tokens_mean": sum(len(item.rollout.completion_ids) for item in scored) / count,
-    }

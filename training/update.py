@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from algorithms.interface import Algorithm, BatchUnit, Denominator, Need, surrogate_loss
+from algorithms.interface import Algorithm, BatchUnit, DataSource, Denominator, Need, surrogate_loss
+from algorithms.ratios import kl_penalty
 from training.batches import TrainingBatch
-from training.logprobs import entropy_estimate, token_logprobs
+from training.logprobs import token_logprobs
 
 __all__ = ["UpdateOptions", "accumulate_gradients", "denominator_of"]
 
@@ -63,10 +64,14 @@ def accumulate_gradients(
         options: see `UpdateOptions`.
 
     Returns:
-        ``loss`` (the surrogate's value), ``entropy`` (nats a token), ``coefficient_abs_mean``, ``tokens_trained``
-        (tokens whose coefficient is not 0) and the token means of the algorithm's diagnostics.
+        ``loss`` (the surrogate's value), ``coefficient_abs_mean``, ``tokens_trained`` (tokens whose coefficient is not
+        0), the token means of the algorithm's diagnostics, and in nats a token: −mean log π_θ, which is called
+        ``entropy`` where the batch was drawn from π_θ and ``nll`` elsewhere, and, for such a batch with reference
+        logprobs, ``kl``, the k3 estimate of KL(π_θ ‖ π_ref).
     """
     denominator = denominator_of(batch, algorithm.batch_unit, options)
+    online = algorithm.data_source is DataSource.ONLINE
+    nll_name = "entropy" if online else "nll"
     sums: defaultdict[str, float] = defaultdict(float)
     for rows in split:
         part = batch.rows(rows)
@@ -80,9 +85,11 @@ def accumulate_gradients(
         loss = surrogate_loss(coefficients.values, logprobs, mask, algorithm.aggregation, denominator)
         loss.backward()
 
-        share = float(mask.sum()) / denominator.tokens
         sums["loss"] += loss.item()
-        sums["entropy"] += float(entropy_estimate(logprobs.detach(), mask)) * share
+        sums[nll_name] -= float(torch.where(mask, logprobs.detach(), 0).sum()) / denominator.tokens
+        if online and tokens.reference_logprobs is not None:
+            kl = kl_penalty(logprobs.detach(), tokens.reference_logprobs, "k3")
+            sums["kl"] += float(torch.where(mask, kl, 0).sum()) / denominator.tokens
         sums["coefficient_abs_mean"] += float(coefficients.values.abs().sum()) / denominator.tokens
         sums["tokens_trained"] += float((coefficients.values != 0).sum())
         for name, values in coefficients.diagnostics.items():

@@ -7,7 +7,8 @@ copy: an engine that ignores any part of a load answers with other logprobs than
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -68,47 +69,69 @@ def check_weight_loading(
         max_tokens: completion tokens compared for each prompt.
         seed: of the sampled tokens and the disturbance.
 
+    Returns:
+        What was measured.
+
     Raises:
-        SamplerMismatchError: a mean difference exceeds the tolerance.
+        SamplerMismatchError: a mean difference exceeds the tolerance, or the disturbance is too small to show one.
     """
-    config = SamplingConfig(max_tokens=max_tokens)
     requests = [Request(prompt_ids=ids, seed=seed + index) for index, ids in enumerate(prompts)]
     sampler.load_weights(named_weights(policy.model), policy_version)
-    sequences = [
-        (request.prompt_ids, generation.completion_ids)
-        for request, generation in zip(requests, sampler.generate(requests, config), strict=True)
-    ]
+    generations = sampler.generate(requests, SamplingConfig(max_tokens=max_tokens))
+    sequences = [(ids, item.completion_ids) for ids, item in zip(prompts, generations, strict=True)]
     plain = _policy_logprobs(policy, sequences)
-
-    original = [parameter.detach().clone() for parameter in policy.model.parameters()]
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in policy.model.parameters():
-        noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
-        parameter.mul_(1 + DISTURBANCE * noise)
+    with _disturbed(policy, seed):
+        sampler.load_weights(named_weights(policy.model), policy_version)
+        disturbed = _policy_logprobs(policy, sequences)
+        disturbed_difference = (_sampler_logprobs(sampler, sequences) - disturbed).abs()
     sampler.load_weights(named_weights(policy.model), policy_version)
-    disturbed = _policy_logprobs(policy, sequences)
-    disturbed_sampler = torch.cat([torch.tensor(row) for row in sampler.logprobs(sequences)])
-    for parameter, saved in zip(policy.model.parameters(), original, strict=True):
-        parameter.copy_(saved)
-
-    sampler.load_weights(named_weights(policy.model), policy_version)
-    difference = (torch.cat([torch.tensor(row) for row in sampler.logprobs(sequences)]) - plain).abs()
+    difference = (_sampler_logprobs(sampler, sequences) - plain).abs()
     check = WeightCheck(
         mean_difference=float(difference.mean()),
         max_difference=float(difference.max()),
-        disturbed_mean_difference=float((disturbed_sampler - disturbed).abs().mean()),
+        disturbed_mean_difference=float(disturbed_difference.mean()),
         disturbance=float((disturbed - plain).abs().mean()),
         tolerance=tolerance,
         num_tokens=len(plain),
     )
-    if not (check.mean_difference <= tolerance and check.disturbed_mean_difference <= tolerance):
+    _judge(check)
+    return check
+
+
+def _judge(check: WeightCheck) -> None:
+    """Raise unless the check passed and could have failed."""
+    if not (check.mean_difference <= check.tolerance and check.disturbed_mean_difference <= check.tolerance):
         raise SamplerMismatchError(
             f"the sampler's logprobs are not the policy's: mean difference {check.mean_difference:.2e} nats a token "
             f"after loading the policy, {check.disturbed_mean_difference:.2e} after loading a disturbed copy, over "
-            f"{check.num_tokens} tokens; expected at most {tolerance:.0e}. The engine ignores (part of) a weight load, "
-            "or computes in another precision; training on its samples would be off-policy without saying so."
+            f"{check.num_tokens} tokens; expected at most {check.tolerance:.0e}. The engine ignores (part of) a weight "
+            "load, or computes in another precision; training on its samples would be off-policy without saying so."
         )
-    return check
+    if not check.disturbance > 3 * check.tolerance:
+        raise SamplerMismatchError(
+            f"the weight check cannot see anything: the disturbed copy moves logprobs by {check.disturbance:.2e} nats "
+            f"a token, and the tolerance is {check.tolerance:.0e}; expected at least three times as much."
+        )
+
+
+@contextmanager
+def _disturbed(policy: Policy, seed: int) -> Iterator[None]:
+    """The policy with every weight multiplied by 1 + noise; restored bit for bit afterwards."""
+    original = [parameter.detach().clone() for parameter in policy.model.parameters()]
+    generator = torch.Generator().manual_seed(seed)
+    try:
+        for parameter in policy.model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
+            parameter.mul_(1 + DISTURBANCE * noise)
+        yield
+    finally:
+        for parameter, saved in zip(policy.model.parameters(), original, strict=True):
+            parameter.copy_(saved)
+
+
+def _sampler_logprobs(sampler: Sampler, sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> torch.Tensor:
+    """The engine's logprob of every completion token, all sequences end to end. (N,)."""
+    return torch.cat([torch.tensor(row) for row in sampler.logprobs(sequences)])
 
 
 def _policy_logprobs(policy: Policy, sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> torch.Tensor:

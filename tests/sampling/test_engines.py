@@ -181,7 +181,7 @@ def test_weight_check_passes_and_leaves_the_policy_as_it_was(engine: VllmSampler
     check = check_weight_loading(engine, policy, prompts_of(policy)[:4], tolerance=1e-4, policy_version=0)
     assert check.num_tokens > 20
     assert check.mean_difference < 1e-5 and check.disturbed_mean_difference < 1e-5
-    assert check.disturbance > 0.05
+    assert check.disturbance > 100 * check.disturbed_mean_difference
     assert all(torch.equal(a, b) for a, b in zip(before, policy.model.parameters(), strict=True))
 
 
