@@ -94,7 +94,13 @@ class RecipeOptions:
         from experiments.run_folder import lock_folder
 
         with lock_folder(out), progress_board() as board:
-            compare(recipe, out, workers=self.workers or _default_workers(), board=board, evaluate_start=evaluate_start)
+            compare(
+                recipe,
+                out,
+                workers=_default_workers() if self.workers is None else self.workers,
+                board=board,
+                evaluate_start=evaluate_start,
+            )
         _write_report(out)
 
 

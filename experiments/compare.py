@@ -100,13 +100,13 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
             jobs.append(Job(name=name, function=_start_job, arguments=(start, out / name)))
             after = (name,)
         if evaluate_start:
-            arm = RunConfig(**_shared(recipe, seed), arm=START_ARM, algorithm="sft", settings={}, training=None)
+            arm = RunConfig(**_shared(recipe, seed, "sft"), arm=START_ARM, algorithm="sft", settings={}, training=None)
             jobs.append(_run_job(arm, out, after))
     for seed in recipe.seeds:
         after = (f"start-seed{seed}",) if recipe.model is None else ()
         for name, arm in recipe.arms.items():
             run = RunConfig(
-                **_shared(recipe, seed),
+                **_shared(recipe, seed, arm.algorithm),
                 arm=name,
                 algorithm=arm.algorithm,
                 settings=arm.settings,
@@ -130,6 +130,8 @@ def compare(recipe: Recipe, out: Path, *, workers: int, board: Board, evaluate_s
         ConfigMismatchError: `out` holds another comparison.
         WorkerError: a run failed.
     """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; expected at least 1.")
     if (out / "config.json").exists():
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
     recipe = check_recipe(recipe)
@@ -162,8 +164,9 @@ def compare(recipe: Recipe, out: Path, *, workers: int, board: Board, evaluate_s
     )
 
 
-def _shared(recipe: Recipe, seed: int) -> dict[str, Any]:
-    """What every run of a seed has in common."""
+def _shared(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
+    """What every run of a seed has in common, and the hashes of the files that this one uses."""
+    used = (algorithm, recipe.reward, recipe.task.step_reward)
     return {
         "recipe": recipe.name,
         "seed": seed,
@@ -173,7 +176,7 @@ def _shared(recipe: Recipe, seed: int) -> dict[str, Any]:
         "engine": recipe.engine,
         "reward": recipe.reward,
         "checkpoint_every": recipe.checkpoint_every,
-        "files": recipe.files,
+        "files": {name: digest for name, digest in recipe.files.items() if name in used},
     }
 
 

@@ -59,7 +59,7 @@ def definitions(source: str) -> set[str]:
 
 def columns() -> set[str]:
     """Names that can head a column of metrics.jsonl: counters, and what the trainer and the methods name."""
-    files = [ROOT / "training" / "trainer.py", ROOT / "training" / "update.py"]
+    files = [ROOT / "training" / "trainer.py", ROOT / "training" / "update.py", ROOT / "training" / "accounting.py"]
     files += [path for path in (ROOT / "algorithms").glob("*.py") if path.stem in PAGES]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
     constants = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]

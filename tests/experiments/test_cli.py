@@ -1,0 +1,88 @@
+"""Wrong input at the command line: exit code 1, one paragraph, the nearest name or the remedy, and nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments import cli
+
+DATA = '{"id": "a", "question": "1+1?", "answer": "2", "solution": null, "level": null, "subject": null}\n'
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["coeflab", *arguments])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "--recipe", "aritmetic"], "did you mean 'arithmetic'"),
+        (["train", "--algorithm", "gpro"], "did you mean 'grpo'"),
+        (["train", "--algorithm", "grpo", "--set", "klcoef=0.1"], "did you mean 'kl_coef'"),
+        (["train", "--algorithm", "grpo", "--set", "kl_coef"], "expected field=value"),
+        (["train", "--algorithm", "grpo", "--set", "kl_coef=a lot"], "not a JSON literal"),
+        (["train", "--algorithm", "grpo", "--set", "kl_coef=-1"], "kl_coef is -1"),
+        (["train", "--model", "no/such/folder"], "does not exist"),
+        (["train", "--model", "."], "has no config.json"),
+        (["train", "--reward", "mine.py:reward"], "there is no file"),
+        (["train", "--steps", "0"], "steps is 0; expected at least 1"),
+        (["compare", "--workers", "0"], "workers is 0"),
+        (["compare", "--seeds", "1", "1"], "expected different ones"),
+        (["compare", "--algorithm", "grpo", "--algorithm", "grpo"], "two arms would be called 'grpo'"),
+        (["evaluate", "--model", "nowhere/nothing", "--benchmark", "gms8k"], "did you mean 'gsm8k'"),
+        (["evaluate", "--model", ".", "--data-dir", "data"], "has no config.json"),
+        (["evaluate", "--model", ".", "--data-dir", "nowhere"], "does not exist"),
+        (["evaluate", "--model", ".", "--data-dir", "broken"], "test.jsonl"),
+        (["evaluate", "--model", ".", "--data-dir", "data", "--limit", "0"], "expected at least 1"),
+        (["report", "nowhere"], "nowhere"),
+        (["convert", "nothing-here"], "neither a file nor an installed package"),
+    ],
+)
+def test_wrong_input(arguments: list[str], message: str, run, tmp_path: Path) -> None:
+    for name, text in (("data", DATA), ("broken", DATA + '{"id": "b", "question"\n')):
+        (tmp_path / name / "gsm8k").mkdir(parents=True)
+        (tmp_path / name / "gsm8k" / "test.jsonl").write_text(text)
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert message in " ".join(err.split())
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("runs/*/*.json"))
+
+
+def test_a_broken_line_is_named_with_its_number(run, tmp_path: Path) -> None:
+    (tmp_path / "gsm8k").mkdir()
+    (tmp_path / "gsm8k" / "test.jsonl").write_text(DATA + "{broken\n")
+    _, _, err = run("evaluate", "--model", ".", "--data-dir", str(tmp_path))
+    assert "test.jsonl" in err
+    assert "line 2" in err
+
+
+def test_offline_hub_says_what_to_do(run) -> None:
+    code, _, err = run("evaluate", "--model", ".", "--benchmark", "math500")
+    assert code == 1
+    assert "--data-dir" in err
+
+
+def test_methods_prints_every_method(run) -> None:
+    code, out, _ = run("methods")
+    assert code == 0
+    for name in ("sft", "rft", "online_rft", "dpo", "ppo", "grpo", "grpo_process"):
+        assert f"{name} " in out
+    for column in ("P_sft(Q)", "π_θ(O|q)", "Â_t + β(π_ref/π_θ − 1)", "Eq. 21"):
+        assert column in out
