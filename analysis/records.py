@@ -94,7 +94,8 @@ def load_run(path: str | Path) -> RunRecord:
     """Read one run folder.
 
     Raises:
-        UnfinishedRunError: a file is missing, empty or cut short, or the last trained step has no evaluation.
+        UnfinishedRunError: a file is missing, empty or cut short, the last trained step has no evaluation, or a run of
+            ours (its configuration has "evaluation") has no `finished.json`.
         RecordError: a key or column is missing, a value is not of its kind, or rows contradict the configuration.
     """
     folder = Path(path)
@@ -104,6 +105,8 @@ def load_run(path: str | Path) -> RunRecord:
         raise RecordError(
             f"{folder / 'config.json'}: lacks {absent}; expected the resolved configuration of a run; rerun it"
         )
+    if "evaluation" in config and not (folder / "finished.json").exists():  # our own runs say when they are complete
+        raise UnfinishedRunError(f"{folder} stopped before its last evaluation; start the same command again to go on")
     environment = read_json(folder / "environment.json") if (folder / "environment.json").exists() else {}
     run = RunRecord(
         path=folder,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
-from algorithms import generalized_advantages, group_advantages, process_advantages
+from algorithms import GRPO, PPO, TokenBatch, generalized_advantages, group_advantages, process_advantages
 
 ONE_WINNER = torch.tensor([1.0] + [0.0] * 7)
 ONE_GROUP = torch.zeros(8, dtype=torch.long)
@@ -58,6 +60,53 @@ def test_groups_do_not_mix_and_may_be_interleaved() -> None:
 def test_group_of_one_is_zero_with_a_warning() -> None:
     with pytest.warns(UserWarning, match="group of one"):
         assert group_advantages(torch.tensor([3.0]), torch.tensor([0])).tolist() == [0.0]
+
+
+def test_only_a_group_of_one_that_has_a_baseline_is_warned_about() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert group_advantages(torch.tensor([3.0, 1.0]), torch.zeros(2).long(), scale="none").tolist() == [1.0, -1.0]
+        assert group_advantages(torch.tensor([3.0]), torch.tensor([0]), baseline="none", scale="none").tolist() == [3.0]
+
+
+def test_pairs_and_triples_by_hand() -> None:
+    """Leave one out: 2 − 6 and 6 − 2; 1 − 7, 5 − 5, 9 − 3. Sample std of the pair is √8: (2 − 4)/√8 = −1/√2."""
+    rewards, group = torch.tensor([2.0, 1.0, 6.0, 5.0, 9.0], dtype=torch.float64), torch.tensor([0, 1, 0, 1, 1])
+    loo = group_advantages(rewards, group, baseline="leave_one_out", scale="none")
+    assert loo.tolist() == pytest.approx([-4, -6, 4, 0, 6])
+    assert group_advantages(rewards, group).tolist() == pytest.approx([-(0.5**0.5), -1, 0.5**0.5, 0, 1])
+
+
+@pytest.mark.parametrize(("std_ddof", "variances"), [(1, [4 / 3, 3, 7 / 3]), (0, [8 / 9, 2, 14 / 9])])
+def test_std_leave_one_out_by_hand(std_ddof: int, variances: list[float]) -> None:
+    """Rewards (0, 1, 3, 3). The others of 0 are {1, 3, 3}: mean 7/3, squares 8/3; of 1: {0, 3, 3}: 2 and 6; of a 3:
+    {0, 1, 3}: 4/3 and 14/3. The squares are divided by 3 − std_ddof."""
+    rewards = torch.tensor([0.0, 1.0, 3.0, 3.0], dtype=torch.float64)
+    advantages = group_advantages(
+        rewards, torch.zeros(4).long(), baseline="leave_one_out", scale="std_leave_one_out", std_ddof=std_ddof
+    )
+    first, second, last = (gap / v**0.5 for gap, v in zip((-7 / 3, -1.0, 5 / 3), variances, strict=True))
+    assert advantages.tolist() == pytest.approx([first, second, last, last])
+
+
+@pytest.mark.parametrize(
+    ("rewards", "expected"),
+    [
+        ([0.0, 2.0, 2.0], [-2.0, 1 / (2**0.5 + 1), 1 / (2**0.5 + 1)]),  # others of a 2: {0, 2}, mean 1, std √2
+        ([5.0, 1.0, 1.0], [4.0, -2 / (8**0.5 + 1), -2 / (8**0.5 + 1)]),  # others of a 1: {5, 1}, mean 3, std √8
+        ([1.0, 3.0], [-2.0, 2.0]),  # one other has no std
+    ],
+)
+def test_where_the_others_are_equal_nothing_is_divided(rewards: list[float], expected: list[float]) -> None:
+    """With std_eps = 1, which is not added there either."""
+    advantages = group_advantages(
+        torch.tensor(rewards, dtype=torch.float64),
+        torch.zeros(len(rewards)).long(),
+        baseline="leave_one_out",
+        scale="std_leave_one_out",
+        std_eps=1.0,
+    )
+    assert advantages.tolist() == pytest.approx(expected)
 
 
 def test_tiny_differences_are_not_lost_or_blown_up() -> None:
@@ -115,6 +164,48 @@ def test_gae_skips_holes_in_the_mask() -> None:
     assert with_hole[0, [0, 2]].tolist() == without[0].tolist() and with_hole[0, 1] == 0
 
 
+def ragged_batch(rewards: list[float], mask: list[list[bool]], values: float = 0.0) -> TokenBatch:
+    """One group; the critic says 9 at the padding and `values` elsewhere."""
+    inside = torch.tensor(mask)
+    return TokenBatch(
+        completion_mask=inside,
+        rewards=torch.tensor(rewards, dtype=torch.float64),
+        group=torch.zeros(len(rewards)).long(),
+        values=torch.where(inside, values, 9.0).double(),
+    )
+
+
+def test_ppo_credit_and_value_targets_by_hand() -> None:
+    """γ = λ = 1, V = ½: the return of every token is its completion's reward, the credit that minus ½."""
+    batch = ragged_batch([4.0, 1.0], [[True, True], [True, False]], values=0.5)
+    algorithm = PPO(kl_coef=0)
+    assert algorithm.token_rewards(batch).tolist() == [[0, 4], [1, 0]]
+    assert algorithm.credit(batch).tolist() == [[3.5, 3.5], [0.5, 0]]
+    assert algorithm.value_targets(batch).tolist() == [[4, 4], [1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "mask", "expected"),
+    [
+        # 4, 4, 1: mean 3, population variance (1 + 1 + 4)/3 = 2
+        ([4.0, 1.0], [[True, True], [True, False]], [[0.5**0.5, 0.5**0.5], [-(2**0.5), 0]]),
+        ([5.0, 1.0], [[True, False], [True, False]], [[1, 0], [-1, 0]]),  # mean 3, std 2
+        ([2.0, 2.0], [[True, True], [True, False]], [[0, 0], [0, 0]]),  # no std to divide by
+        ([7.0], [[True, False]], [[0, 0]]),
+    ],
+)
+def test_ppo_normalized_advantages_by_hand(
+    rewards: list[float], mask: list[list[bool]], expected: list[list[float]]
+) -> None:
+    credit = PPO(kl_coef=0, normalize_advantages=True).credit(ragged_batch(rewards, mask))
+    torch.testing.assert_close(credit, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_grpo_credit_is_zero_at_the_padding() -> None:
+    credit = GRPO(std_ddof=0).credit(ragged_batch([1.0, 0.0], [[True, True], [True, False]]))
+    assert credit.tolist() == [[1, 1], [-1, 0]]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -125,6 +216,17 @@ def test_gae_skips_holes_in_the_mask() -> None:
         ),
         (lambda: group_advantages(torch.ones(2), torch.zeros(2).long(), baseline="median"), "'median'"),  # pyright: ignore
         (lambda: group_advantages(torch.ones(2), torch.zeros(2).long(), std_ddof=2), "std_ddof is 2"),
+        (lambda: group_advantages(torch.ones(2), torch.zeros(2).long(), std_eps=-0.5), "std_eps is -0.5"),
+        (lambda: group_advantages(torch.ones(2, 2), torch.zeros(2, 2).long()), "disagree"),
+        (
+            lambda: process_advantages(torch.ones(1, 2), torch.zeros(1, 1).long(), torch.zeros(1).long(), num_tokens=4),
+            "disagree",
+        ),
+        (
+            lambda: process_advantages(torch.ones(1, 1), torch.zeros(1, 1).long(), torch.zeros(2).long(), num_tokens=4),
+            "disagree",
+        ),
+        (lambda: generalized_advantages(torch.ones(2), torch.ones(2), torch.ones(2).bool()), "disagree"),
         (
             lambda: process_advantages(torch.ones(1, 1), torch.tensor([[4]]), torch.zeros(1).long(), num_tokens=4),
             "ends at token 4",

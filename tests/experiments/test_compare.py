@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -163,3 +164,14 @@ def test_a_failing_reward_names_the_run(tmp_path: Path) -> None:
     broken = replace(recipe(), reward=f"{tmp_path / 'broken.py'}:reward", arms=select_arms(recipe(), ["online_rft"]))
     with pytest.raises(WorkerError, match=r"online_rft-seed0: ValueError: the reward of problem .* is nan"):
         run(broken, tmp_path / "out")
+
+
+def test_a_run_that_stopped_half_way_is_listed_as_unfinished(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    (copy / "runs" / "ppo-seed0" / "finished.json").unlink()
+    comparison = load_comparison(copy)
+    assert "ppo" not in comparison.arms
+    assert [(run.name, "stopped before its last evaluation" in run.reason) for run in comparison.unfinished] == [
+        ("ppo-seed0", True)
+    ]
