@@ -250,7 +250,12 @@ def _write_report(folder: Path, baseline: str | None = None) -> None:
     from analysis import load_comparison, render_text, summary_table, write_report
 
     page = write_report(folder, baseline=baseline)
-    print(render_text(summary_table(load_comparison(folder), baseline=baseline)))
+    comparison = load_comparison(folder)
+    if baseline is None and len(comparison.arms) > 1 and comparison.description.get("baseline") in comparison.arms:
+        baseline = str(comparison.description["baseline"])
+    print(render_text(summary_table(comparison, baseline=baseline)))
+    for run in comparison.unfinished:
+        print(f"left out: {run.name}: {run.reason}")
     print(f"\nreport: {page}")
 
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from benchmarks.problem import Problem
 from experiments.config import EvaluationConfig, RunConfig
 from experiments.run_folder import RunFolder
-from rewards import check_answers
-from rewards.verdict import Verdict
-from sampling.rollout import Rollout
+from rewards.scoring import judge
 from sampling.sampler import Sampler, SamplingConfig, TextTokenizer, sample_rollouts
 
-__all__ = ["Cost", "evaluate", "judge", "mean_correct"]
+__all__ = ["Cost", "evaluate"]
 
 Progress = Callable[[int], None]
 
@@ -78,16 +76,5 @@ def evaluate(
         )
         seconds += time.perf_counter() - started
         tokens += sum(len(rollout.completion_ids) for rollout in rollouts)
-        folder.add_samples(step, judge(rollouts))
+        folder.add_samples(step, list(zip(rollouts, judge(rollouts), strict=True)))
     return Cost(tokens=tokens, seconds=seconds)
-
-
-def judge(rollouts: list[Rollout]) -> list[tuple[Rollout, Verdict]]:
-    """Each rollout with its verdict."""
-    verdicts = check_answers([(rollout.completion, rollout.problem.gold_answer) for rollout in rollouts])
-    return list(zip(rollouts, verdicts, strict=True))
-
-
-def mean_correct(judged: list[tuple[Rollout, Verdict]]) -> float:
-    """Share of correct completions: Pass@1."""
-    return sum(verdict.correct for _, verdict in judged) / len(judged)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config import StartConfig
-from experiments.evaluation import judge, mean_correct
 from experiments.run import Report, SamplerCache
 from experiments.run_folder import RunFolder
 from experiments.tasks import load_problems, render_prompts
+from rewards.scoring import judge
 from sampling.sampler import SamplingConfig, sample_rollouts
 from training.checkpoints import latest_checkpoint
 from training.embedded import build_embedded_model, build_embedded_tokenizer
@@ -82,7 +82,8 @@ def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, 
             step=step,
             purpose="validate",
         )
-        pass_at_1 = mean_correct(judge(rollouts))
+        verdicts = judge(rollouts)
+        pass_at_1 = sum(verdict.correct for verdict in verdicts) / len(verdicts)
         folder.append({"step": step, "validation_pass_at_1": pass_at_1})
         return pass_at_1
 

@@ -15,6 +15,7 @@ from benchmarks.hub import load_from_hub
 from benchmarks.problem import Problem
 from benchmarks.prompts import chain_of_thought, deepseek_chat
 from experiments.config import TaskConfig
+from rewards import GoldAnswerError, check_answer
 
 __all__ = ["BENCHMARKS", "UnknownBenchmarkError", "load_problems", "render_prompts"]
 
@@ -37,6 +38,7 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
     Raises:
         UnknownBenchmarkError: no such benchmark; the nearest names are given.
         DataFileError: a data file is missing or broken.
+        GoldAnswerError: a gold answer cannot be read; the problem is named.
         BenchmarkUnavailableError: the hub is out of reach.
     """
     if task.benchmark not in BENCHMARKS:
@@ -51,9 +53,19 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
         problems = problems[::VALIDATION_SHARE]
     elif split == "train" and "validation" not in FILES[task.benchmark]:
         problems = [problem for index, problem in enumerate(problems) if index % VALIDATION_SHARE]
+    _check_gold_answers(problems if count is None else problems[:count])
     if split != "test":
         problems = [_with_boxed_answer(problem) for problem in problems]
     return problems if count is None else problems[:count]
+
+
+def _check_gold_answers(problems: list[Problem]) -> None:
+    """Refuse a problem that no completion could be judged against, before anything is sampled for it."""
+    for problem in problems:
+        try:
+            check_answer("", problem.gold_answer)
+        except GoldAnswerError as error:
+            raise GoldAnswerError(f"problem {problem.problem_id!r}: {error}") from error
 
 
 def _with_boxed_answer(problem: Problem) -> Problem:

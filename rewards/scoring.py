@@ -10,7 +10,7 @@ from rewards.steps import step_rewards_at_tokens
 from rewards.verdict import ScoredRollout, StepVerdict, Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["RewardFunction", "StepRewardFunction", "correctness_reward", "score_rollouts"]
+__all__ = ["RewardFunction", "StepRewardFunction", "correctness_reward", "judge", "score_rollouts"]
 
 RewardFunction = Callable[[Rollout, Verdict], float]
 """Outcome reward of a completion: `(rollout, verdict) -> float`."""
@@ -25,6 +25,11 @@ TokenEnds = Callable[[Sequence[int]], Sequence[int]]
 def correctness_reward(rollout: Rollout, verdict: Verdict) -> float:
     """1 for a correct final answer, else 0: the paper's rule reward (Eq. 10)."""
     return 1.0 if verdict.correct else 0.0
+
+
+def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
+    """The answer checker's verdict on every completion, in order."""
+    return check_answers([(rollout.completion, rollout.problem.gold_answer) for rollout in rollouts])
 
 
 def score_rollouts(
@@ -50,7 +55,7 @@ def score_rollouts(
     """
     if step_reward is not None and token_ends is None:
         raise ValueError("step_reward needs token_ends, which maps each step's end to a token; pass both.")
-    verdicts = check_answers([(rollout.completion, rollout.problem.gold_answer) for rollout in rollouts])
+    verdicts = judge(rollouts)
     scored = []
     for rollout, verdict in zip(rollouts, verdicts, strict=True):
         rewards: tuple[float, ...] = ()
