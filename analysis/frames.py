@@ -57,6 +57,12 @@ def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        UnfinishedRunError: there is no such file.
+        RecordError: it is not JSON, or not an object.
+    """
     if not path.exists():
         raise UnfinishedRunError(f"{path.name} is missing in {path.parent}; resume the run or remove the folder")
     try:

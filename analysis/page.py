@@ -102,15 +102,18 @@ def figures(pictures: Sequence[str]) -> str:
 
 
 def heading(text: str) -> str:
+    """A heading of the third level."""
     return f"<h3>{escape(text)}</h3>"
 
 
 def paragraph(text: str, kind: str = "") -> str:
+    """A paragraph of plain text."""
     side = f' class="{kind}"' if kind else ""
     return f"<p{side}>{escape(text)}</p>"
 
 
 def bullets(items: Sequence[str]) -> str:
+    """A bulleted list."""
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>" if items else ""
 
 

@@ -79,10 +79,12 @@ class ComparisonRecord:
 
     @property
     def arms(self) -> tuple[str, ...]:
+        """Names of the finished arms, in order."""
         return tuple(dict.fromkeys(run.arm for run in self.runs))
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
+        """Names of the benchmarks of the last evaluation."""
         return tuple(dict.fromkeys(column(self.runs[0].final_samples, "benchmark")))
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:

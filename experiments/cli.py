@@ -21,6 +21,7 @@ class Methods:
     """Print every method with its data source, reward and gradient coefficient: Table 10 from the code."""
 
     def run(self) -> None:
+        """Do it."""
         from experiments.methods import print_methods
 
         print_methods()
@@ -36,6 +37,7 @@ class Convert:
     """Folder to make."""
 
     def run(self) -> None:
+        """Do it."""
         from experiments.convert import convert_gguf, find_gguf
 
         print(f"model folder: {convert_gguf(find_gguf(self.source), self.out)}")
@@ -116,6 +118,7 @@ class Compare(RecipeOptions):
     """Seeds, each with its own start policy where the recipe trains one."""
 
     def run(self) -> None:
+        """Do it."""
         from experiments.compare import select_arms
 
         recipe = self.recipe(self.recipe_name)
@@ -139,6 +142,7 @@ class Train(RecipeOptions):
     """Of everything random in the run."""
 
     def run(self) -> None:
+        """Do it."""
         from experiments.compare import select_arms
 
         recipe = self.recipe(self.recipe_name)
@@ -179,6 +183,7 @@ class Evaluate:
     """Folder of the results; a stopped evaluation goes on from what it holds."""
 
     def run(self) -> None:
+        """Do it."""
         from experiments.compare import evaluate_model
         from experiments.config import EvaluationConfig, TaskConfig
         from experiments.progress import progress_board
@@ -216,6 +221,7 @@ class Report:
     """The arm that the others are compared with."""
 
     def run(self) -> None:
+        """Do it."""
         _write_report(self.folder, self.baseline)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,7 @@ def _train(
         step_reward=load_step_reward(config.task.step_reward) if Need.STEP_REWARDS in algorithm.needs else None,
         reference=reference,
         critic=critic,
+        report=report,
     )
     done = resume(trainer, folder.checkpoints)
     folder.drop_samples_after(done)
@@ -188,7 +190,7 @@ def _source(
         run_seed=config.seed,
     )
     if algorithm.data_source is DataSource.ONLINE:
-        return online
+        return replace(online, on_progress=lambda done, total: report("sample", done, total, "completions"))
     total = training.steps * training.problems_per_step * training.group_size
     drawn = 0
 

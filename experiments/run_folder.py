@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
+from analysis import SAMPLE_COLUMNS
 from experiments.config import RunConfig, StartConfig, check_same_config
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
@@ -22,24 +23,6 @@ from sampling.rollout import Rollout
 __all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "environment", "lock_folder", "write_json"]
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
-
-SAMPLE_COLUMNS = (
-    "arm",
-    "seed",
-    "step",
-    "benchmark",
-    "problem_id",
-    "sample_index",
-    "question",
-    "gold_answer",
-    "completion",
-    "answer",
-    "answer_class",
-    "verdict",
-    "num_tokens",
-    "finish_reason",
-    "policy_version",
-)
 
 
 class FolderKindError(ValueError):

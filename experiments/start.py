@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
+from benchmarks.problem import Problem
 from experiments.config import StartConfig
 from experiments.run import Report, SamplerCache
 from experiments.run_folder import RunFolder
 from experiments.tasks import load_problems, render_prompts
 from rewards.scoring import judge
-from sampling.sampler import SamplingConfig, sample_rollouts
+from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 from training.checkpoints import latest_checkpoint
 from training.embedded import build_embedded_model, build_embedded_tokenizer
 from training.policy import Policy, named_weights
@@ -40,20 +40,10 @@ def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, 
     folder = RunFolder(path, config)
     if folder.finished:
         return "was already trained"
-    model: Any = build_embedded_model(config.embedded, seed=config.seed)
-    policy = Policy(model=model, tokenizer=build_embedded_tokenizer(), eos_token_ids=(2,), pad_token_id=0)
-    problems = load_problems(config.task, "train", config.supervised.demonstrations)
-    source = DemonstrationSource(
-        policy=policy,
-        prompts=Prompts(
-            problems=tuple(problems),
-            prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
-            per_step=config.supervised.batch_size,
-            seed=f"start/{config.seed}",
-        ),
-    )
+    policy = _untrained_policy(config)
+    source = _demonstrations(config, policy)
     policy.save(path / "untrained")
-    model.to(config.engine.device)
+    policy.model.to(config.engine.device)
     sampler = samplers.get(config.engine, path / "untrained", policy)
     check = check_weight_loading(
         sampler,
@@ -68,22 +58,9 @@ def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, 
     folder.drop_after(-1 if checkpoint is None else int(checkpoint.name[5:]) - 1)
     validation = load_problems(config.task, "validation")
     prompts = list(zip(validation, render_prompts(validation, config.task, policy.tokenizer), strict=True))
-    sampling = SamplingConfig(temperature=1.0, max_tokens=config.max_tokens)
 
     def measure(step: int) -> float:
-        sampler.load_weights(named_weights(policy.model), step)
-        rollouts = sample_rollouts(
-            sampler,
-            policy.tokenizer,
-            prompts,
-            sampling,
-            samples_per_problem=VALIDATION_SAMPLES,
-            run_seed=config.seed,
-            step=step,
-            purpose="validate",
-        )
-        verdicts = judge(rollouts)
-        pass_at_1 = sum(verdict.correct for verdict in verdicts) / len(verdicts)
+        pass_at_1 = _validation_pass_at_1(config, sampler, policy, prompts, step)
         folder.append({"step": step, "validation_pass_at_1": pass_at_1})
         return pass_at_1
 
@@ -96,9 +73,55 @@ def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, 
     checkpoint = train_supervised(
         policy, source, config.supervised, folder=folder.checkpoints, measure=measure, on_step=on_step
     )
-    pass_at_1 = measure(int(checkpoint.name[5:]))
+    steps = int(checkpoint.name[5:])
+    pass_at_1 = measure(steps)
     folder.finish({"checkpoint": checkpoint.name, "validation_pass_at_1": pass_at_1})
-    return f"trained for {int(checkpoint.name[5:])} steps, validation Pass@1 {pass_at_1:.3f}"
+    return f"trained for {steps} steps, validation Pass@1 {pass_at_1:.3f}"
+
+
+def _untrained_policy(config: StartConfig) -> Policy:
+    tokenizer = build_embedded_tokenizer()
+    vocabulary = tokenizer.get_vocab()
+    return Policy(
+        model=build_embedded_model(config.embedded, seed=config.seed),
+        tokenizer=tokenizer,
+        eos_token_ids=(vocabulary[str(tokenizer.eos_token)],),
+        pad_token_id=vocabulary[str(tokenizer.pad_token)],
+    )
+
+
+def _demonstrations(config: StartConfig, policy: Policy) -> DemonstrationSource:
+    problems = load_problems(config.task, "train", config.supervised.demonstrations)
+    prompts = Prompts(
+        problems=tuple(problems),
+        prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
+        per_step=config.supervised.batch_size,
+        seed=f"start/{config.seed}",
+    )
+    return DemonstrationSource(policy=policy, prompts=prompts)
+
+
+def _validation_pass_at_1(
+    config: StartConfig,
+    sampler: Sampler,
+    policy: Policy,
+    prompts: list[tuple[Problem, tuple[int, ...]]],
+    step: int,
+) -> float:
+    """Share of correct samples at temperature 1 of the policy as it is."""
+    sampler.load_weights(named_weights(policy.model), step)
+    rollouts = sample_rollouts(
+        sampler,
+        policy.tokenizer,
+        prompts,
+        SamplingConfig(temperature=1.0, max_tokens=config.max_tokens),
+        samples_per_problem=VALIDATION_SAMPLES,
+        run_seed=config.seed,
+        step=step,
+        purpose="validate",
+    )
+    verdicts = judge(rollouts)
+    return sum(verdict.correct for verdict in verdicts) / len(verdicts)
 
 
 def trained_start(path: Path) -> Path:

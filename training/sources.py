@@ -84,7 +84,17 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineSource:
-    """o ~ π_θ: whatever weights the sampler holds now."""
+    """o ~ π_θ: whatever weights the sampler holds now.
+
+    Attributes:
+        sampler: the engine.
+        policy: its tokenizer decodes.
+        prompts: which problems come when.
+        sampling: temperature and length.
+        group_size: G.
+        run_seed: with step, problem and index it fixes every sample.
+        on_progress: called with (completions done, completions of the step) as they finish.
+    """
 
     sampler: Sampler
     policy: Policy
@@ -92,9 +102,18 @@ class OnlineSource:
     sampling: SamplingConfig
     group_size: int
     run_seed: int
+    on_progress: Callable[[int, int], None] | None = None
 
     def rollouts(self, step: int) -> list[Rollout]:
         """P·G completions of the current policy."""
+        done, total = 0, self.prompts.per_step * self.group_size
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            if self.on_progress is not None:
+                self.on_progress(done, total)
+
         return sample_rollouts(
             self.sampler,
             self.policy.tokenizer,
@@ -103,6 +122,7 @@ class OnlineSource:
             samples_per_problem=self.group_size,
             run_seed=self.run_seed,
             step=step,
+            on_progress=advance,
         )
 
     def seconds_before(self, step: int) -> float:

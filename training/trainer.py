@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -104,6 +104,7 @@ class Trainer:
         reference: π_ref; used where the algorithm needs it.
         critic: used where the algorithm needs it.
         counters: what has been used so far.
+        report: told of progress within a step: `(what, done, total, unit)`.
     """
 
     policy: Policy
@@ -116,6 +117,7 @@ class Trainer:
     reference: nn.Module | None = None
     critic: Critic | None = None
     counters: Counters = field(default_factory=Counters)
+    report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
     optimizer: torch.optim.AdamW = field(init=False)
     critic_optimizer: torch.optim.AdamW | None = field(init=False, default=None)
 
@@ -244,7 +246,7 @@ class Trainer:
         for _ in range(self.config.updates_per_batch):
             self.optimizer.zero_grad()
             measured = accumulate_gradients(
-                self.policy.model, self.algorithm, batch, credit, split, self.update_options
+                self.policy.model, self.algorithm, batch, credit, self._reporting(split), self.update_options
             )
             tokens_trained += measured["tokens_trained"]
             measured["grad_norm"] = _clip_and_step(self.policy.model, self.optimizer, rate, self.config.max_grad_norm)
@@ -252,6 +254,12 @@ class Trainer:
         if self.critic is not None:
             measured["critic_loss"] = self._update_critic(batch, step)
         return {**measured, "tokens_trained": tokens_trained, "learning_rate": rate}
+
+    def _reporting(self, split: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The same microbatches, each reported when it is done."""
+        for number, rows in enumerate(split, start=1):
+            yield rows
+            self.report("update", number, len(split), "microbatches")
 
     def _update_critic(self, batch: TrainingBatch, step: int) -> float:
         """Regress the critic on the algorithm's value targets; returns the loss before its last optimiser step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -47,7 +47,7 @@ def accumulate_gradients(
     algorithm: Algorithm,
     batch: TrainingBatch,
     credit: Tensor,
-    split: Sequence[Tensor],
+    split: Iterable[Tensor],
     options: UpdateOptions,
 ) -> dict[str, float]:
     """Add the gradient of the surrogate loss over all microbatches to `.grad`; how it is split changes nothing.

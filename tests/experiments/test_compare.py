@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForCausalLM
 
-from analysis import load_comparison, render_text, summary_table, write_report
+from analysis import SAMPLE_COLUMNS, load_comparison, render_text, summary_table, write_report
 from experiments.compare import compare, select_arms
 from experiments.config import ConfigMismatchError, Recipe
 from experiments.progress import Board
-from experiments.run_folder import SAMPLE_COLUMNS, FolderBusyError, lock_folder
+from experiments.run_folder import FolderBusyError, lock_folder
 from experiments.workers import WorkerError
 from tests.experiments.miniature import recipe
 

@@ -28,79 +28,30 @@ GOLDS: list[str] = sorted({gold for gold, *_ in _MODULE.CASES})
 ANSWERS: list[str] = sorted({answer for _, answer, *_ in _MODULE.CASES})
 
 NUM_HOSTILE = 20_000
-NUM_GOLDS = 4_000
-NUM_PAIRS = 4_000
+NUM_GOLDS = 3_000
+NUM_PAIRS = 3_000
 MOST_SECONDS = 2.0
 
+_TOKENS = r"""
+{ } ( ) [ ] \{ \} $ ^ _ & \\ , ; : = < \le | % \frac \frac{ \frac12 \sqrt{ \sqrt[ ^{ _{ \left( \right. \boxed{ \text{
+\begin{pmatrix} \end{pmatrix} \cup \in \pm \infty \overline{ \binom{ \log_ \sin \sum_{k=1}^{10^9} \int_0^1 \lim_{x\to0}
+\prod ! !! ^{9^{9}} ** e999 0 1 -1 7 10^9 1e999 1,000 x y^2 e i \pi ½ ² √ ∞ − １２ 答案是 🙂 π ≤ \text{cm} ^\circ \%
+dollars #### </think> <think> __import__('os')
+"""
 PIECES = [
-    *(
-        "{",
-        "}",
-        "(",
-        ")",
-        "[",
-        "]",
-        "\\{",
-        "\\}",
-        "$",
-        "^",
-        "_",
-        "&",
-        "\\\\",
-        ",",
-        ";",
-        ":",
-        "=",
-        "<",
-        "\\le ",
-        "|",
-        "%",
-    ),
-    *("\\frac", "\\frac{", "\\frac12", "\\sqrt{", "\\sqrt[", "^{", "_{", "\\left(", "\\right.", "\\boxed{", "\\text{"),
-    *(
-        "\\begin{pmatrix}",
-        "\\end{pmatrix}",
-        "\\cup ",
-        "\\in ",
-        "\\pm ",
-        "\\infty ",
-        "\\overline{",
-        "\\binom{",
-        "\\log_",
-    ),
-    *(
-        "\\sin ",
-        "\\sum_{k=1}^{10^9} ",
-        "\\int_0^1 ",
-        "\\lim_{x\\to 0} ",
-        "\\prod ",
-        "!",
-        "!!",
-        "^{9^{9}}",
-        "**",
-        "e999",
-    ),
-    *("0", "1", "-1", "7", "10^9", "1e999", "9" * 70, "0." + "3" * 40, "1,000", "x", "y^2", "e", "i", "\\pi ", " "),
-    *(
-        "\x00",
-        "\u200b",
-        "\u202e",
-        "\ud800",
-        "½",
-        "²",
-        "√",
-        "∞",
-        "−",
-        "１２",
-        "答案是",
-        "🙂",
-        "π",
-        "≤",
-        "\u0301",
-        "\n",
-        "\t",
-    ),
-    *(" and ", " or ", "\\text{ cm}", "^\\circ", "\\%", "dollars", "####", "</think>", "<think>", "__import__('os')"),
+    *_TOKENS.split(),
+    "9" * 70,
+    "0." + "3" * 40,
+    " ",
+    "\n",
+    "\t",
+    " and ",
+    " or ",
+    "\x00",
+    "\u200b",
+    "\u202e",
+    "\ud800",
+    "\u0301",
 ]
 LETTERS = ["x", "y", "n", "a", "\\pi", "e", "i", "\\theta", "x_1"]
 
@@ -252,7 +203,7 @@ def test_every_hostile_answer_gets_a_verdict_in_time() -> None:
     for case in range(NUM_HOSTILE):
         rng = random.Random(case)
         gold = rng.choice(GOLDS)
-        completion = completion_with(rng, mutated(rng, gold) if rng.random() < 0.15 else hostile(rng))
+        completion = completion_with(rng, mutated(rng, gold) if rng.random() < 0.25 else hostile(rng))
         try:
             verdict, seconds = timed_verdict(completion, gold)
         except Exception as error:
