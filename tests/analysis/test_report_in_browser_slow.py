@@ -51,11 +51,20 @@ window.onload = () => {{
   for (const folded of page.querySelectorAll("details")) folded.open = true;
   const wide = [];
   for (const element of page.body.querySelectorAll("*")) {{
-    const box = element.getBoundingClientRect();
-    const scrolls = element.parentElement.closest(".scroll, figure.wide");
-    if (!scrolls && (box.right > {width} + 1 || box.left < -1))
-      wide.push(element.tagName + "." + element.className + " " + box.left + " to " + box.right);
+    if (element.closest(".scroll, figure.wide")) continue;
+    const boxes = [element.getBoundingClientRect()];
+    for (const child of element.childNodes) {{
+      if (child.nodeType != Node.TEXT_NODE) continue;
+      const range = page.createRange();  // a word without a blank may stick out of its own element
+      range.selectNode(child);
+      boxes.push(...range.getClientRects());
+    }}
+    for (const box of boxes)
+      if (box.right > {width} + 1 || box.left < -1)
+        wide.push(element.tagName + "." + element.className + " " + box.left + " to " + box.right);
   }}
+  for (const element of page.querySelectorAll(".scroll, figure.wide"))
+    if (element.getBoundingClientRect().right > {width} + 1) wide.push(element.className);
   const found = {{
     title: page.title, wide: wide, elements: page.body.querySelectorAll("*").length, scripts: page.scripts.length,
     tables: page.querySelectorAll(".scroll > table").length, page_width: page.documentElement.scrollWidth,
@@ -115,7 +124,7 @@ def test_nothing_is_wider_than_the_window_but_tables_that_scroll(report_page: Pa
     assert match is not None, "the measurement did not run"
     found = json.loads(unescape(match.group(1)))
     assert (found["window_width"], found["title"], found["scripts"]) == (width, "Two <arms>", 0)
-    assert found["elements"] > 300 and found["tables"] >= 3
+    assert found["elements"] > 200 and found["tables"] >= 3
     assert found["wide"] == []
     assert found["page_width"] <= width
 
