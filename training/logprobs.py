@@ -35,7 +35,9 @@ def token_logprobs(
     keep = batch.input_ids.shape[1] - shortest + 1  # logits from the last prompt token of the shortest prompt on
     with autocast(batch.input_ids.device, use_autocast):
         logits = model(input_ids=batch.input_ids, use_cache=False, logits_to_keep=keep).logits  # (B, keep, V)
-    logits = logits[:, :-1].float() / temperature  # position j predicts input token shortest + j
+    logits = logits[:, :-1].float()  # position j predicts input token shortest + j
+    if temperature != 1:  # a division by 1 would keep a copy of the largest array there is
+        logits = logits / temperature
     targets = batch.input_ids[:, shortest:, None]
     logprobs = logits.gather(-1, targets)[..., 0] - torch.logsumexp(logits, dim=-1)  # (B, keep − 1)
     return align_to_completion(logprobs, batch, offset=shortest)
