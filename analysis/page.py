@@ -45,7 +45,7 @@ summary { cursor: pointer; overflow-wrap: anywhere; }
 details[open] > summary { margin-bottom: .5rem; }
 pre { margin: .4rem 0 .9rem; padding: .7rem .8rem; background: var(--wash); border-radius: 5px; font-size: .82rem;
   line-height: 1.45; white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24rem; overflow-y: auto; }
-.tag { font-size: .78rem; font-weight: 600; color: var(--soft); }
+.tag { overflow-wrap: anywhere; font-size: .78rem; font-weight: 600; color: var(--soft); }
 .warn { background: var(--warn-wash); color: var(--warn); border-radius: 6px; padding: .6rem .9rem; }
 .warn ul { margin: .3rem 0; padding-left: 1.2rem; }
 nav { margin-top: .8rem; font-size: .9rem; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }

@@ -28,6 +28,7 @@ from rewards.polynomials import (
     restart_work,
     scale,
     single_term,
+    written,
 )
 
 __all__ = ["Quotient", "canonical_form", "forms_equal", "form_key", "proportional"]
@@ -189,7 +190,11 @@ def _power(base: Quotient, exponent: Quotient) -> Quotient:
     if number is not None and number > 0:
         return rational_power(number, power), ONE
     if power.denominator != 1:
-        return _root(base, (constant(Fraction(2)), ONE)) if power == _HALF else _opaque_power(base, str(power))
+        return (
+            _root(base, (constant(Fraction(2)), ONE))
+            if power == _HALF
+            else _opaque_power(base, written(Fraction(power)))
+        )
     return _whole_power(base, int(power))
 
 
@@ -203,7 +208,7 @@ def _whole_power(base: Quotient, power: int) -> Quotient:
             product = multiply(product, atom_power(atom, exponent * power))
         return product, ONE
     if power > MAX_EXPANSION or len(base[0]) ** min(power, 8) > MAX_TERMS**2:
-        return _opaque_power(base, str(power))
+        return _opaque_power(base, written(Fraction(power)))
     result: Quotient = (ONE, ONE)
     for _ in range(power):
         result = (multiply(result[0], base[0]), multiply(result[1], base[1]))
@@ -225,7 +230,7 @@ def _root(radicand: Quotient, index: Quotient) -> Quotient:
         (atom, exponent), coefficient = term[0][0], term[1]
         if exponent == 1 and atom != ("constant", "i"):
             return multiply(rational_power(coefficient, 1 / order), atom_power(atom, 1 / order)), ONE
-    return _opaque_power(radicand, str(1 / order))
+    return _opaque_power(radicand, written(Fraction(1) / order))
 
 
 def _opaque_power(base: Quotient, exponent: str) -> Quotient:

@@ -26,7 +26,7 @@ _PHRASE = re.compile(
     r"|answer\s{0,3}(?:is\s{0,3})?[:：]|答案\s{0,3}(?:是|为|為|[:：]))\s{0,3}[:：]?",
     re.IGNORECASE,
 )
-_KEY_WORD = re.compile(r"[Aa](?:nswer|NSWER)|答案")
+_KEY_WORDS = ("answer", "Answer", "ANSWER", "aNSWER", "答案")
 _LEADING_MATH = re.compile(
     r"\$([^$\n]{1,2000})\$(?=[\s.,;*]*(?:$|[a-z.\n]))|\\\(([^\n]{1,2000}?)\\\)(?=[\s.,;*]*(?:$|[a-z.\n]))"
 )
@@ -94,10 +94,13 @@ def _nonempty(text: str | None) -> str | None:
 
 def _last_phrase_end(text: str) -> int | None:
     """Where the last phrase that announces an answer ends; only the surroundings of its key word are searched."""
-    for word in reversed(list(_KEY_WORD.finditer(text))):
-        ends = [phrase.end() for phrase in _PHRASE.finditer(text, max(0, word.start() - 20), word.end() + 20)]
+    places = {word: text.rfind(word) for word in _KEY_WORDS}  # each moves towards the start of the text, once through
+    while (start := max(places.values())) >= 0:
+        word = next(word for word, place in places.items() if place == start)
+        ends = [phrase.end() for phrase in _PHRASE.finditer(text, max(0, start - 20), start + len(word) + 20)]
         if ends:
             return ends[-1]
+        places[word] = text.rfind(word, 0, start)
     return None
 
 

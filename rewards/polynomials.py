@@ -142,13 +142,14 @@ def polynomial_key(polynomial: Polynomial) -> str:
     """A text that is the same for the same polynomial, terms in sorted order."""
     terms = []
     for monomial, coefficient in sorted(polynomial.items()):
-        atoms = "*".join(name if power == 1 else f"{name}^({power})" for (_, name), power in monomial)
-        number = _written(coefficient)
+        factors = (name if power == 1 else f"{name}^({written(Fraction(power))})" for (_, name), power in monomial)
+        atoms = "*".join(factors)
+        number = written(coefficient)
         terms.append(f"{number}*{atoms}" if atoms else number)
     return " + ".join(terms) or "0"
 
 
-def _written(value: Fraction) -> str:
+def written(value: Fraction) -> str:
     """Decimal where it is short; hexadecimal beyond, where Python refuses to write decimals."""
     if max(value.numerator.bit_length(), value.denominator.bit_length()) < 10_000:
         return str(value)

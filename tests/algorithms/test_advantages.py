@@ -92,19 +92,19 @@ def test_std_leave_one_out_by_hand(std_ddof: int, variances: list[float]) -> Non
 @pytest.mark.parametrize(
     ("rewards", "expected"),
     [
-        ([0.0, 2.0, 2.0], [-2.0, 1 / (2**0.5 + 1), 1 / (2**0.5 + 1)]),  # others of a 2: {0, 2}, mean 1, std √2
-        ([5.0, 1.0, 1.0], [4.0, -2 / (8**0.5 + 1), -2 / (8**0.5 + 1)]),  # others of a 1: {5, 1}, mean 3, std √8
+        ([0.0, 2.0, 2.0], [-2.0, 1 / (2**0.5 + 0.5), 1 / (2**0.5 + 0.5)]),  # others of a 2: {0, 2}, mean 1, std √2
+        ([5.0, 1.0, 1.0], [4.0, -2 / (8**0.5 + 0.5), -2 / (8**0.5 + 0.5)]),  # others of a 1: {5, 1}, mean 3, std √8
         ([1.0, 3.0], [-2.0, 2.0]),  # one other has no std
     ],
 )
 def test_where_the_others_are_equal_nothing_is_divided(rewards: list[float], expected: list[float]) -> None:
-    """With std_eps = 1, which is not added there either."""
+    """With std_eps = ½, which is not added there either."""
     advantages = group_advantages(
         torch.tensor(rewards, dtype=torch.float64),
         torch.zeros(len(rewards)).long(),
         baseline="leave_one_out",
         scale="std_leave_one_out",
-        std_eps=1.0,
+        std_eps=0.5,
     )
     assert advantages.tolist() == pytest.approx(expected)
 

@@ -147,6 +147,10 @@ def test_correct_means_a_reward_above_zero() -> None:
     assert RFT().credit(small_batch()).tolist() == [[1, 1], [0, 0], [1, 1], [0, 0]]
 
 
+def test_dpo_credit_is_a_sign_and_zero_at_the_padding() -> None:
+    assert DPO().credit(small_batch()).tolist() == [[1, 1], [-1, 0], [-1, -1], [1, 1]]
+
+
 @pytest.mark.parametrize("algorithm", [SFT(), RFT()])
 def test_a_coefficient_is_the_credit_and_zero_at_the_padding(algorithm: SFT | RFT) -> None:
     found = algorithm.coefficients(small_batch(), torch.full((4, 2), 3.0), torch.zeros(4, 2))

@@ -96,7 +96,7 @@ def browse(page: Path, folder: Path, width: int, *action: str) -> str:
     assert BROWSER is not None
     window = [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{HEIGHT}"]
     run = subprocess.run(
-        [BROWSER, *FLAGS, *window, *action, page.as_uri()], capture_output=True, text=True, timeout=300, check=False
+        [BROWSER, *FLAGS, *window, *action, page.as_uri()], capture_output=True, text=True, timeout=120, check=False
     )
     assert run.returncode == 0, run.stderr[-2000:]
     return run.stdout
