@@ -17,8 +17,8 @@ import pytest
 import tyro
 
 from algorithms import ALGORITHMS, build_algorithm
-from experiments.cli import Train
 from experiments.recipes import RECIPES
+from experiments.run_commands import Train
 from training.trainer import Counters
 
 ROOT = Path(__file__).resolve().parents[1]
