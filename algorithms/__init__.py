@@ -1,4 +1,4 @@
-"""Gradient coefficients: one interface, six methods, one surrogate loss."""
+"""Gradient coefficients: one interface, every method a preset or a small class of it, one surrogate loss."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from algorithms.advantages import generalized_advantages, group_advantages, process_advantages
+from algorithms.catalogue import BEYOND_TABLE_10, TABLE_10, Method
 from algorithms.dpo import DPO
 from algorithms.grpo import GRPO
 from algorithms.interface import (
@@ -18,14 +20,22 @@ from algorithms.interface import (
     Algorithm,
     BatchUnit,
     Coefficients,
+    Counted,
     DataSource,
     Denominator,
+    Exclusion,
     Need,
     TokenBatch,
     aggregation_weights,
+    compose,
+    counted,
     surrogate_loss,
 )
+from algorithms.ipo import IPO
+from algorithms.peers import PEERS
 from algorithms.ppo import PPO
+from algorithms.raft import RAFTPlusPlus
+from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, OnlineRFT
 from algorithms.sft import SFT
 
@@ -33,36 +43,40 @@ __all__ = [
     "ALGORITHMS",
     "DPO",
     "GRPO",
+    "IPO",
+    "METHODS",
+    "PEERS",
     "PPO",
+    "RAFTPlusPlus",
     "RFT",
     "SFT",
+    "TABLE_10",
     "Aggregation",
     "Algorithm",
     "BatchUnit",
     "Coefficients",
+    "Counted",
     "DataSource",
     "Denominator",
+    "Exclusion",
+    "Method",
     "Need",
     "OnlineRFT",
+    "ReinforcePlusPlus",
     "TokenBatch",
     "aggregation_weights",
     "build_algorithm",
+    "compose",
     "configure",
+    "counted",
     "generalized_advantages",
     "group_advantages",
     "process_advantages",
     "surrogate_loss",
 ]
 
-ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
-    "sft": SFT,
-    "rft": RFT,
-    "online_rft": OnlineRFT,
-    "dpo": DPO,
-    "ppo": PPO,
-    "grpo": GRPO,
-    "grpo_process": partial(GRPO, supervision="process"),
-}
+METHODS: dict[str, Method] = {**TABLE_10, **BEYOND_TABLE_10, **PEERS}
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {name: method.factory for name, method in METHODS.items()}
 
 
 def build_algorithm(name: str, settings: Mapping[str, Any] | None = None) -> Algorithm:
@@ -83,18 +97,26 @@ def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], na
         raise ValueError(f"{name} is a {type(target).__name__}; expected a dataclass (see docs/extending.md).")
     known = [item.name for item in fields(target) if item.init]
     hints = get_type_hints(target)
+    converted = {}
     for field, value in settings.items():
         if field not in known:
             raise ValueError(f"algorithm {name!r} has no field {field!r}; {_nearest(field, known)}")
         if not _fits(value, hints[field]):
             raise ValueError(f"{field} of algorithm {name!r} is {value!r}; expected {_describe(hints[field])}.")
-    return factory(**settings)
+        converted[field] = hints[field](value) if _is_enum(hints[field]) else value
+    return factory(**converted)
+
+
+def _is_enum(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, enum.StrEnum)
 
 
 def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
     if get_origin(hint) is Literal:
         return value in get_args(hint)
-    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+    if _is_enum(hint):
         return value in list(hint)
     if hint in (int, float):
         return isinstance(value, (int, hint)) and not isinstance(value, bool) and abs(value) < math.inf
@@ -102,10 +124,14 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _describe(hint: Any) -> str:
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(map(_describe, get_args(hint)))
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(repr, get_args(hint)))
-    if isinstance(hint, type) and issubclass(hint, enum.StrEnum):
+    if _is_enum(hint):
         return "one of " + ", ".join(repr(str(member)) for member in hint)
+    if hint is type(None):
+        return "null"
     return f"a finite {hint.__name__}" if hint in (int, float) else f"a {getattr(hint, '__name__', hint)}"
 
 

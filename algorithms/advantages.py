@@ -12,7 +12,18 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-__all__ = ["Baseline", "Scale", "generalized_advantages", "group_advantages", "process_advantages"]
+from algorithms.groups import GroupStatistics
+
+__all__ = [
+    "Baseline",
+    "Scale",
+    "check_scale",
+    "generalized_advantages",
+    "group_advantages",
+    "normalize_over_tokens",
+    "process_advantages",
+    "suffix_sums",
+]
 
 Baseline = Literal["mean", "leave_one_out", "none"]
 Scale = Literal["std", "std_leave_one_out", "none"]
@@ -53,7 +64,7 @@ def group_advantages(
     _check_group_inputs(rewards_B, group_B, baseline, scale, std_ddof, std_eps)
     if rewards_B.numel() == 0:
         return rewards_B.clone()
-    groups = _Groups(rewards_B.double(), group_B)
+    groups = GroupStatistics(rewards_B.double(), group_B)
     if baseline != "none" and bool((groups.size == 1).any()):
         warnings.warn("a group of one completion has no baseline to compare with: its advantage is 0.", stacklevel=2)
     match baseline:
@@ -123,7 +134,7 @@ def process_advantages(
     )
     at_ends = step_rewards_BS.new_zeros(step_rewards_BS.shape[0], num_tokens)
     at_ends.scatter_add_(1, step_ends_BS.clamp_min(0), normalised)
-    return at_ends.flip(-1).cumsum(-1).flip(-1)
+    return suffix_sums(at_ends)
 
 
 def generalized_advantages(
@@ -156,61 +167,89 @@ def generalized_advantages(
     for name, value in (("discount", discount), ("gae_lambda", gae_lambda)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; expected a number in [0, 1].")
-    # Time first: each row of the loop below is then contiguous.
-    mask = mask_BT.T.contiguous()
-    rewards = torch.where(mask_BT, rewards_BT, 0).double().T.contiguous()
-    values = torch.where(mask_BT, values_BT, 0).double().T.contiguous()
-    advantages = torch.zeros_like(rewards)
-    next_value = next_advantage = rewards.new_zeros(rewards.shape[1])
-    for t in reversed(range(rewards.shape[0])):
-        delta = rewards[t] + discount * next_value - values[t]
-        advantage = delta + discount * gae_lambda * next_advantage
-        advantages[t] = torch.where(mask[t], advantage, 0)
-        next_advantage = torch.where(mask[t], advantage, next_advantage)
-        next_value = torch.where(mask[t], values[t], next_value)
-    return advantages.T.contiguous().to(rewards_BT.dtype)
+    left = _without_holes(mask_BT)
+    mask = mask_BT if left is None else mask_BT.gather(1, left)
+    values = _packed(values_BT, mask_BT, left)
+    deltas = _packed(rewards_BT, mask_BT, left).sub_(values)
+    deltas[:, :-1].add_(values[:, 1:], alpha=discount)  # V is 0 after the last token
+    advantages = _decayed_sums(deltas, discount * gae_lambda).to(rewards_BT.dtype).masked_fill_(~mask, 0)
+    if left is not None:
+        advantages = torch.zeros_like(advantages).scatter_(1, left, advantages)
+    return advantages
 
 
-class _Groups:
-    """Statistics of each reward's own group, as (B,) float64 arrays.
+def suffix_sums(values_BT: Tensor) -> Tensor:
+    """Σ_{l ≥ t} x_l of each row, summed in float64. (B, T)."""
+    return _decayed_sums(values_BT.double(), 1.0).to(values_BT.dtype)
 
-    Deviations are kept in units of the largest one of the group, so that their squares neither overflow nor vanish.
+
+def normalize_over_tokens(
+    advantages_BT: Tensor, mask_BT: Tensor, *, std_ddof: int = 0, variance_eps: float = 0.0
+) -> Tensor:
+    """(A − mean) / √(var + variance_eps) over all completion tokens of the batch ("whitening"; REINFORCE++, Eq. 5).
+
+    Tokens that all have the same advantage, compared exactly, get 0.
+
+    Args:
+        advantages_BT: (B, T) advantages.
+        mask_BT: (B, T) bool completion mask.
+        std_ddof: delta degrees of freedom of the variance, 0 or 1.
+        variance_eps: added to the variance, under the root.
+
+    Returns:
+        (B, T) in the dtype of the advantages, zero outside the mask.
+
+    Raises:
+        ValueError: std_ddof is neither 0 nor 1, or variance_eps is negative.
     """
+    check_scale(std_ddof, variance_eps)
+    count = int(mask_BT.sum())
+    outside_BT = ~mask_BT
+    highest = advantages_BT.masked_fill(outside_BT, -torch.inf).amax() if count else 0
+    if count == 0 or bool(highest == advantages_BT.masked_fill(outside_BT, torch.inf).amin()):
+        return torch.zeros_like(advantages_BT)
+    deviation = advantages_BT.to(torch.float64, copy=True).masked_fill_(outside_BT, 0)
+    deviation.sub_(deviation.sum() / count).masked_fill_(outside_BT, 0)
+    variance = deviation.square().sum() / max(1, count - std_ddof)
+    return deviation.div_((variance + variance_eps).sqrt()).to(advantages_BT.dtype)
 
-    def __init__(self, rewards: Tensor, group_B: Tensor) -> None:
-        _, self._index, counts = torch.unique(group_B, return_inverse=True, return_counts=True)
-        self._num_groups = len(counts)
-        self.rewards = rewards
-        self.size = counts[self._index].double()
-        self.lowest, self.highest = self._reduce(rewards, "amin"), self._reduce(rewards, "amax")
-        self.equal = self.lowest == self.highest
-        mean = self._reduce(rewards - self.lowest, "sum") / self.size + self.lowest
-        deviation = rewards - mean
-        unit = self._reduce(deviation.abs(), "amax")
-        self.unit = torch.where(self.equal | (unit == 0), torch.ones_like(unit), unit)
-        self.deviation = deviation / self.unit
-        self._sum_of_squares = self._reduce(self.deviation.square(), "sum")
 
-    def std(self, ddof: int) -> Tensor:
-        """Standard deviation of the group."""
-        return (self._sum_of_squares / (self.size - ddof).clamp_min(1)).sqrt() * self.unit
+BLOCK = 8
 
-    def std_leave_one_out(self, ddof: int) -> Tensor:
-        """Standard deviation of the group without the sequence itself."""
-        without = self._sum_of_squares - self.deviation.square() * self.size / (self.size - 1).clamp_min(1)
-        return (without.clamp_min(0) / (self.size - 1 - ddof).clamp_min(1)).sqrt() * self.unit
 
-    def others_equal(self) -> Tensor:
-        """Whether the other rewards of the group are all equal, compared exactly. (B,) bool."""
-        is_lowest, is_highest = self.rewards == self.lowest, self.rewards == self.highest
-        all_others_highest = is_lowest & (self._reduce(is_highest.double(), "sum") == self.size - 1)
-        all_others_lowest = is_highest & (self._reduce(is_lowest.double(), "sum") == self.size - 1)
-        return all_others_highest | all_others_lowest | (self.size <= 2)
+def _decayed_sums(values_BT: Tensor, decay: float) -> Tensor:
+    """Σ_{l ≥ t} decay^{l−t} x_l, block by block from the end, each block one product with a triangle. (B, T)."""
+    rows, tokens = values_BT.shape
+    if decay == 0 or tokens == 0:
+        return values_BT
+    if decay == 1:
+        return values_BT.flip(1).cumsum_(1).flip(1)
+    num_blocks = -(-tokens // BLOCK)
+    padded = torch.nn.functional.pad(values_BT, (0, num_blocks * BLOCK - tokens))
+    step = torch.arange(BLOCK, device=values_BT.device)
+    powers = torch.full((BLOCK + 1,), decay, dtype=values_BT.dtype, device=values_BT.device).pow(
+        torch.arange(BLOCK + 1, device=values_BT.device)
+    )
+    distance = step[:, None] - step[None, :]  # from a later token (row) back to an earlier one (column)
+    triangle = torch.where(distance >= 0, powers[distance.clamp_min(0)], 0)
+    sums = (padded.view(-1, BLOCK) @ triangle).view(rows, num_blocks, BLOCK)
+    carry_weight = powers[1:].flip(0)  # decay to the first token of the next block
+    for block in range(num_blocks - 2, -1, -1):
+        sums[:, block] += sums[:, block + 1, :1] * carry_weight
+    return sums.view(rows, -1)[:, :tokens]
 
-    def _reduce(self, values: Tensor, how: Literal["sum", "amin", "amax"]) -> Tensor:
-        """Reduce within each group and hand the result back to its members. (B,) -> (B,)."""
-        reduced = values.new_zeros(self._num_groups).scatter_reduce_(0, self._index, values, how, include_self=False)
-        return reduced[self._index]
+
+def _without_holes(mask_BT: Tensor) -> Tensor | None:
+    """(B, T) index that moves the masked positions of each row to its left; ``None`` where they lie there already."""
+    if not bool((mask_BT[:, 1:] & ~mask_BT[:, :-1]).any()):
+        return None
+    return torch.argsort(mask_BT.logical_not().to(torch.uint8), dim=1, stable=True)
+
+
+def _packed(values_BT: Tensor, mask_BT: Tensor, left: Tensor | None) -> Tensor:
+    """float64 values without holes, 0 outside the mask. (B, T)."""
+    inside = values_BT.to(torch.float64, copy=True).masked_fill_(~mask_BT, 0)
+    return inside if left is None else inside.gather(1, left)
 
 
 def _divide(numerator: Tensor, std: Tensor, std_eps: float, *, keep: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch
+from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch, compose
+from algorithms.pairs import pair_gap, pair_sign
 
 __all__ = ["DPO"]
 
@@ -31,12 +32,14 @@ class DPO:
     Attributes:
         dpo_beta: β of Eq. 12, the strength of the pull towards the reference; per nat of log-ratio.
         length_normalized: mean (Eq. 12) or sum (published DPO) of the log-ratios over the completion.
+        data_source: whose completions form the pairs: ``"π_sft"`` (Table 10), ``"π_k"`` of the policy at the start of
+            the iteration (iterative DPO), ``"π_θ"`` (online DPO).
     """
 
     dpo_beta: float = 0.1
     length_normalized: bool = True
+    data_source: DataSource = DataSource.OFFLINE
 
-    data_source: DataSource = field(default=DataSource.OFFLINE, init=False)
     batch_unit: BatchUnit = field(default=BatchUnit.PAIR, init=False)
     needs: frozenset[Need] = field(default=frozenset({Need.PAIRS, Need.REFERENCE_LOGPROBS}), init=False)
     paper: ClassVar[PaperRow] = PaperRow(
@@ -50,6 +53,8 @@ class DPO:
     def __post_init__(self) -> None:
         if self.dpo_beta <= 0:
             raise ValueError(f"dpo_beta is {self.dpo_beta}; expected a number above 0.")
+        if self.data_source == DataSource.DEMONSTRATIONS:
+            raise ValueError("data_source is 'P_sft'; expected 'π_sft', 'π_k' or 'π_θ': pairs are sampled.")
 
     @property
     def aggregation(self) -> Aggregation:
@@ -58,33 +63,17 @@ class DPO:
 
     def credit(self, batch: TokenBatch) -> Tensor:
         """+1 for every token of the chosen completion, −1 for the rejected one. (B, T)."""
-        chosen = batch.require("chosen", "dpo")
-        sign = torch.where(chosen, 1.0, -1.0).to(batch.rewards.dtype)
-        return sign[:, None] * batch.completion_mask
+        return pair_sign(batch)[:, None] * batch.completion_mask
 
     def coefficients(self, batch: TokenBatch, credit: Tensor, policy_logprobs: Tensor) -> Coefficients:
         """± dpo_beta · σ(−margin), the exact gradient of Eq. 12. (B, T)."""
-        margin = self.margins(batch, policy_logprobs.detach())  # (B,)
+        gap = pair_gap(batch, policy_logprobs.detach(), length_normalized=self.length_normalized)  # (B,)
+        margin = self.dpo_beta * gap
         pull = self.dpo_beta * torch.sigmoid(-margin)
-        values = torch.where(batch.completion_mask, credit * pull[:, None], 0)
-        ranked_right = (margin > 0).to(values.dtype)[:, None].expand_as(values)
-        return Coefficients(
-            values=values, diagnostics={"margin": margin[:, None].expand_as(values), "pair_accuracy": ranked_right}
+        diagnostics = {
+            "margin": margin[:, None].expand_as(credit),
+            "pair_accuracy": (margin > 0).to(credit.dtype)[:, None].expand_as(credit),
+        }
+        return compose(
+            batch.completion_mask, credit, factors={"pull": pull[:, None]}, terms={}, diagnostics=diagnostics
         )
-
-    def margins(self, batch: TokenBatch, policy_logprobs: Tensor) -> Tensor:
-        """dpo_beta · (m(o⁺) − m(o⁻)) of each sequence's pair. (B,)."""
-        reference = batch.require("reference_logprobs", "dpo")
-        mask = batch.completion_mask
-        log_ratios = torch.where(mask, policy_logprobs - reference, 0).sum(dim=-1)  # (B,)
-        if self.length_normalized:
-            log_ratios = log_ratios / mask.sum(dim=-1).clamp_min(1)
-        sign = torch.where(batch.require("chosen", "dpo"), 1.0, -1.0).to(log_ratios.dtype)
-        pairs, index, sizes = torch.unique(batch.require("pair", "dpo"), return_inverse=True, return_counts=True)
-        if not bool((sizes == 2).all()) or bool(torch.zeros_like(pairs).index_add_(0, index, sign.long()).any()):
-            broken = int(pairs[(sizes != 2) | (torch.zeros_like(pairs).index_add_(0, index, sign.long()) != 0)][0])
-            raise ValueError(
-                f"pair {broken} is not one chosen and one rejected sequence; dpo needs both in the microbatch."
-            )
-        per_pair = log_ratios.new_zeros(len(pairs)).index_add_(0, index, sign * log_ratios)
-        return self.dpo_beta * per_pair[index]

@@ -9,54 +9,51 @@ Outcome supervision: Â_{i,t} = (r_i − mean(r)) / std(r) for every token. Proc
 normalised over all steps of the group, and Â_{i,t} sums those of the steps that end at t or later.
 
 Named because the paper does not say: std_ddof and std_eps. Rewards (1,0,0,0,0,0,0,0) give the winner 2.47 with ddof 1
-and 2.65 with ddof 0.
+and 2.65 with ddof 0. Dr. GRPO, DAPO, GSPO, CISPO, RLOO, RAFT++ and REINFORCE are this class with other fields:
+`algorithms.catalogue`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from algorithms.advantages import Baseline, Scale, check_scale, group_advantages, process_advantages
-from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch
-from algorithms.ratios import KlForm, clip_active, kl_coefficient, ratio
+from algorithms.advantages import Baseline, Scale, check_scale, group_advantages, process_advantages, suffix_sums
+from algorithms.interface import Exclusion, Need, PaperRow, TokenBatch
+from algorithms.policy_gradient import PolicyGradient
+from algorithms.ratios import masked_sum
 
-__all__ = ["GRPO"]
+__all__ = ["GRPO", "overlong_penalty"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRPO:
+class GRPO(PolicyGradient):
     """Clipped policy gradient on group-normalised rewards, with the KL term in the objective.
 
     Attributes:
         supervision: ``"outcome"`` reads the completion's reward, ``"process"`` the reward of each step.
-        kl_coef: weight of the KL term; 0.04 in section 4.2; 0 needs no reference policy.
-        kl_form: estimator of the KL; Eq. 4 is k3.
-        clip_low: offset of the clip below 1. The paper does not give it.
-        clip_high: offset of the clip above 1.
-        baseline: see `group_advantages`.
-        scale: see `group_advantages`.
-        std_ddof: see `group_advantages`.
-        std_eps: see `group_advantages`.
-        aggregation: Eq. 3 has sequence_mean.
+        baseline: subtracted from the reward: ``"mean"`` of the group, ``"leave_one_out"``, mean of the others,
+            ``"greedy"``, reward of the greedy completion, or ``"none"``.
+        scale: what divides: ``"std"`` of the group, ``"std_leave_one_out"``, std of the others, or ``"none"``.
+        std_ddof: delta degrees of freedom of the std: 1 sample, 0 population.
+        std_eps: added to the std.
+        advantage_limit: advantages are clamped to ±advantage_limit; ``null`` for none.
+        overlong_buffer: share of the token limit over which the reward sinks by up to 1 (DAPO, Eq. 13); 0 for none.
+        exclude_equal_groups: groups whose rewards are all equal are left out and others drawn (dynamic sampling).
     """
 
     supervision: Literal["outcome", "process"] = "outcome"
-    kl_coef: float = 0.04
-    kl_form: KlForm = "k3"
-    clip_low: float = 0.2
-    clip_high: float = 0.2
-    baseline: Baseline = "mean"
+    baseline: Baseline | Literal["greedy"] = "mean"
     scale: Scale = "std"
     std_ddof: int = 1
     std_eps: float = 0.0
-    aggregation: Aggregation = Aggregation.SEQUENCE_MEAN
+    advantage_limit: float | None = None
+    overlong_buffer: float = 0.0
+    exclude_equal_groups: bool = False
 
-    data_source: DataSource = field(default=DataSource.ONLINE, init=False)
-    batch_unit: BatchUnit = field(default=BatchUnit.SEQUENCE, init=False)
     paper: ClassVar[PaperRow] = PaperRow(
         title="GRPO",
         data_source="q ~ P_sft(Q), {o_i}_{i=1..G} ~ π_θ(O|q)",
@@ -66,43 +63,75 @@ class GRPO:
     )
 
     def __post_init__(self) -> None:
-        if self.kl_coef < 0 or self.clip_low < 0 or self.clip_high < 0:
-            raise ValueError(
-                f"kl_coef is {self.kl_coef}, clip_low {self.clip_low}, clip_high {self.clip_high}; "
-                "expected 0 or more each."
-            )
+        super().__post_init__()
         check_scale(self.std_ddof, self.std_eps)
+        if self.advantage_limit is not None and self.advantage_limit <= 0:
+            raise ValueError(f"advantage_limit is {self.advantage_limit}; expected a number above 0, or null.")
+        if not 0 <= self.overlong_buffer <= 1:
+            raise ValueError(f"overlong_buffer is {self.overlong_buffer}; expected a share between 0 and 1.")
+        if self.supervision == "process":
+            for name, value, of_outcomes in (
+                ("kl_place", self.kl_place, self.kl_place == "reward"),
+                ("overlong_buffer", self.overlong_buffer, self.overlong_buffer > 0),
+                ("baseline", self.baseline, self.baseline == "greedy"),
+            ):
+                if of_outcomes:
+                    raise ValueError(f"{name} is {value!r} with process supervision, which reads no outcome reward.")
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Groups and old logprobs; step rewards under process supervision; the reference where kl_coef > 0."""
-        needs = {Need.GROUPS, Need.OLD_LOGPROBS}
-        if self.supervision == "process":
-            needs.add(Need.STEP_REWARDS)
-        if self.kl_coef > 0:
-            needs.add(Need.REFERENCE_LOGPROBS)
-        return frozenset(needs)
+        """Beside those of every policy gradient: groups, step rewards under process supervision, a greedy reward."""
+        in_group = self.scale != "none" or self.baseline in ("mean", "leave_one_out") or self.exclude_equal_groups
+        return super().needs | {
+            need
+            for need, read in (
+                (Need.GROUPS, in_group),
+                (Need.STEP_REWARDS, self.supervision == "process"),
+                (Need.GREEDY_REWARD, self.baseline == "greedy"),
+            )
+            if read
+        }
+
+    @property
+    def exclude(self) -> frozenset[Exclusion]:
+        """Truncated completions and equal groups, where their fields say so."""
+        return super().exclude | ({Exclusion.EQUAL_GROUPS} if self.exclude_equal_groups else set())
 
     def credit(self, batch: TokenBatch) -> Tensor:
         """Group-normalised advantage of each token (sections 4.1.2 and 4.1.3). (B, T)."""
-        options = {"baseline": self.baseline, "scale": self.scale, "std_ddof": self.std_ddof, "std_eps": self.std_eps}
+        baseline: Baseline = "none" if self.baseline == "greedy" else self.baseline
+        options = {"baseline": baseline, "scale": self.scale, "std_ddof": self.std_ddof, "std_eps": self.std_eps}
         mask = batch.completion_mask
         if self.supervision == "outcome":
-            advantages = group_advantages(batch.rewards, batch.group, **options)[:, None]  # (B, 1)
+            advantages = group_advantages(self.outcome_rewards(batch), batch.group, **options)[:, None]  # (B, 1)
         else:
             step_rewards = batch.require("step_rewards", "grpo_process")
             step_ends = batch.require("step_ends", "grpo_process")
             advantages = process_advantages(step_rewards, step_ends, batch.group, num_tokens=mask.shape[1], **options)
+        if self.advantage_limit is not None:
+            advantages = advantages.clamp(-self.advantage_limit, self.advantage_limit)
+        if self.kl_place == "advantage":
+            advantages = advantages - suffix_sums(self.old_penalty(batch))
         return torch.where(mask, advantages, 0)
 
-    def coefficients(self, batch: TokenBatch, credit: Tensor, policy_logprobs: Tensor) -> Coefficients:
-        """ρ_t · Â_t · 1[active] + kl_coef · (−∂KL/∂log π_θ); equal to Eq. 21 on-policy with k3. (B, T)."""
-        logprobs = policy_logprobs.detach()
-        ratios = ratio(logprobs, batch.require("old_logprobs", "grpo"))
-        active = clip_active(ratios, credit, clip_low=self.clip_low, clip_high=self.clip_high)
-        values = torch.where(active, ratios * credit, 0)
-        diagnostics = {"clip_fraction": (~active).to(values.dtype), "ratio": ratios}
-        if self.kl_coef > 0:
-            reference = batch.require("reference_logprobs", "grpo with kl_coef > 0")
-            values = values + self.kl_coef * kl_coefficient(logprobs, reference, self.kl_form)
-        return Coefficients(values=torch.where(batch.completion_mask, values, 0), diagnostics=diagnostics)
+    def outcome_rewards(self, batch: TokenBatch) -> Tensor:
+        """Rewards less the penalties that belong to them, and less the greedy completion's. (B,)."""
+        rewards = batch.rewards
+        if self.kl_place == "reward":
+            rewards = rewards - masked_sum(self.old_penalty(batch), batch.completion_mask)[:, 0]
+        if self.overlong_buffer > 0:
+            limit = batch.require("max_length", "overlong_buffer > 0")
+            lengths = batch.completion_mask.sum(dim=-1)
+            rewards = rewards - overlong_penalty(lengths, limit, self.overlong_buffer).to(rewards.dtype)
+        if self.baseline == "greedy":
+            rewards = rewards - batch.require("greedy_rewards", "baseline 'greedy'")
+        return rewards
+
+
+def overlong_penalty(lengths: Tensor, max_length: int, buffer: float) -> Tensor:
+    """Soft overlong punishment with its sign turned (DAPO, arXiv 2503.14476, Eq. 13). (B,) between 0 and 1.
+
+    0 up to L_max − L_cache tokens, then rising linearly to 1 at L_max, with L_cache = buffer · L_max.
+    """
+    cache = buffer * max_length
+    return ((lengths.double() - (max_length - cache)) / cache).clamp(0, 1)

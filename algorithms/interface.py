@@ -19,24 +19,31 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
+
+from algorithms.groups import equal_rewards
+from algorithms.token_batch import TokenBatch
 
 __all__ = [
     "Aggregation",
     "Algorithm",
     "BatchUnit",
     "Coefficients",
+    "Counted",
     "CriticAlgorithm",
     "DataSource",
     "Denominator",
+    "Exclusion",
     "Need",
     "PaperRow",
     "TokenBatch",
     "aggregation_weights",
+    "compose",
+    "counted",
     "surrogate_loss",
 ]
 
@@ -46,6 +53,7 @@ class DataSource(enum.StrEnum):
 
     DEMONSTRATIONS = "P_sft"
     OFFLINE = "π_sft"
+    ITERATED = "π_k"  # the policy as it was at the start of the current iteration
     ONLINE = "π_θ"
 
 
@@ -58,7 +66,16 @@ class Need(enum.StrEnum):
     OLD_LOGPROBS = "log π_old of each token, at the update"
     OLD_LOGPROBS_FOR_CREDIT = "log π_old of each token, before credit is computed"
     REFERENCE_LOGPROBS = "log π_ref of each token"
+    SAMPLER_LOGPROBS = "log π of each token as the sampling engine computed it"
+    GREEDY_REWARD = "the reward of each problem's greedy completion"
     CRITIC = "a learned value of each token"
+
+
+class Exclusion(enum.StrEnum):
+    """Completions that a method samples and scores but does not train on."""
+
+    TRUNCATED = "completions cut at the token limit; they count among the sequences, not among the tokens"
+    EQUAL_GROUPS = "groups whose rewards are all equal (dynamic sampling); they count nowhere"
 
 
 class BatchUnit(enum.StrEnum):
@@ -109,91 +126,48 @@ class Denominator:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenBatch:
-    """Completions as arrays. What a method does not need is ``None``; `require` raises where it is missing.
-
-    Attributes:
-        completion_mask: (B, T) bool, True where the token is trained on.
-        rewards: (B,) outcome reward; correct means reward > 0.
-        group: (B,) int64, equal for completions of one problem.
-        old_logprobs: (B, T) log π_old, the policy that the batch was drawn from.
-        reference_logprobs: (B, T) log π_ref.
-        sampler_logprobs: (B, T) log π as the sampling engine computed it.
-        values: (B, T) the critic's value before token t.
-        step_rewards: (B, S) reward of each step, padded arbitrarily.
-        step_ends: (B, S) int64 index of each step's last token, −1 where there is no step.
-        pair: (B,) int64, equal for the two completions of a pair.
-        chosen: (B,) bool, True for the better completion of a pair.
-    """
-
-    completion_mask: Tensor
-    rewards: Tensor
-    group: Tensor
-    old_logprobs: Tensor | None = None
-    reference_logprobs: Tensor | None = None
-    sampler_logprobs: Tensor | None = None
-    values: Tensor | None = None
-    step_rewards: Tensor | None = None
-    step_ends: Tensor | None = None
-    pair: Tensor | None = None
-    chosen: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        if self.completion_mask.ndim != 2 or self.completion_mask.dtype != torch.bool:
-            raise ValueError(
-                f"completion_mask has shape {tuple(self.completion_mask.shape)} and dtype "
-                f"{self.completion_mask.dtype}; expected (B, T) bool."
-            )
-        rows, tokens = self.completion_mask.shape
-        steps = None if self.step_rewards is None else self.step_rewards.shape[-1]
-        axes = {"rewards": (rows,), "group": (rows,), "pair": (rows,), "chosen": (rows,)}
-        axes |= dict.fromkeys(("step_rewards", "step_ends"), (rows, steps))
-        for item in fields(self):
-            value = getattr(self, item.name)
-            expected = axes.get(item.name, (rows, tokens))
-            if value is not None and tuple(value.shape) != expected:
-                raise ValueError(
-                    f"{item.name} has shape {tuple(value.shape)}; expected {expected} (B={rows}, T={tokens})."
-                )
-
-    def require(self, name: str, algorithm: str) -> Tensor:
-        """The array `name`.
-
-        Raises:
-            ValueError: the batch does not hold it; the message names the field and the algorithm.
-        """
-        value = getattr(self, name)
-        if value is None:
-            raise ValueError(f"{algorithm} needs {name}, which this batch does not hold; add it to every sequence.")
-        return value
-
-    def rows(self, index: Tensor) -> TokenBatch:
-        """The sequences at `index` (int64), as a batch of their own."""
-        picked = {item.name: getattr(self, item.name) for item in fields(self)}
-        return replace(self, **{name: value[index] for name, value in picked.items() if value is not None})
-
-    def cut(self, length: int) -> TokenBatch:
-        """The first `length` token positions; only padding may be cut off."""
-        names = ("completion_mask", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
-        cut = {name: getattr(self, name)[:, :length] for name in names if getattr(self, name) is not None}
-        return replace(self, **cut)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Coefficients:
     """Gradient coefficients of a microbatch.
 
     Attributes:
         values: (B, T), detached, zero outside the completion mask.
+        factors: (B, T) or (B, 1) arrays by name, 1 where they change nothing: what credit is multiplied by.
+        terms: (B, T) arrays by name: what is added to credit times factors.
         diagnostics: (B, T) arrays to be averaged over completion tokens and logged, by name.
     """
 
     values: Tensor
+    factors: Mapping[str, Tensor] = field(default_factory=dict)
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
     diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+def compose(
+    mask: Tensor,
+    credit: Tensor,
+    *,
+    factors: Mapping[str, Tensor],
+    terms: Mapping[str, Tensor],
+    diagnostics: Mapping[str, Tensor],
+) -> Coefficients:
+    """GC = credit · Π factors + Σ terms inside the mask, with its parts kept for whoever asks.
+
+    A bool factor switches: where it is False the product is 0 whatever else it holds, an overflowed ratio included.
+    """
+    values = credit
+    for factor in factors.values():
+        values = values.masked_fill(~factor, 0) if factor.dtype == torch.bool else values * factor
+    for term in terms.values():
+        values = values + term
+    values = values.masked_fill(~mask, 0)
+    return Coefficients(values=values, factors=factors, terms=terms, diagnostics=diagnostics)
+
+
 class Algorithm(Protocol):
-    """What the training loop knows of a method; nothing else of a method is known to it."""
+    """What the training loop knows of a method; nothing else of a method is known to it.
+
+    A method may also have ``exclude``, a frozenset of `Exclusion`: see `counted`.
+    """
 
     paper: ClassVar[PaperRow]
 
@@ -238,6 +212,42 @@ class CriticAlgorithm(Algorithm, Protocol):
     def value_targets(self, batch: TokenBatch) -> Tensor:
         """(B, T) regression target of the critic before each token."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """Which completions an optimiser step counts.
+
+    Attributes:
+        rows: (B,) bool, False for sequences that count nowhere.
+        mask: (B, T) bool, the tokens that are trained on.
+    """
+
+    rows: Tensor
+    mask: Tensor
+
+    def denominator(self, unit: BatchUnit, max_length: int) -> Denominator:
+        """The counts of these completions; at least 1 each, so that a batch with nothing left gives zero."""
+        units = int(self.rows.sum()) // (2 if unit is BatchUnit.PAIR else 1)
+        return Denominator(units=max(1, units), tokens=max(1, int(self.mask.sum())), max_length=max_length)
+
+
+def counted(algorithm: Algorithm, batch: TokenBatch) -> Counted:
+    """What of the batch is left after the method's ``exclude``; everything where it has none.
+
+    Credit is computed on the whole batch: an excluded completion still counts in its group's mean.
+
+    Raises:
+        ValueError: the method leaves out truncated completions and the batch does not say which are.
+    """
+    exclude: frozenset[Exclusion] = getattr(algorithm, "exclude", frozenset())
+    rows = torch.ones_like(batch.rewards, dtype=torch.bool)
+    mask = batch.completion_mask
+    if Exclusion.EQUAL_GROUPS in exclude:
+        rows = ~equal_rewards(batch.rewards, batch.group)
+    if Exclusion.TRUNCATED in exclude:
+        mask = mask & ~batch.require("truncated", "a method that leaves out truncated completions")[:, None]
+    return Counted(rows=rows, mask=mask & rows[:, None])
 
 
 def aggregation_weights(mask: Tensor, aggregation: Aggregation, denominator: Denominator) -> Tensor:

@@ -10,78 +10,67 @@ policy's objective and lives in `training.critic`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from algorithms.advantages import generalized_advantages
-from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch
-from algorithms.ratios import KlForm, clip_active, kl_penalty, ratio
+from algorithms.advantages import check_scale, generalized_advantages, normalize_over_tokens
+from algorithms.interface import Need, PaperRow, TokenBatch
+from algorithms.policy_gradient import KlPlace, PolicyGradient
+from algorithms.ratios import KlForm
 
 __all__ = ["PPO"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPO:
+class PPO(PolicyGradient):
     """Clipped policy gradient on generalised advantages.
 
     Attributes:
         kl_coef: weight of the per-token KL penalty in the reward; 0 needs no reference policy.
         kl_form: estimator of that penalty; Eq. 2 has k1.
-        clip_low: offset of the clip below 1. The paper does not give it.
-        clip_high: offset of the clip above 1.
+        kl_place: ``"reward"`` (Eq. 2) or ``"coefficient"``.
         discount: γ. The paper does not give it.
         gae_lambda: λ. The paper does not give it.
         normalize_advantages: shift and scale the batch's advantages to mean 0 and std 1 over its tokens; not in Eq. 18.
-        aggregation: Eq. 15 has sequence_mean.
+        normalize_ddof: delta degrees of freedom of that variance, 0 or 1.
+        normalize_eps: added to that variance, under the root.
     """
 
-    kl_coef: float = 0.04
     kl_form: KlForm = "k1"
-    clip_low: float = 0.2
-    clip_high: float = 0.2
+    kl_place: KlPlace = "reward"
     discount: float = 1.0
     gae_lambda: float = 1.0
     normalize_advantages: bool = False
-    aggregation: Aggregation = Aggregation.SEQUENCE_MEAN
+    normalize_ddof: int = 0
+    normalize_eps: float = 0.0
 
-    data_source: DataSource = field(default=DataSource.ONLINE, init=False)
-    batch_unit: BatchUnit = field(default=BatchUnit.SEQUENCE, init=False)
     paper: ClassVar[PaperRow] = PaperRow(
         title="PPO", data_source="q ~ P_sft(Q), o ~ π_θ(O|q)", reward="Model", coefficient="A_t", equation="Eq. 18"
     )
 
     def __post_init__(self) -> None:
-        if self.kl_coef < 0 or self.clip_low < 0 or self.clip_high < 0:
-            raise ValueError(
-                f"kl_coef is {self.kl_coef}, clip_low {self.clip_low}, clip_high {self.clip_high}; "
-                "expected 0 or more each."
-            )
+        super().__post_init__()
+        check_scale(self.normalize_ddof, self.normalize_eps)
+        if self.kl_place == "advantage":
+            raise ValueError("kl_place is 'advantage'; expected 'reward' or 'coefficient' for a method with a critic.")
         for name in ("discount", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number in [0, 1].")
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Critic and old logprobs; the reference only where kl_coef > 0."""
-        needs = {Need.CRITIC, Need.OLD_LOGPROBS}
-        if self.kl_coef > 0:
-            needs |= {Need.REFERENCE_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}
-        return frozenset(needs)
+        """Those of every policy gradient, and a critic."""
+        return super().needs | {Need.CRITIC}
 
     def token_rewards(self, batch: TokenBatch) -> Tensor:
         """r_t of Eq. 2: the outcome reward at the last token, minus the KL penalty at every token. (B, T)."""
         mask = batch.completion_mask
         position = torch.arange(mask.shape[1], device=mask.device)
         last = torch.where(mask, position, -1).amax(dim=-1, keepdim=True)
-        rewards = torch.where(position == last, batch.rewards[:, None], 0)
-        if self.kl_coef > 0:
-            old = batch.require("old_logprobs", "ppo with kl_coef > 0")
-            reference = batch.require("reference_logprobs", "ppo with kl_coef > 0")
-            rewards = rewards - self.kl_coef * kl_penalty(old, reference, self.kl_form)
-        return torch.where(mask, rewards, 0)
+        return torch.where(mask & (position == last), batch.rewards[:, None], 0) - self.old_penalty(batch)
 
     def _advantages(self, batch: TokenBatch) -> Tensor:
         return generalized_advantages(
@@ -95,21 +84,12 @@ class PPO:
     def credit(self, batch: TokenBatch) -> Tensor:
         """GAE advantages (A.1.5). (B, T)."""
         advantages = self._advantages(batch)
-        if self.normalize_advantages:
-            mask = batch.completion_mask
-            inside = advantages[mask].double()
-            std = inside.std(correction=0) if len(inside) > 1 else inside.new_zeros(())
-            scaled = (advantages.double() - inside.mean()) / torch.where(std > 0, std, 1)
-            advantages = torch.where(mask, scaled.to(advantages.dtype), 0)
-        return advantages
+        if not self.normalize_advantages:
+            return advantages
+        return normalize_over_tokens(
+            advantages, batch.completion_mask, std_ddof=self.normalize_ddof, variance_eps=self.normalize_eps
+        )
 
     def value_targets(self, batch: TokenBatch) -> Tensor:
         """A_t + V_t, the λ-return that the critic regresses to. (B, T)."""
         return self._advantages(batch) + torch.where(batch.completion_mask, batch.require("values", "ppo"), 0)
-
-    def coefficients(self, batch: TokenBatch, credit: Tensor, policy_logprobs: Tensor) -> Coefficients:
-        """ρ_t · A_t · 1[active]; equal to A_t on-policy (Eq. 18). (B, T)."""
-        ratios = ratio(policy_logprobs.detach(), batch.require("old_logprobs", "ppo"))
-        active = clip_active(ratios, credit, clip_low=self.clip_low, clip_high=self.clip_high)
-        values = torch.where(batch.completion_mask & active, ratios * credit, 0)
-        return Coefficients(values=values, diagnostics={"clip_fraction": (~active).to(values.dtype), "ratio": ratios})

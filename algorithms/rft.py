@@ -21,7 +21,11 @@ __all__ = ["RFT", "OnlineRFT"]
 
 @dataclass(frozen=True, kw_only=True)
 class RFT:
-    """Maximum likelihood of correct completions of the frozen SFT policy."""
+    """Maximum likelihood of correct completions of the frozen SFT policy.
+
+    Attributes:
+        aggregation: how tokens are averaged.
+    """
 
     aggregation: Aggregation = Aggregation.SEQUENCE_MEAN
 

@@ -18,7 +18,11 @@ __all__ = ["SFT"]
 
 @dataclass(frozen=True, kw_only=True)
 class SFT:
-    """Maximum likelihood of demonstrations."""
+    """Maximum likelihood of demonstrations.
+
+    Attributes:
+        aggregation: how tokens are averaged.
+    """
 
     aggregation: Aggregation = Aggregation.SEQUENCE_MEAN
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tyro
 
-from experiments.inspect_commands import Methods
+from experiments.inspect_commands import Coefficients, Methods
 from experiments.run_commands import Compare, Convert, Evaluate, Report, Train
 
 __all__ = ["main"]
@@ -20,6 +20,7 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "evaluate": Evaluate,
     "report": Report,
+    "coefficients": Coefficients,
     "convert": Convert,
 }
 

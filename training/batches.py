@@ -50,12 +50,11 @@ class TrainingBatch:
 
     def to(self, device: torch.device) -> TrainingBatch:
         """The same batch on `device`."""
-        moved = {name: value.to(device) for name, value in vars(self.tokens).items() if value is not None}
         return TrainingBatch(
             input_ids=self.input_ids.to(device),
             prompt_lengths=self.prompt_lengths.to(device),
             lengths=self.lengths.to(device),
-            tokens=TokenBatch(**moved),
+            tokens=self.tokens.to(device),
         )
 
 
@@ -87,8 +86,10 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
         completion_mask=torch.arange(int(completion_lengths.max())) < completion_lengths[:, None],
         rewards=torch.tensor([item.reward for item in scored], dtype=torch.float32),
         group=torch.tensor([groups[problem_id] for problem_id in _problem_ids(scored)]),
+        sampler_logprobs=_pad_sampler_logprobs(scored),
         step_rewards=step_rewards,
         step_ends=step_ends,
+        truncated=torch.tensor([item.rollout.truncated for item in scored]),
     )
     return TrainingBatch(input_ids=input_ids, prompt_lengths=prompt_lengths, lengths=lengths, tokens=tokens)
 
@@ -145,6 +146,14 @@ def microbatches(batch: TrainingBatch, unit: BatchUnit, size: int) -> list[Tenso
 
 def _problem_ids(scored: Sequence[ScoredRollout]) -> list[str]:
     return [item.rollout.problem.problem_id for item in scored]
+
+
+def _pad_sampler_logprobs(scored: Sequence[ScoredRollout]) -> Tensor | None:
+    """(B, T) log π_sampler, 0 at the padding; ``None`` where the engine was not asked for them."""
+    rows = [item.rollout.sampler_logprobs for item in scored]
+    if any(row is None for row in rows):
+        return None
+    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
 
 
 def _pad_steps(scored: Sequence[ScoredRollout]) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from algorithms.interface import Algorithm, BatchUnit, DataSource, Denominator, Need, surrogate_loss
+from algorithms.interface import Algorithm, BatchUnit, DataSource, Denominator, Need, counted, surrogate_loss
 from algorithms.ratios import kl_penalty
 from training.batches import TrainingBatch
 from training.logprobs import token_logprobs
@@ -69,15 +69,16 @@ def accumulate_gradients(
         ``entropy`` where the batch was drawn from π_θ and ``nll`` elsewhere, and, for such a batch with reference
         logprobs, ``kl``, the k3 estimate of KL(π_θ ‖ π_ref).
     """
-    denominator = denominator_of(batch, algorithm.batch_unit, options)
+    left = counted(algorithm, batch.tokens)
+    denominator = left.denominator(algorithm.batch_unit, options.max_completion_tokens)
     online = algorithm.data_source is DataSource.ONLINE
     nll_name = "entropy" if online else "nll"
     sums: defaultdict[str, float] = defaultdict(float)
     for rows in split:
         part = batch.rows(rows)
-        mask = part.tokens.completion_mask
+        mask = left.mask[rows][:, : part.tokens.completion_mask.shape[1]]
         logprobs = token_logprobs(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
-        tokens = part.tokens
+        tokens = replace(part.tokens, completion_mask=mask)
         if tokens.old_logprobs is None and Need.OLD_LOGPROBS in algorithm.needs:
             tokens = replace(tokens, old_logprobs=logprobs.detach())
         part_credit = credit[rows][:, : mask.shape[1]]

@@ -12,79 +12,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from algorithms import (
-    DPO,
-    GRPO,
-    PPO,
-    RFT,
-    SFT,
-    Aggregation,
-    Algorithm,
-    Denominator,
-    OnlineRFT,
-    TokenBatch,
-    surrogate_loss,
-)
+from algorithms import DPO, GRPO, PPO, RFT, SFT, Aggregation, Algorithm, OnlineRFT
 from algorithms.ratios import KlForm
-
-LENGTHS = [5, 3, 7, 1, 6, 4]  # three pairs, two groups
-GROUP = [0, 0, 0, 1, 1, 1]
-REWARDS = [1.0, 0.0, 0.5, 0.0, 1.0, 0.25]
-STEP_ENDS = [[1, 4], [2, -1], [0, 6], [0, -1], [3, 5], [3, -1]]
-STEP_REWARDS = [[1.0, -1.0], [1.0, 0.0], [-1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [-1.0, 0.0]]
-MAX_LENGTH = 9
-
-
-def make_batch(seed: int = 0) -> tuple[TokenBatch, Tensor]:
-    """Six ragged completions with every array, and policy logprobs that differ from the old ones by up to ±0.6."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def noise(scale: float) -> Tensor:
-        return scale * torch.randn(len(LENGTHS), max(LENGTHS), generator=generator, dtype=torch.float64)
-
-    mask = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
-    old = -1.0 - noise(0.5).abs()
-    batch = TokenBatch(
-        completion_mask=mask,
-        rewards=torch.tensor(REWARDS, dtype=torch.float64),
-        group=torch.tensor(GROUP),
-        old_logprobs=old,
-        reference_logprobs=old + noise(0.3),
-        values=noise(0.5),
-        step_rewards=torch.tensor(STEP_REWARDS, dtype=torch.float64),
-        step_ends=torch.tensor(STEP_ENDS),
-        pair=torch.tensor([0, 0, 1, 1, 2, 2]),
-        chosen=torch.tensor([True, False] * 3),
-    )
-    return batch, (old + noise(0.3)).requires_grad_()
-
-
-def surrogate_gradient(algorithm: Algorithm, batch: TokenBatch, logprobs: Tensor) -> Tensor:
-    units = len(LENGTHS) // (2 if algorithm.batch_unit == "pair" else 1)
-    denominator = Denominator(units=units, tokens=sum(LENGTHS), max_length=MAX_LENGTH)
-    coefficients = algorithm.coefficients(batch, algorithm.credit(batch), logprobs.detach())
-    mask = batch.completion_mask
-    loss = surrogate_loss(coefficients.values, logprobs, mask, algorithm.aggregation, denominator)
-    return torch.autograd.grad(-loss, logprobs)[0]
-
-
-def assert_same_gradient(objective: Tensor, algorithm: Algorithm, batch: TokenBatch, logprobs: Tensor) -> None:
-    published = torch.autograd.grad(objective, logprobs)[0]
-    assert published.abs().max() > 1e-3
-    torch.testing.assert_close(surrogate_gradient(algorithm, batch, logprobs), published, rtol=1e-9, atol=1e-15)
-
-
-def averaged(terms: list[Tensor], aggregation: Aggregation) -> Tensor:
-    """One number from each completion's token terms."""
-    match aggregation:
-        case Aggregation.SEQUENCE_MEAN:
-            return torch.stack([term.sum() / len(term) for term in terms]).sum() / len(terms)
-        case Aggregation.TOKEN_MEAN:
-            return torch.cat(terms).mean()
-        case Aggregation.SEQUENCE_SUM:
-            return torch.stack([term.sum() for term in terms]).mean()
-        case Aggregation.CONSTANT:
-            return torch.stack([term.sum() / MAX_LENGTH for term in terms]).mean()
+from tests.algorithms.batches import (
+    GROUP,
+    LENGTHS,
+    REWARDS,
+    STEP_ENDS,
+    STEP_REWARDS,
+    assert_same_gradient,
+    averaged,
+    make_batch,
+)
 
 
 @pytest.mark.parametrize("aggregation", list(Aggregation))
@@ -209,19 +148,3 @@ def test_eq_14_as_printed_is_not_the_gradient_of_eq_12() -> None:
     printed = torch.sigmoid(difference[1, :3] - difference[0, :3])
     coefficients = DPO(dpo_beta=1.0).coefficients(batch, DPO().credit(batch), logprobs).values
     assert (coefficients[0, :3] - printed).abs().max() > 0.01
-
-
-@pytest.mark.parametrize("algorithm", [SFT(), RFT(), DPO(), PPO(), GRPO(), GRPO(supervision="process")])
-def test_masked_positions_never_leak(algorithm: Algorithm) -> None:
-    batch, logprobs = make_batch()
-    poisoned = {}
-    for name in ("old_logprobs", "reference_logprobs", "values"):
-        array = getattr(batch, name)
-        poisoned[name] = torch.where(batch.completion_mask, array, float("nan"))
-    leaky = replace(batch, **poisoned)
-    clean = surrogate_gradient(algorithm, batch, logprobs)
-    poisoned_logprobs = torch.where(batch.completion_mask, logprobs.detach(), float("nan")).requires_grad_()
-    dirty = surrogate_gradient(algorithm, leaky, poisoned_logprobs)
-    torch.testing.assert_close(
-        torch.where(batch.completion_mask, dirty, 0), torch.where(batch.completion_mask, clean, 0), rtol=0, atol=0
-    )

@@ -20,6 +20,7 @@ from algorithms import (
     TokenBatch,
     aggregation_weights,
 )
+from algorithms.pairs import pair_gap
 from algorithms.ratios import KlForm, clip_active, kl_coefficient, kl_penalty, ratio
 
 LOG_2, LOG_3 = log(2), log(3)
@@ -87,8 +88,8 @@ def test_dpo_margin_by_hand(length_normalized: bool, first: float) -> None:
     policy = torch.tensor([[0, 0], [2, 7], [-1, -1], [-1, -1]], dtype=torch.float64)
     algorithm = DPO(dpo_beta=0.5, length_normalized=length_normalized)
     batch = small_batch()
-    margins = algorithm.margins(batch, policy)
-    assert margins.tolist() == [first / 2, first / 2, 0.0, 0.0]
+    gap = pair_gap(batch, policy, length_normalized=length_normalized)
+    assert gap.tolist() == [first, first, 0.0, 0.0]
     found = algorithm.coefficients(batch, algorithm.credit(batch), policy)
     pull = 0.5 / (1 + e ** (first / 2))  # β σ(−margin); 1/4 for the undecided pair
     expected = [[pull, pull], [-pull, 0.0], [-0.25, -0.25], [0.25, 0.25]]
@@ -110,7 +111,7 @@ def test_dpo_margin_by_hand(length_normalized: bool, first: float) -> None:
 def test_dpo_names_a_broken_pair(pair: list[int], chosen: list[bool], broken: int) -> None:
     batch = replace(small_batch(), pair=torch.tensor(pair), chosen=torch.tensor(chosen))
     with pytest.raises(ValueError, match=f"pair {broken} is not one chosen and one rejected"):
-        DPO().margins(batch, torch.zeros(4, 2).double())
+        pair_gap(batch, torch.zeros(4, 2).double(), length_normalized=True)
 
 
 def test_the_clip_is_reported_and_padding_has_no_coefficient() -> None:
@@ -137,9 +138,9 @@ def test_a_kl_weight_needs_the_reference_and_none_does_not() -> None:
     policy = torch.zeros(4, 2).double()
     for algorithm in (PPO(kl_coef=0), GRPO(kl_coef=0)):
         algorithm.coefficients(bare, algorithm.credit(bare), policy)  # reads no reference
-    with pytest.raises(ValueError, match="ppo with kl_coef > 0 needs reference_logprobs"):
+    with pytest.raises(ValueError, match="PPO with the KL in the reward needs reference_logprobs"):
         PPO(kl_coef=0.5).credit(bare)
-    with pytest.raises(ValueError, match="grpo with kl_coef > 0 needs reference_logprobs"):
+    with pytest.raises(ValueError, match="GRPO with kl_coef > 0 needs reference_logprobs"):
         GRPO(kl_coef=0.5).coefficients(bare, policy, policy)
 
 

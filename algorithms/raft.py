@@ -1,0 +1,45 @@
+"""RAFT++: online RFT with the importance ratio and clip of PPO (Xiong et al. 2025, arXiv 2504.11343, Eq. 6).
+
+    J = E 1/|o| Σ_t min( ρ_t, clip(ρ_t, 1 − clip_low, 1 + clip_high) ) · I(o)
+    GC = ρ_t · I(o) · 1[clip not active];  = I(o), online RFT, on-policy
+
+The paper's I(o) is 1 for the completions of a problem with the highest reward, after problems without a correct one are
+dropped; here it is 1 where the reward is above 0, which is the same for rewards of 0 and 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from algorithms.interface import PaperRow, TokenBatch
+from algorithms.policy_gradient import PolicyGradient
+
+__all__ = ["RAFTPlusPlus"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RAFTPlusPlus(PolicyGradient):
+    """Clipped policy gradient on correct completions only.
+
+    Attributes:
+        kl_coef: weight of the KL penalty; the paper has none.
+    """
+
+    kl_coef: float = 0.0
+
+    paper: ClassVar[PaperRow] = PaperRow(
+        title="RAFT++",
+        data_source="q ~ P_sft(Q), o ~ π_θ(O|q)",
+        reward="Rule",
+        coefficient="ρ_t I(o) 1[clip not active]",
+        equation="Eq. 6 of arXiv 2504.11343",
+    )
+
+    def credit(self, batch: TokenBatch) -> Tensor:
+        """I(o): 1 for every token of a correct completion (reward > 0), else 0. (B, T)."""
+        correct = (batch.rewards > 0).to(batch.rewards.dtype)
+        return torch.where(batch.completion_mask, correct[:, None], 0)

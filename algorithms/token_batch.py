@@ -1,0 +1,95 @@
+"""Completions as padded arrays: what every method reads.
+
+Axes: B sequences, T completion tokens (right-padded), S steps of a solution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["TokenBatch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBatch:
+    """Completions as arrays. What a method does not need is ``None``; `require` raises where it is missing.
+
+    Attributes:
+        completion_mask: (B, T) bool, True where the token is trained on.
+        rewards: (B,) outcome reward; correct means reward > 0.
+        group: (B,) int64, equal for completions of one problem.
+        old_logprobs: (B, T) log π_old, the policy that the batch was drawn from.
+        reference_logprobs: (B, T) log π_ref.
+        sampler_logprobs: (B, T) log π as the sampling engine computed it.
+        values: (B, T) the critic's value before token t.
+        step_rewards: (B, S) reward of each step, padded arbitrarily.
+        step_ends: (B, S) int64 index of each step's last token, −1 where there is no step.
+        pair: (B,) int64, equal for the two completions of a pair.
+        chosen: (B,) bool, True for the better completion of a pair.
+        truncated: (B,) bool, True where the completion was cut at the token limit.
+        greedy_rewards: (B,) reward of the greedy completion of the sequence's problem.
+        max_length: token limit of a completion.
+    """
+
+    completion_mask: Tensor
+    rewards: Tensor
+    group: Tensor
+    old_logprobs: Tensor | None = None
+    reference_logprobs: Tensor | None = None
+    sampler_logprobs: Tensor | None = None
+    values: Tensor | None = None
+    step_rewards: Tensor | None = None
+    step_ends: Tensor | None = None
+    pair: Tensor | None = None
+    chosen: Tensor | None = None
+    truncated: Tensor | None = None
+    greedy_rewards: Tensor | None = None
+    max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.completion_mask.ndim != 2 or self.completion_mask.dtype != torch.bool:
+            raise ValueError(
+                f"completion_mask has shape {tuple(self.completion_mask.shape)} and dtype "
+                f"{self.completion_mask.dtype}; expected (B, T) bool."
+            )
+        rows, tokens = self.completion_mask.shape
+        steps = None if self.step_rewards is None else self.step_rewards.shape[-1]
+        axes = dict.fromkeys(("rewards", "group", "pair", "chosen", "truncated", "greedy_rewards"), (rows,))
+        axes |= dict.fromkeys(("step_rewards", "step_ends"), (rows, steps))
+        for name, value in self.arrays().items():
+            expected = axes.get(name, (rows, tokens))
+            if tuple(value.shape) != expected:
+                raise ValueError(f"{name} has shape {tuple(value.shape)}; expected {expected} (B={rows}, T={tokens}).")
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The arrays that this batch holds, by name."""
+        held = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in held.items() if isinstance(value, Tensor)}
+
+    def require(self, name: str, algorithm: str) -> Any:
+        """The array `name`.
+
+        Raises:
+            ValueError: the batch does not hold it; the message names the field and the algorithm.
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise ValueError(f"{algorithm} needs {name}, which this batch does not hold; add it to every sequence.")
+        return value
+
+    def rows(self, index: Tensor) -> TokenBatch:
+        """The sequences at `index` (int64), as a batch of their own."""
+        return replace(self, **{name: value[index] for name, value in self.arrays().items()})
+
+    def cut(self, length: int) -> TokenBatch:
+        """The first `length` token positions; only padding may be cut off."""
+        names = ("completion_mask", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
+        return replace(self, **{name: value[:, :length] for name, value in self.arrays().items() if name in names})
+
+    def to(self, device: torch.device) -> TokenBatch:
+        """The same batch on `device`."""
+        return replace(self, **{name: value.to(device) for name, value in self.arrays().items()})

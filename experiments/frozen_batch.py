@@ -1,0 +1,248 @@
+"""A frozen batch in JSON, ours or dumped by somebody's trainer, as the arrays that methods read.
+
+    {"sequences": [{"group": "q1", "reward": 1.0, "policy_logprobs": [...], "old_logprobs": [...], ...}, ...],
+     "max_length": 1024}
+
+What a method does not need may be absent; what is there must be complete, finite and of one length a sequence.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms import Aggregation, Algorithm, DataSource, Need, TokenBatch
+
+__all__ = ["FrozenBatch", "parse_batch", "read_batch"]
+
+TOKEN_FIELDS = ("policy_logprobs", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
+SCHEMA: dict[str, type] = {
+    "group": object,
+    "reward": float,
+    **dict.fromkeys((*TOKEN_FIELDS, "tokens", "step_rewards", "step_ends"), list),
+    "pair": object,
+    "chosen": bool,
+    "truncated": bool,
+    "greedy_reward": float,
+}
+NEEDED_FIELDS: dict[Need, tuple[str, ...]] = {
+    Need.GROUPS: ("group",),
+    Need.PAIRS: ("pair", "chosen"),
+    Need.STEP_REWARDS: ("step_rewards", "step_ends"),
+    Need.OLD_LOGPROBS: ("old_logprobs",),
+    Need.REFERENCE_LOGPROBS: ("reference_logprobs",),
+    Need.SAMPLER_LOGPROBS: ("sampler_logprobs",),
+    Need.CRITIC: ("values",),
+    Need.GREEDY_REWARD: ("greedy_reward",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenBatch:
+    """Completions whose coefficients are asked for.
+
+    Attributes:
+        batch: the arrays, float64.
+        policy_logprobs: (B, T) log π_θ, where given.
+        lengths: completion tokens of each sequence.
+        sequences: the objects as they were read.
+        held: names of the fields that every sequence has.
+    """
+
+    batch: TokenBatch
+    policy_logprobs: Tensor | None
+    lengths: tuple[int, ...]
+    sequences: tuple[dict[str, Any], ...]
+    held: frozenset[str]
+
+    def check_for(self, algorithm: Algorithm, name: str) -> None:
+        """Refuse a method that reads what this batch does not hold.
+
+        Raises:
+            ValueError: a field is missing, or a pair is not one chosen and one rejected sequence.
+        """
+        needs = algorithm.needs
+        read = [field for need, fields in NEEDED_FIELDS.items() if need in needs for field in fields]
+        if needs:
+            read.append("policy_logprobs")
+        if algorithm.data_source != DataSource.DEMONSTRATIONS and not needs & {Need.PAIRS, Need.STEP_REWARDS}:
+            read.append("reward")
+        for field in read:
+            if field not in self.held:
+                raise ValueError(f"{name} needs {field}, which this batch does not hold; add it to every sequence.")
+        if algorithm.aggregation == Aggregation.CONSTANT and self.batch.max_length is None:
+            raise ValueError(f"{name} divides by max_length, which this batch does not hold; add it beside sequences.")
+        if Need.PAIRS in needs:
+            self._check_pairs(name)
+
+    def _check_pairs(self, name: str) -> None:
+        members: dict[Any, list[int]] = {}
+        for index, sequence in enumerate(self.sequences):
+            members.setdefault(sequence["pair"], []).append(index)
+        for label, rows in members.items():
+            if sorted(self.sequences[row]["chosen"] for row in rows) != [False, True]:
+                listed = " and ".join(f"{row} (chosen {str(self.sequences[row]['chosen']).lower()})" for row in rows)
+                raise ValueError(
+                    f"pair {label!r} holds sequence {listed}; {name} needs one chosen and one rejected sequence a pair."
+                )
+
+
+def read_batch(path: Path) -> FrozenBatch:
+    """The batch in a JSON file.
+
+    Raises:
+        ValueError: the file is not JSON, or not a batch; the message names the sequence and the field.
+        OSError: the file cannot be read.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}; expected an object with 'sequences'.") from error
+    try:
+        return parse_batch(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def parse_batch(data: Any) -> FrozenBatch:
+    """The batch in a JSON object.
+
+    Raises:
+        ValueError: a field is missing, of the wrong kind, not finite, of unequal length, or in some sequences only.
+    """
+    sequences = data.get("sequences") if isinstance(data, dict) else None
+    if not isinstance(sequences, list) or not sequences:
+        raise ValueError("no sequences; expected an object with a list 'sequences' of at least one object.")
+    for index, sequence in enumerate(sequences):
+        _check_kinds(index, sequence)
+    held = {name for sequence in sequences for name in sequence}
+    for name in sorted(held):
+        for index, sequence in enumerate(sequences):
+            if name not in sequence:
+                raise ValueError(f"sequence {index} has no {name}, others do; expected it in every sequence or none.")
+    lengths = tuple(_length(index, sequence) for index, sequence in enumerate(sequences))
+    for index, sequence in enumerate(sequences):
+        _check_steps(index, sequence, lengths[index])
+    max_length = _max_length(data, lengths)
+    per_token = {name: _pad(sequences, name, lengths) for name in TOKEN_FIELDS if name in held}
+    policy_logprobs = per_token.pop("policy_logprobs", None)
+    batch = TokenBatch(
+        completion_mask=torch.arange(max(lengths)) < torch.tensor(lengths)[:, None],
+        rewards=_numbers(sequences, "reward") if "reward" in held else torch.zeros(len(lengths), dtype=torch.float64),
+        group=_labels(sequences, "group") if "group" in held else torch.arange(len(lengths)),
+        pair=_labels(sequences, "pair") if "pair" in held else None,
+        chosen=torch.tensor([item["chosen"] for item in sequences]) if "chosen" in held else None,
+        truncated=torch.tensor([item["truncated"] for item in sequences]) if "truncated" in held else None,
+        greedy_rewards=_numbers(sequences, "greedy_reward") if "greedy_reward" in held else None,
+        step_rewards=_pad_steps(sequences, "step_rewards", 0.0) if "step_rewards" in held else None,
+        step_ends=_pad_steps(sequences, "step_ends", -1).long() if "step_ends" in held else None,
+        max_length=max_length,
+        **per_token,
+    )
+    return FrozenBatch(
+        batch=batch,
+        policy_logprobs=policy_logprobs,
+        lengths=lengths,
+        sequences=tuple(sequences),
+        held=frozenset(held),
+    )
+
+
+def _check_kinds(index: int, sequence: Any) -> None:
+    if not isinstance(sequence, dict):
+        raise ValueError(f"sequence {index} is a {type(sequence).__name__}; expected an object.")
+    for name, value in sequence.items():
+        if name not in SCHEMA:
+            raise ValueError(f"sequence {index} has an unknown field {name!r}; expected one of {', '.join(SCHEMA)}.")
+        kind = SCHEMA[name]
+        if kind is float:
+            _check_number(index, name, value)
+        elif kind is list and not isinstance(value, list):
+            raise ValueError(f"{name} of sequence {index} is {value!r}; expected a list.")
+        elif kind is bool and not isinstance(value, bool):
+            raise ValueError(f"{name} of sequence {index} is {value!r}; expected true or false.")
+        elif kind is object and not isinstance(value, str | int):
+            raise ValueError(f"{name} of sequence {index} is {value!r}; expected a string or an integer.")
+        if kind is list and name != "tokens":
+            for place, number in enumerate(value):
+                _check_number(index, f"{name}[{place}]", number)
+
+
+def _check_number(index: int, name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} of sequence {index} is {value!r}; expected a finite number.")
+
+
+def _length(index: int, sequence: dict[str, Any]) -> int:
+    lengths = {name: len(sequence[name]) for name in (*TOKEN_FIELDS, "tokens") if name in sequence}
+    if not lengths:
+        raise ValueError(f"sequence {index} has no array of its tokens; expected policy_logprobs or tokens at least.")
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"arrays of sequence {index} differ in length: {listed}; expected one number a token each.")
+    [length] = set(lengths.values())
+    if length == 0:
+        raise ValueError(f"sequence {index} has no tokens; expected at least one.")
+    return length
+
+
+def _check_steps(index: int, sequence: dict[str, Any], length: int) -> None:
+    rewards, ends = sequence.get("step_rewards"), sequence.get("step_ends")
+    if (rewards is None) != (ends is None):
+        missing = "step_rewards" if rewards is None else "step_ends"
+        raise ValueError(f"sequence {index} has no {missing}; expected step_rewards and step_ends together.")
+    if rewards is None or ends is None:
+        return
+    if len(rewards) != len(ends):
+        raise ValueError(
+            f"sequence {index} has {len(rewards)} step_rewards and {len(ends)} step_ends; expected as many of each."
+        )
+    previous = -1
+    for place, end in enumerate(ends):
+        if end != int(end) or not previous < end < length:
+            raise ValueError(
+                f"step_ends[{place}] of sequence {index} is {end}; expected the index of a token from {previous + 1} "
+                f"to {length - 1}, in rising order."
+            )
+        previous = end
+
+
+def _max_length(data: dict[str, Any], lengths: tuple[int, ...]) -> int | None:
+    max_length = data.get("max_length")
+    if max_length is None:
+        return None
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < max(lengths):
+        raise ValueError(
+            f"max_length is {max_length!r}; expected an integer of at least {max(lengths)}, the longest sequence."
+        )
+    return max_length
+
+
+def _pad(sequences: list[dict[str, Any]], name: str, lengths: tuple[int, ...]) -> Tensor:
+    padded = torch.zeros(len(sequences), max(lengths), dtype=torch.float64)
+    for row, sequence in enumerate(sequences):
+        padded[row, : lengths[row]] = torch.tensor(sequence[name], dtype=torch.float64)
+    return padded
+
+
+def _pad_steps(sequences: list[dict[str, Any]], name: str, filler: float) -> Tensor:
+    most = max(1, *(len(sequence[name]) for sequence in sequences))
+    padded = torch.full((len(sequences), most), filler, dtype=torch.float64)
+    for row, sequence in enumerate(sequences):
+        padded[row, : len(sequence[name])] = torch.tensor(sequence[name], dtype=torch.float64)
+    return padded
+
+
+def _numbers(sequences: list[dict[str, Any]], name: str) -> Tensor:
+    return torch.tensor([sequence[name] for sequence in sequences], dtype=torch.float64)
+
+
+def _labels(sequences: list[dict[str, Any]], name: str) -> Tensor:
+    labels = {label: number for number, label in enumerate(dict.fromkeys(item[name] for item in sequences))}
+    return torch.tensor([labels[sequence[name]] for sequence in sequences])
