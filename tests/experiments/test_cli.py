@@ -32,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     ("arguments", "message"),
     [
         (["compare", "--recipe", "aritmetic"], "did you mean 'arithmetic'"),
-        (["train", "--algorithm", "gpro"], "did you mean 'grpo'"),
+        (["train", "--algorithm", "grop"], "did you mean 'grpo'"),
         (["train", "--algorithm", "grpo", "--set", "klcoef=0.1"], "did you mean 'kl_coef'"),
         (["train", "--algorithm", "grpo", "--set", "kl_coef"], "expected field=value"),
         (["train", "--algorithm", "grpo", "--set", "kl_coef=a lot"], "not a JSON literal"),
