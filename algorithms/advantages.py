@@ -172,7 +172,7 @@ def generalized_advantages(
     values = _packed(values_BT, mask_BT, left)
     deltas = _packed(rewards_BT, mask_BT, left).sub_(values)
     deltas[:, :-1].add_(values[:, 1:], alpha=discount)  # V is 0 after the last token
-    advantages = _decayed_sums(deltas, discount * gae_lambda).to(rewards_BT.dtype).masked_fill_(~mask, 0)
+    advantages = torch.where(mask, _decayed_sums(deltas, discount * gae_lambda), 0).to(rewards_BT.dtype)
     if left is not None:
         advantages = torch.zeros_like(advantages).scatter_(1, left, advantages)
     return advantages
@@ -204,12 +204,11 @@ def normalize_over_tokens(
     """
     check_scale(std_ddof, variance_eps)
     count = int(mask_BT.sum())
-    outside_BT = ~mask_BT
-    highest = advantages_BT.masked_fill(outside_BT, -torch.inf).amax() if count else 0
-    if count == 0 or bool(highest == advantages_BT.masked_fill(outside_BT, torch.inf).amin()):
+    highest = torch.where(mask_BT, advantages_BT, -torch.inf).amax() if count else 0
+    if count == 0 or bool(highest == torch.where(mask_BT, advantages_BT, torch.inf).amin()):
         return torch.zeros_like(advantages_BT)
-    deviation = advantages_BT.to(torch.float64, copy=True).masked_fill_(outside_BT, 0)
-    deviation.sub_(deviation.sum() / count).masked_fill_(outside_BT, 0)
+    inside = torch.where(mask_BT, advantages_BT, 0).double()
+    deviation = torch.where(mask_BT, inside - inside.sum() / count, 0)
     variance = deviation.square().sum() / max(1, count - std_ddof)
     return deviation.div_((variance + variance_eps).sqrt()).to(advantages_BT.dtype)
 
@@ -248,7 +247,7 @@ def _without_holes(mask_BT: Tensor) -> Tensor | None:
 
 def _packed(values_BT: Tensor, mask_BT: Tensor, left: Tensor | None) -> Tensor:
     """float64 values without holes, 0 outside the mask. (B, T)."""
-    inside = values_BT.to(torch.float64, copy=True).masked_fill_(~mask_BT, 0)
+    inside = torch.where(mask_BT, values_BT, 0).to(torch.float64, copy=True)
     return inside if left is None else inside.gather(1, left)
 
 

@@ -156,10 +156,10 @@ def compose(
     """
     values = credit
     for factor in factors.values():
-        values = values.masked_fill(~factor, 0) if factor.dtype == torch.bool else values * factor
+        values = torch.where(factor, values, 0) if factor.dtype == torch.bool else values * factor
     for term in terms.values():
         values = values + term
-    values = values.masked_fill(~mask, 0)
+    values = torch.where(mask, values, 0)
     return Coefficients(values=values, factors=factors, terms=terms, diagnostics=diagnostics)
 
 

@@ -168,7 +168,7 @@ class PolicyGradient:
         if self.kl_gradient == "score":
             pull = pull - penalty
         if self.kl_limit is not None:
-            pull = pull.masked_fill(penalty.abs() > self.kl_limit, 0)
+            pull = torch.where(penalty.abs() <= self.kl_limit, pull, 0)
         if self.kl_gradient == "ratio_weighted":
             penalty = self._limited(penalty)
             if self.ratio_level != "token":  # ρ is of the completion: every token moves the weight of each KL

@@ -52,7 +52,7 @@ def log_ratio(policy_logprobs: Tensor, old_logprobs: Tensor, mask: Tensor, level
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
     """Sum over the completion's tokens, in float64. (B, T) -> (B, 1)."""
-    return values.masked_fill(~mask, 0).sum(dim=-1, keepdim=True, dtype=torch.float64).to(values.dtype)
+    return torch.where(mask, values, 0).sum(dim=-1, keepdim=True, dtype=torch.float64).to(values.dtype)
 
 
 def clip_active(
