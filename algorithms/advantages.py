@@ -180,7 +180,7 @@ def generalized_advantages(
 
 def suffix_sums(values_BT: Tensor) -> Tensor:
     """Σ_{l ≥ t} x_l of each row, summed in float64. (B, T)."""
-    return _decayed_sums(values_BT.double(), 1.0).to(values_BT.dtype)
+    return _undecayed_sums(values_BT).to(values_BT.dtype)
 
 
 def normalize_over_tokens(
@@ -207,10 +207,20 @@ def normalize_over_tokens(
     highest = torch.where(mask_BT, advantages_BT, -torch.inf).amax() if count else 0
     if count == 0 or bool(highest == torch.where(mask_BT, advantages_BT, torch.inf).amin()):
         return torch.zeros_like(advantages_BT)
-    inside = torch.where(mask_BT, advantages_BT, 0).double()
-    deviation = torch.where(mask_BT, inside - inside.sum() / count, 0)
-    variance = deviation.square().sum() / max(1, count - std_ddof)
-    return deviation.div_((variance + variance_eps).sqrt()).to(advantages_BT.dtype)
+    inside = torch.where(mask_BT, advantages_BT, 0).to(torch.float64, copy=True)
+    inside.sub_(inside.sum() / count)
+    torch.where(mask_BT, inside, inside.new_zeros(()), out=inside)
+    variance = torch.linalg.vector_norm(inside).square() / max(1, count - std_ddof)
+    return inside.div_((variance + variance_eps).sqrt()).to(advantages_BT.dtype)
+
+
+def _undecayed_sums(values_BT: Tensor) -> Tensor:
+    """Σ_{l ≥ t} x_l in float64: the row's total less what came before, exactly 0 where nothing follows. (B, T)."""
+    if values_BT.shape[1] == 0:
+        return values_BT.double()
+    before_and_now = torch.cumsum(values_BT, dim=1, dtype=torch.float64)
+    total = before_and_now[:, -1:].clone()
+    return before_and_now.neg_().add_(total).add_(values_BT)
 
 
 BLOCK = 8
@@ -222,7 +232,7 @@ def _decayed_sums(values_BT: Tensor, decay: float) -> Tensor:
     if decay == 0 or tokens == 0:
         return values_BT
     if decay == 1:
-        return values_BT.flip(1).cumsum_(1).flip(1)
+        return _undecayed_sums(values_BT)
     num_blocks = -(-tokens // BLOCK)
     padded = torch.nn.functional.pad(values_BT, (0, num_blocks * BLOCK - tokens))
     step = torch.arange(BLOCK, device=values_BT.device)

@@ -110,14 +110,14 @@ class GRPO(PolicyGradient):
             advantages = process_advantages(step_rewards, step_ends, batch.group, num_tokens=mask.shape[1], **options)
         if self.advantage_limit is not None:
             advantages = advantages.clamp(-self.advantage_limit, self.advantage_limit)
-        if self.kl_place == "advantage":
+        if self.penalizes and self.kl_place == "advantage":
             advantages = advantages - suffix_sums(self.old_penalty(batch))
         return torch.where(mask, advantages, 0)
 
     def outcome_rewards(self, batch: TokenBatch) -> Tensor:
         """Rewards less the penalties that belong to them, and less the greedy completion's. (B,)."""
         rewards = batch.rewards
-        if self.kl_place == "reward":
+        if self.penalizes and self.kl_place == "reward":
             rewards = rewards - masked_sum(self.old_penalty(batch), batch.completion_mask)[:, 0]
         if self.overlong_buffer > 0:
             limit = batch.require("max_length", "overlong_buffer > 0")

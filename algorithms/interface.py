@@ -133,7 +133,7 @@ class Coefficients:
         values: (B, T), detached, zero outside the completion mask.
         factors: (B, T) or (B, 1) arrays by name, 1 where they change nothing: what credit is multiplied by.
         terms: (B, T) arrays by name: what is added to credit times factors.
-        diagnostics: (B, T) arrays to be averaged over completion tokens and logged, by name.
+        diagnostics: (B, T) arrays, numbers or bools, to be averaged over completion tokens and logged, by name.
     """
 
     values: Tensor
@@ -152,14 +152,16 @@ def compose(
 ) -> Coefficients:
     """GC = credit · Π factors + Σ terms inside the mask, with its parts kept for whoever asks.
 
-    A bool factor switches: where it is False the product is 0 whatever else it holds, an overflowed ratio included.
+    Factors are finite and multiplied first, bools as 0 and 1: what a clip switches off stays 0 however large the rest.
     """
-    values = credit
-    for factor in factors.values():
-        values = torch.where(factor, values, 0) if factor.dtype == torch.bool else values * factor
+    first, *others = factors.values() if factors else (torch.ones_like(credit),)
+    product = first
+    for factor in others:
+        product = product * factor
+    values = credit * product
     for term in terms.values():
-        values = values + term
-    values = torch.where(mask, values, 0)
+        values.add_(term)
+    torch.where(mask, values, values.new_zeros(()), out=values)
     return Coefficients(values=values, factors=factors, terms=terms, diagnostics=diagnostics)
 
 

@@ -117,10 +117,13 @@ class PolicyGradient:
         """Truncated completions, where `exclude_truncated` says so."""
         return frozenset({Exclusion.TRUNCATED} if self.exclude_truncated else ())
 
+    @property
+    def penalizes(self) -> bool:
+        """Whether the KL is taken off the reward or the advantage."""
+        return self.kl_coef > 0 and self.kl_place != "coefficient"
+
     def old_penalty(self, batch: TokenBatch) -> Tensor:
-        """kl_coef · KL(π_old ‖ π_ref) of each token where it is taken off reward or advantage, else 0. (B, T)."""
-        if self.kl_coef == 0 or self.kl_place == "coefficient":
-            return torch.zeros_like(batch.completion_mask, dtype=batch.rewards.dtype)
+        """kl_coef · KL(π_old ‖ π_ref) of each token, zero outside the mask; see `penalizes`. (B, T)."""
         name = f"{type(self).__name__} with the KL in the {self.kl_place}"
         old, reference = batch.require("old_logprobs", name), batch.require("reference_logprobs", name)
         penalty = self._limited(kl_penalty(old, reference, self.kl_form))
@@ -134,13 +137,14 @@ class PolicyGradient:
         mask, logprobs = batch.completion_mask, policy_logprobs.detach()
         old = batch.require("old_logprobs", type(self).__name__)
         log_ratios = log_ratio(logprobs, old, mask, self.ratio_level)
-        ratios = torch.exp(log_ratios).clamp_(max=torch.finfo(logprobs.dtype).max)  # 0 · ρ stays 0
+        beyond = None if self.log_ratio_limit is None else log_ratios.abs() > self.log_ratio_limit
+        ratios = log_ratios.exp_().clamp_(max=torch.finfo(logprobs.dtype).max)  # 0 · ρ stays 0
         if self.clip_form == "min":
             active = clip_active(
                 ratios, credit, clip_low=self.clip_low, clip_high=self.clip_high, dual_clip=self.dual_clip
             )
-            if self.log_ratio_limit is not None:
-                active = active & (log_ratios.abs() <= self.log_ratio_limit)
+            if beyond is not None:
+                active = active & ~beyond
             factors = {"ratio": ratios, "clip": active}
         else:
             clamped = ratios.clamp(1 - self.clip_low, 1 + self.clip_high)
@@ -155,16 +159,17 @@ class PolicyGradient:
         if self.kl_coef > 0 and self.kl_place == "coefficient":
             terms["kl"] = self._kl_term(batch, logprobs, ratios)
         if self.entropy_coef > 0:
-            terms["entropy"] = -self.entropy_coef * ratio(logprobs, old) * logprobs
-        diagnostics = {"clip_fraction": (~active).to(logprobs.dtype).expand_as(logprobs)}
-        diagnostics["ratio"] = ratios.expand_as(logprobs)
+            terms["entropy"] = ratio(logprobs, old).mul_(logprobs).mul_(-self.entropy_coef)
+        diagnostics = {"clip_fraction": (~active).expand_as(logprobs), "ratio": ratios.expand_as(logprobs)}
         return compose(mask, credit, factors=factors, terms=terms, diagnostics=diagnostics)
 
     def _kl_term(self, batch: TokenBatch, logprobs: Tensor, ratios: Tensor) -> Tensor:
         """kl_coef times what −KL, −ρ·KL or −E[KL] gives the coefficient of each token. (B, T)."""
         reference = batch.require("reference_logprobs", f"{type(self).__name__} with kl_coef > 0")
-        penalty = kl_penalty(logprobs, reference, self.kl_form)
         pull = kl_coefficient(logprobs, reference, self.kl_form)
+        if self.kl_gradient == "direct" and self.kl_limit is None:
+            return pull.mul_(self.kl_coef)
+        penalty = kl_penalty(logprobs, reference, self.kl_form)
         if self.kl_gradient == "score":
             pull = pull - penalty
         if self.kl_limit is not None:
@@ -176,4 +181,4 @@ class PolicyGradient:
                 lengths = batch.completion_mask.sum(dim=-1, keepdim=True).clamp_min(1)
                 penalty = total / lengths if self.ratio_level == "sequence" else total
             pull = ratios * (pull - penalty)
-        return self.kl_coef * pull
+        return pull.mul_(self.kl_coef)

@@ -70,7 +70,8 @@ class PPO(PolicyGradient):
         mask = batch.completion_mask
         position = torch.arange(mask.shape[1], device=mask.device)
         last = torch.where(mask, position, -1).amax(dim=-1, keepdim=True)
-        return torch.where(mask & (position == last), batch.rewards[:, None], 0) - self.old_penalty(batch)
+        rewards = torch.where(mask & (position == last), batch.rewards[:, None], 0)
+        return rewards.sub_(self.old_penalty(batch)) if self.penalizes else rewards
 
     def _advantages(self, batch: TokenBatch) -> Tensor:
         return generalized_advantages(

@@ -142,4 +142,4 @@ def kl_coefficient(policy_logprobs: Tensor, reference_logprobs: Tensor, form: Kl
         case "k2":
             return difference
         case "k3":
-            return torch.expm1(difference)
+            return difference.expm1_()

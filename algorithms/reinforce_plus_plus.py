@@ -65,8 +65,9 @@ class ReinforcePlusPlus(PolicyGradient):
     def credit(self, batch: TokenBatch) -> Tensor:
         """Returns after the KL penalty, normalised over all tokens of the batch (Eq. 4 and 5). (B, T)."""
         rewards = group_advantages(batch.rewards, batch.group, baseline=self.baseline, scale="none")
-        returns = rewards[:, None] - suffix_sums(self.old_penalty(batch))
-        returns = torch.where(batch.completion_mask, returns, 0)
+        returns = torch.where(batch.completion_mask, rewards[:, None], 0)
+        if self.penalizes:
+            returns = torch.where(batch.completion_mask, returns - suffix_sums(self.old_penalty(batch)), 0)
         return normalize_over_tokens(
             returns, batch.completion_mask, std_ddof=self.normalize_ddof, variance_eps=self.normalize_eps
         )
