@@ -75,7 +75,7 @@ def coefficients_of(frozen: FrozenBatch, name: str, settings: Mapping[str, Any])
     weights = aggregation_weights(left.mask, Aggregation(algorithm.aggregation), denominator)
 
     def ragged(values: Tensor) -> list[list[float]]:
-        rows = values.to(torch.float64).expand_as(batch.completion_mask).tolist()
+        rows = (values.to(torch.float64) + 0.0).expand_as(batch.completion_mask).tolist()  # never -0
         return [row[:length] for row, length in zip(rows, frozen.lengths, strict=True)]
 
     return MethodCoefficients(
