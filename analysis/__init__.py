@@ -1,18 +1,23 @@
-"""Run folders into statements: Pass@K, Maj@K, bands, curves, tables and the report. Reads files only."""
+"""Run folders into statements: Pass@K, Maj@K, bands, differences, curves, tables and the report. Reads files only."""
 
+from analysis.budget import at_equal_budget, best_checkpoints, budget_table, equal_budget
+from analysis.crossings import Crossing, crossing_of, crossings
 from analysis.curves import Curve, difference_curves, learning_curves, majority_curves, pass_curves
+from analysis.differences import Difference, compare_arms
+from analysis.export import write_frames, write_tables
 from analysis.frames import SAMPLE_COLUMNS, RecordError, UnfinishedRunError
 from analysis.intervals import Band, Interval, Resampling, bootstrap_difference, bootstrap_mean
 from analysis.metrics import maj_at_k, majority_curve, pass_at_k
-from analysis.records import (
-    ComparisonRecord,
-    RunRecord,
-    UnfinishedRun,
-    load_comparison,
-    load_run,
-)
+from analysis.records import load_comparison, load_run
 from analysis.report import write_report
+from analysis.run_frames import RunFrames, load_runs
+from analysis.run_record import ComparisonRecord, RunRecord, UnfinishedRun
 from analysis.scores import ArmScores, VoteTable, count_votes, score_comparison
+from analysis.selection import best_of_k, weighted_maj_at_k
+from analysis.sentences import crossing_sentence, difference_sentence
+from analysis.simultaneous import simultaneous_band
+from analysis.statements import crossing_table, difference_table
+from analysis.summaries import sample_summaries
 from analysis.tables import render_text, summary_table, verdict_table
 
 __all__ = [
@@ -20,29 +25,50 @@ __all__ = [
     "ArmScores",
     "Band",
     "ComparisonRecord",
+    "Crossing",
     "Curve",
+    "Difference",
     "Interval",
     "RecordError",
     "Resampling",
+    "RunFrames",
     "RunRecord",
     "UnfinishedRun",
     "UnfinishedRunError",
     "VoteTable",
+    "at_equal_budget",
+    "best_checkpoints",
+    "best_of_k",
     "bootstrap_difference",
     "bootstrap_mean",
+    "budget_table",
+    "compare_arms",
     "count_votes",
+    "crossing_of",
+    "crossing_sentence",
+    "crossing_table",
+    "crossings",
     "difference_curves",
+    "difference_sentence",
+    "difference_table",
+    "equal_budget",
     "learning_curves",
     "load_comparison",
     "load_run",
+    "load_runs",
     "maj_at_k",
     "majority_curve",
     "majority_curves",
     "pass_at_k",
     "pass_curves",
     "render_text",
+    "sample_summaries",
     "score_comparison",
+    "simultaneous_band",
     "summary_table",
     "verdict_table",
+    "weighted_maj_at_k",
+    "write_frames",
     "write_report",
+    "write_tables",
 ]

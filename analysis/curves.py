@@ -3,17 +3,19 @@
 Everything that a figure shows is computed here; `analysis.plots` only draws it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.evaluations import accuracy_by_step, spent_by_step
 from analysis.frames import column
-from analysis.intervals import Band, Resampling, bootstrap_band, bootstrap_difference_band
-from analysis.records import ComparisonRecord, RunRecord
+from analysis.intervals import Band, Resampling, allow_unseen, bootstrap_band, bootstrap_difference_band
+from analysis.run_record import ComparisonRecord, RunRecord
 from analysis.scores import ArmScores
+from analysis.seeds import difference_noise, seed_band, total_band
+from analysis.simultaneous import simultaneous_band
 
 DIAGNOSTICS = {
     "reward_mean": "mean reward",
@@ -26,17 +28,21 @@ SMOOTHING_SHARE = 20  # the running mean of a diagnostic spans 1/20 of its rows
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
-    """One arm's line: X positions, the mean over S seeds with its band over problems, and each seed's own line.
+    """One arm's line: X positions, the mean over S seeds with its bands, and each seed's own line.
 
     `quantity` names y: "pass", "majority", "pass_difference" or "majority_difference". y is a share in 0..1 (a
-    difference lies in -1..1). `seed_y_SX` has no rows for a difference.
+    difference lies in -1..1), and so are the bands. `seed_y_SX` has no rows for a difference of arms with different
+    seeds.
     """
 
     arm: str
     benchmark: str
     quantity: str
     x_X: np.ndarray
-    band: Band
+    band: Band  # over problems, each position alone
+    simultaneous: Band  # over problems, the whole curve at once
+    seed: Band  # over seeds; NaN with one seed
+    total: Band  # over problems and seeds, each position alone; over problems with one seed
     seeds: tuple[int, ...]
     seed_x_SX: np.ndarray
     seed_y_SX: np.ndarray
@@ -55,12 +61,12 @@ class Trace:
 
 def pass_curves(scores: Sequence[ArmScores], resampling: Resampling) -> tuple[Curve, ...]:
     """Pass@K against K at the final step, a curve an arm and benchmark."""
-    return tuple(_k_curve(arm, "pass", arm.pass_SPK, resampling) for arm in scores)
+    return tuple(_k_curve(arm, "pass", resampling) for arm in scores)
 
 
 def majority_curves(scores: Sequence[ArmScores], resampling: Resampling) -> tuple[Curve, ...]:
     """Maj@K against K at the final step, a curve an arm and benchmark."""
-    return tuple(_k_curve(arm, "majority", arm.majority_SPK, resampling) for arm in scores)
+    return tuple(_k_curve(arm, "majority", resampling) for arm in scores)
 
 
 def difference_curves(scores: Sequence[ArmScores], baseline: str, resampling: Resampling) -> tuple[Curve, ...]:
@@ -74,21 +80,36 @@ def difference_curves(scores: Sequence[ArmScores], baseline: str, resampling: Re
         if arm.arm == baseline:
             continue
         base = baseline_scores(scores, baseline, arm.benchmark)
-        pairs = {"pass": (arm.pass_SPK, base.pass_SPK), "majority": (arm.majority_SPK, base.majority_SPK)}
-        for quantity, (ours_SPK, theirs_SPK) in pairs.items():
-            curves.append(
-                Curve(
-                    arm=arm.arm,
-                    benchmark=arm.benchmark,
-                    quantity=f"{quantity}_difference",
-                    x_X=np.array(arm.ks),
-                    band=bootstrap_difference_band(ours_SPK, theirs_SPK, resampling),
-                    seeds=arm.seeds,
-                    seed_x_SX=np.empty((0, len(arm.ks))),
-                    seed_y_SX=np.empty((0, len(arm.ks))),
-                )
-            )
+        fellows = [other for other in scores if (other.benchmark, other.seeds) == (arm.benchmark, arm.seeds)]
+        curves.append(_difference_curve(arm, base, fellows, "pass", resampling))
+        curves.append(_difference_curve(arm, base, fellows, "majority", resampling))
     return tuple(curves)
+
+
+def _difference_curve(
+    arm: ArmScores, base: ArmScores, fellows: Sequence[ArmScores], quantity: str, resampling: Resampling
+) -> Curve:
+    ours_SPK, theirs_SPK = arm.values(quantity), base.values(quantity)
+    paired = arm.seeds == base.seeds
+    by_seed_SPK = ours_SPK - theirs_SPK if paired else np.empty((0, *ours_SPK.shape[1:]))
+    seed_means_ASK = np.stack([other.values(quantity).mean(axis=1) for other in fellows])
+    noise = difference_noise(ours_SPK, theirs_SPK, paired=paired, seed_means_ASX=seed_means_ASK)
+    own = difference_noise(ours_SPK, theirs_SPK, paired=paired).seeds_only()
+    across_SPK = by_seed_SPK if paired else (ours_SPK.mean(axis=0) - theirs_SPK.mean(axis=0))[None]
+    ks = np.array(arm.ks)
+    return Curve(
+        arm=arm.arm,
+        benchmark=arm.benchmark,
+        quantity=f"{quantity}_difference",
+        x_X=ks,
+        band=bootstrap_difference_band(ours_SPK, theirs_SPK, resampling),
+        simultaneous=_within(simultaneous_band(across_SPK, resampling), -1.0),
+        seed=_within(own.band(resampling.confidence), -1.0),
+        total=_within(noise.band(resampling.confidence), -1.0),
+        seeds=arm.seeds if paired else (),
+        seed_x_SX=np.tile(ks, (len(by_seed_SPK), 1)),
+        seed_y_SX=by_seed_SPK.mean(axis=1),
+    )
 
 
 def baseline_scores(scores: Sequence[ArmScores], baseline: str, benchmark: str) -> ArmScores:
@@ -107,7 +128,7 @@ def baseline_scores(scores: Sequence[ArmScores], baseline: str, benchmark: str) 
 
 
 def learning_curves(comparison: ComparisonRecord, x: str, resampling: Resampling) -> tuple[Curve, ...]:
-    """Pass@1 at every evaluated step, against the step or a budget of `frames.BUDGET_COLUMNS`.
+    """Pass@1 at every evaluated step, against one of `evaluations.BUDGETS`.
 
     The problems are those evaluated at every step by every seed of the arm, the steps those that all its seeds
     evaluated. An arm whose metrics lack the budget, or that trains without spending any of it, is left out.
@@ -116,39 +137,14 @@ def learning_curves(comparison: ComparisonRecord, x: str, resampling: Resampling
     for benchmark in comparison.benchmarks:
         for arm in comparison.arms:
             runs = comparison.runs_of(arm)
-            steps_X, accuracy_SPX = _accuracy_by_step(runs, benchmark)
+            steps_X, _, accuracy_SPX = accuracy_by_step(runs, benchmark)
             spent_SX = np.stack([spent_by_step(run, x, steps_X) for run in runs])
             spends_none = len(steps_X) > 1 and not spent_SX.any()
             if spends_none or not np.isfinite(spent_SX).all():
                 continue
-            curves.append(
-                Curve(
-                    arm=arm,
-                    benchmark=benchmark,
-                    quantity="pass",
-                    x_X=spent_SX.mean(axis=0),
-                    band=bootstrap_band(accuracy_SPX, resampling),
-                    seeds=tuple(run.seed for run in runs),
-                    seed_x_SX=spent_SX,
-                    seed_y_SX=accuracy_SPX.mean(axis=1),
-                )
-            )
+            seeds = tuple(run.seed for run in runs)
+            curves.append(_curve(arm, benchmark, "pass", spent_SX, accuracy_SPX, seeds, resampling))
     return tuple(curves)
-
-
-def spent_by_step(run: RunRecord, budget: str, steps_X: np.ndarray) -> np.ndarray:
-    """(X,): the budget spent up to each step ("step": the steps themselves); 0 at step 0, NaN where not recorded."""
-    if budget == "step":
-        return steps_X.astype(float)
-    spent_X = np.where(steps_X == 0, 0.0, np.nan)
-    if budget not in run.metrics:
-        return spent_X
-    spent_N = column(run.metrics, budget).astype(float)
-    known_N = np.isfinite(spent_N)
-    rows_X = np.searchsorted(column(run.metrics, "step")[known_N], steps_X, side="right") - 1
-    reached_X = (rows_X >= 0) & (steps_X > 0)
-    spent_X[reached_X] = spent_N[known_N][rows_X[reached_X]]
-    return spent_X
 
 
 def diagnostic_traces(comparison: ComparisonRecord) -> tuple[Trace, ...]:
@@ -178,8 +174,26 @@ def diagnostic_traces(comparison: ComparisonRecord) -> tuple[Trace, ...]:
     return tuple(traces)
 
 
+CURVE_COLUMNS = (
+    "quantity",
+    "benchmark",
+    "arm",
+    "x",
+    "point",
+    "low",
+    "high",
+    "simultaneous_low",
+    "simultaneous_high",
+    "seed_low",
+    "seed_high",
+    "total_low",
+    "total_high",
+    "num_seeds",
+)
+
+
 def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
-    """Curves as tidy rows: quantity, benchmark, arm, x, point, low, high."""
+    """Curves as tidy rows: quantity, benchmark, arm, x, point, low, high, the ends of the other bands, num_seeds."""
     frames = [
         pd.DataFrame(
             {
@@ -190,56 +204,53 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
                 "point": curve.band.point,
                 "low": curve.band.low,
                 "high": curve.band.high,
+                "simultaneous_low": curve.simultaneous.low,
+                "simultaneous_high": curve.simultaneous.high,
+                "seed_low": curve.seed.low,
+                "seed_high": curve.seed.high,
+                "total_low": curve.total.low,
+                "total_high": curve.total.high,
+                "num_seeds": len(curve.seeds),
             }
         )
         for curve in curves
     ]
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
 
 
-def _k_curve(arm: ArmScores, quantity: str, values_SPK: np.ndarray, resampling: Resampling) -> Curve:
-    ks = np.array(arm.ks)
+def _k_curve(arm: ArmScores, quantity: str, resampling: Resampling) -> Curve:
+    ks_SX = np.tile(np.array(arm.ks), (len(arm.seeds), 1))
+    return _curve(arm.arm, arm.benchmark, quantity, ks_SX, arm.values(quantity), arm.seeds, resampling)
+
+
+def _curve(
+    arm: str,
+    benchmark: str,
+    quantity: str,
+    x_SX: np.ndarray,
+    values_SPX: np.ndarray,
+    seeds: tuple[int, ...],
+    resampling: Resampling,
+) -> Curve:
+    means_PX, confidence = values_SPX.mean(axis=0), resampling.confidence
     return Curve(
-        arm=arm.arm,
-        benchmark=arm.benchmark,
+        arm=arm,
+        benchmark=benchmark,
         quantity=quantity,
-        x_X=ks,
-        band=bootstrap_band(values_SPK, resampling),
-        seeds=arm.seeds,
-        seed_x_SX=np.tile(ks, (len(arm.seeds), 1)),
-        seed_y_SX=values_SPK.mean(axis=1),
+        x_X=x_SX.mean(axis=0) if np.ptp(x_SX, axis=0).any() else x_SX[0],
+        band=bootstrap_band(values_SPX, resampling),
+        simultaneous=allow_unseen(_within(simultaneous_band(values_SPX, resampling), 0.0), means_PX, confidence),
+        seed=_within(seed_band(values_SPX, confidence), 0.0),
+        total=allow_unseen(_within(total_band(values_SPX, confidence), 0.0), means_PX, confidence),
+        seeds=seeds,
+        seed_x_SX=x_SX,
+        seed_y_SX=values_SPX.mean(axis=1),
     )
 
 
-def _accuracy_by_step(runs: Sequence[RunRecord], benchmark: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (X,) and Pass@1 (S, P, X) on the problems that every seed evaluated at each of these steps."""
-    tables = []  # of each seed: {(problem, step): mean correctness}
-    for run in runs:
-        samples = run.samples_on(benchmark)
-        keys = zip(column(samples, "problem_id").tolist(), column(samples, "step").tolist(), strict=True)
-        right = column(samples, "verdict") == "CORRECT"
-        tables.append(_mean_by_key(keys, right.tolist()))
-    steps = sorted(set.intersection(*({step for _, step in table} for table in tables)))
-    known = set.intersection(*(set(table) for table in tables))
-    seen = {problem for problem, _ in known}
-    problems = [problem for problem in sorted(seen) if all((problem, step) in known for step in steps)]
-    if not problems:
-        raise ValueError(
-            f"{runs[0].arm} on {benchmark}: no problem was evaluated at every one of the steps {steps} by every seed; "
-            "expected the same problems at every step; evaluate again on one problem set"
-        )
-    accuracy_SPX = [[[table[problem, step] for step in steps] for problem in problems] for table in tables]
-    return np.array(steps), np.array(accuracy_SPX)
-
-
-def _mean_by_key(keys: Iterable[tuple[Any, int]], values: Iterable[bool]) -> dict[tuple[Any, int], float]:
-    """The mean of the values that share a key."""
-    totals: dict[tuple[Any, int], list[int]] = {}
-    for key, value in zip(keys, values, strict=True):
-        total = totals.setdefault(key, [0, 0])
-        total[0] += value
-        total[1] += 1
-    return {key: right / size for key, (right, size) in totals.items()}
+def _within(band: Band, lowest: float) -> Band:
+    """The band cut to the range that the true curve cannot leave."""
+    return Band(point=band.point, low=np.maximum(band.low, lowest), high=np.minimum(band.high, 1.0))
 
 
 def _diagnostic(run: RunRecord, quantity: str) -> dict[int, float]:

@@ -3,13 +3,15 @@
 What a band covers: that these P problems are a draw from a larger pool. A problem is resampled whole, with all its
 samples and all its seeds, and the same resample serves every seed, arm and K, so that differences are paired.
 
-What it does not cover: the seed of the training run. Retraining may move an arm by more than its band, and with two or
-three seeds no interval would say honestly by how much, so the seeds are shown as points beside the band. Bands are
-pointwise (each K or step on its own), percentile intervals, and not corrected for the number of arms. With few problems
-(below about 30) the percentile bootstrap is too narrow.
+What it does not cover: the seed of the training run; `analysis.seeds` has the interval over seeds and the one over
+both. Bands here are pointwise (each K or step on its own) percentile intervals; `analysis.simultaneous` has those that
+hold for a whole curve at once, `analysis.differences` corrects for the number of arms. With few problems (below about
+30), or where all but a handful of problems score the same, the percentile bootstrap is too narrow (where all do, see
+`allow_unseen`).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -86,12 +88,29 @@ def bootstrap_difference(
 
 def bootstrap_band(values_SPX: np.ndarray, resampling: Resampling) -> Band:
     """`bootstrap_mean` at X positions at once, on shared resamples; (S, P, X) in, (X,) out, bands pointwise."""
-    return _percentile_band(_problem_means(values_SPX), resampling)
+    values_PX = problem_means(values_SPX)
+    return allow_unseen(_percentile_band(values_PX, resampling), values_PX, resampling.confidence)
+
+
+def allow_unseen(band: Band, values_PX: np.ndarray, confidence: float) -> Band:
+    """The band with an honest end where every problem scores exactly 1, or every problem 0.
+
+    No resample differs there, and the band would have no width, although P problems cannot show that all others are
+    solved too. Its free end becomes the exact one (Clopper & Pearson 1934) for P successes in P trials, ((1 -
+    confidence) / 2)^(1/P): 96.4 % with 100 problems.
+    """
+    unseen = 1 - ((1 - confidence) / 2) ** (1 / len(values_PX))
+    all_X, none_X = (values_PX == 1).all(axis=0), (values_PX == 0).all(axis=0)
+    return Band(
+        point=band.point,
+        low=np.where(all_X, np.minimum(band.low, 1 - unseen), band.low),
+        high=np.where(none_X, np.maximum(band.high, unseen), band.high),
+    )
 
 
 def bootstrap_difference_band(a_SPX: np.ndarray, b_SPX: np.ndarray, resampling: Resampling) -> Band:
     """`bootstrap_difference` at X positions at once; (S, P, X) each."""
-    a_PX, b_PX = _problem_means(a_SPX), _problem_means(b_SPX)
+    a_PX, b_PX = problem_means(a_SPX), problem_means(b_SPX)
     if a_PX.shape != b_PX.shape:
         raise ValueError(
             f"paired difference: (problems, positions) are {a_PX.shape} and {b_PX.shape}; expected the same problems "
@@ -101,23 +120,28 @@ def bootstrap_difference_band(a_SPX: np.ndarray, b_SPX: np.ndarray, resampling: 
 
 
 def _percentile_band(values_PX: np.ndarray, resampling: Resampling) -> Band:
-    num_problems = len(values_PX)
-    weights_RP = _resample_weights(num_problems, resampling.num_resamples, resampling.seed)
-    means_RX = weights_RP @ values_PX
     tail = (1 - resampling.confidence) / 2
-    low, high = np.quantile(means_RX, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(resample_means(values_PX, resampling), [tail, 1 - tail], axis=0)
     return Band(point=values_PX.mean(axis=0), low=low, high=high)
 
 
+def resample_means(values_PX: np.ndarray, resampling: Resampling) -> np.ndarray:
+    """(R, X): the mean over problems in each resample; one matrix product, the same resamples for every call."""
+    return _resample_weights(len(values_PX), resampling.num_resamples, resampling.seed) @ values_PX
+
+
+@lru_cache(maxsize=2)
 def _resample_weights(num_problems: int, num_resamples: int, seed: int) -> np.ndarray:
     """(R, P): how often each problem is drawn in each resample, divided by P."""
     draws_RP = np.random.default_rng(seed).integers(num_problems, size=(num_resamples, num_problems))
     flat = (draws_RP + np.arange(num_resamples)[:, None] * num_problems).ravel()
     counts = np.bincount(flat, minlength=num_resamples * num_problems)
-    return counts.reshape(num_resamples, num_problems) / num_problems
+    weights_RP = counts.reshape(num_resamples, num_problems) / num_problems
+    weights_RP.setflags(write=False)  # shared by all callers
+    return weights_RP
 
 
-def _problem_means(values_SPX: np.ndarray) -> np.ndarray:
+def problem_means(values_SPX: np.ndarray) -> np.ndarray:
     """(P, X): mean over seeds; checks the input."""
     values = np.asarray(values_SPX, dtype=float)
     if values.ndim != 3 or 0 in values.shape[:2]:

@@ -5,14 +5,12 @@ nothing is drawn: the n samples are an urn, and each function returns the expect
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import comb
 from typing import overload
 
 import numpy as np
-from scipy.special import gammaln, xlogy
 
-SHARED_INCLUSION_LIMIT = 512  # with p = 1/2 the smallest product is 2^-n; beyond this n, p = k/n keeps it off underflow
+from analysis.voting import majority_matrix
 
 
 @overload
@@ -36,7 +34,7 @@ def pass_at_k(num_correct: int | np.ndarray, num_samples: int, k: int) -> float 
     Raises:
         ValueError: k outside 1..num_samples, or num_correct outside 0..num_samples.
     """
-    _check_draws("pass_at_k", num_samples, k)
+    check_draws("pass_at_k", num_samples, k)
     counts = np.asarray(num_correct)
     if counts.dtype.kind not in "iu":
         raise ValueError(f"pass_at_k: num_correct is {counts.dtype}; expected integers; pass counts, not rates")
@@ -76,17 +74,7 @@ def maj_at_k(answer_counts: Sequence[int], correct_index: int | None, k: int, nu
 def majority_curve(
     answer_counts: Sequence[int], correct_index: int | None, ks: Sequence[int], num_abstaining: int = 0
 ) -> np.ndarray:
-    """Maj@K at several K, exactly, without enumerating subsets.
-
-    The votes drawn are multivariate hypergeometric: independent binomials X_i ~ Bin(c_i, p), conditioned on their sum
-    being K, whatever p. With the correct class at j votes and t other classes tied with it, the vote is won with
-    probability 1/(1+t) = ∫₀¹ yᵗ dy, so
-
-        Maj@K = Σ_{j≥1} P(X_correct = j) · ∫₀¹ [x^{K-j}] A(x) · Π_i ( P_i,<j(x) + y·P(X_i = j)·x^j ) dy / P(ΣX = K)
-
-    with P_i,<j(x) = Σ_{v<j} P(X_i = v)·x^v and A(x) the abstaining samples, which may take any number of draws. The
-    integrand is a polynomial in y: Gauss-Legendre quadrature is exact. Every term is positive, so nothing cancels
-    (about 1e-13).
+    """Maj@K at several K, exactly, without enumerating subsets: one problem of `voting.majority_matrix`.
 
     Args:
         answer_counts, correct_index, num_abstaining: as in `maj_at_k`.
@@ -103,7 +91,7 @@ def majority_curve(
             "counts >= 0"
         )
     for k in ks:
-        _check_draws("maj_at_k", total, k)
+        check_draws("maj_at_k", total, k)
     if correct_index is None:
         return np.zeros(len(ks))
     if not 0 <= correct_index < len(counts):
@@ -111,84 +99,12 @@ def majority_curve(
             f"maj_at_k: correct_index={correct_index}, expected 0..{len(counts) - 1}, a position in answer_counts; "
             "pass None where no sample is right"
         )
-    correct = counts[correct_index]
-    wrong = [count for i, count in enumerate(counts) if i != correct_index and count > 0]
-    if total <= SHARED_INCLUSION_LIMIT:
-        return _win_probability(correct, wrong, num_abstaining, ks, 0.5)
-    each = [_win_probability(correct, wrong, num_abstaining, [k], k / total) for k in ks]
-    return np.concatenate([np.zeros(0), *each])
+    wrong = [count for i, count in enumerate(counts) if i != correct_index]
+    return majority_matrix(np.array([counts[correct_index]]), np.array([num_abstaining]), [wrong], ks)[0]
 
 
-def _win_probability(
-    correct: int, wrong: Sequence[int], abstaining: int, ks: Sequence[int], inclusion: float
-) -> np.ndarray:
-    """The formula of `majority_curve` for all `ks` in one pass; (K,). `inclusion` is p, the binomials' parameter."""
-    largest = max(ks, default=0)
-    correct_pmf = _binomial_pmf(correct, inclusion, largest)
-    wrong_pmf = {count: _binomial_pmf(count, inclusion, largest) for count in set(wrong)}
-    joint = np.zeros(largest + 1)  # [K] = P(the vote is won and K samples are drawn)
-    for votes in range(1, min(correct, largest) + 1):
-        rest = _share_of_draws(wrong_pmf, wrong, abstaining, votes, largest - votes, inclusion)
-        joint[votes:] += correct_pmf[votes] * rest
-    drawn = list(ks)
-    won = joint[drawn] / _binomial_pmf(correct + sum(wrong) + abstaining, inclusion, largest)[drawn]
-    return np.clip(won, 0.0, 1.0)
-
-
-def _share_of_draws(
-    wrong_pmf: dict[int, np.ndarray],
-    wrong: Sequence[int],
-    abstaining: int,
-    votes: int,
-    degree: int,
-    inclusion: float,
-) -> np.ndarray:
-    """(degree+1,): at x^r, E[1/(1+ties) · 1(no wrong class exceeds `votes`) · 1(r samples drawn that are not correct)].
-
-    Classes with fewer than `votes` samples can neither win nor tie: with the abstaining ones they are a single
-    binomial.
-    """
-    rivals = [count for count in wrong if count >= votes]
-    harmless = abstaining + sum(wrong) - sum(rivals)
-    most_ties = min(len(rivals), degree // votes)
-    nodes, weights = _unit_quadrature(most_ties)  # (Q,), (Q,)
-    product = np.tile(_binomial_pmf(harmless, inclusion, degree), (len(nodes), 1))  # (Q, degree+1)
-    for count in rivals:
-        pmf = wrong_pmf[count]
-        below = _multiply_below(product, pmf[: min(votes, degree + 1)])
-        if votes <= degree:
-            below[:, votes:] += nodes[:, None] * pmf[votes] * product[:, : degree + 1 - votes]
-        product = below
-    return weights @ product
-
-
-def _multiply_below(product: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """Each row of `product` (Q, D) times the polynomial `factor` (F,), F <= D, kept to degree D-1."""
-    if len(factor) == 1:
-        return product * factor[0]
-    length = product.shape[1]
-    padded = np.zeros(2 * length - 1)
-    padded[length - 1 : length - 1 + len(factor)] = factor
-    shifted = np.lib.stride_tricks.sliding_window_view(padded, length)[::-1]  # [a, b] = factor[b-a]
-    return product @ np.ascontiguousarray(shifted)
-
-
-def _binomial_pmf(count: int, inclusion: float, degree: int) -> np.ndarray:
-    """(degree+1,): P(Bin(count, inclusion) = v) at v = 0..degree, zero beyond `count`."""
-    taken = np.arange(min(count, degree) + 1)
-    log_pmf = gammaln(count + 1) - gammaln(taken + 1) - gammaln(count - taken + 1)
-    log_pmf += xlogy(taken, inclusion) + xlogy(count - taken, 1 - inclusion)
-    return np.pad(np.exp(log_pmf), (0, degree + 1 - len(taken)))
-
-
-@lru_cache(maxsize=256)
-def _unit_quadrature(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on [0, 1], exact for polynomials up to `degree`."""
-    nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
-    return (nodes + 1) / 2, weights / 2
-
-
-def _check_draws(name: str, num_samples: int, k: int) -> None:
+def check_draws(name: str, num_samples: int, k: int) -> None:
+    """Refuse a K that cannot be drawn from n samples."""
     if not 1 <= k <= num_samples:
         raise ValueError(
             f"{name}: k={k} samples cannot be drawn from {num_samples}; expected 1 <= k <= {num_samples}; "

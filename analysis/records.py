@@ -6,90 +6,28 @@ and `samples.parquet` (a row an evaluation sample). A comparison is a folder wit
 (names of the planned run folders) and "baseline" (an arm).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
+from analysis.agreement import OnMismatch, drop_shorter_seeds, same_checker, same_problems, seed_notes
 from analysis.frames import (
     VERDICTS,
     RecordError,
     UnfinishedRunError,
+    codes_of,
     column,
     read_json,
+    read_judgements,
     read_metrics,
-    read_samples,
     records_of,
     rows_where,
 )
+from analysis.run_record import ComparisonRecord, RunRecord, UnfinishedRun
 
+SAMPLE_KEYS = ("step", "benchmark", "problem_id", "sample_index")
 ARM_ORDER = ("sft_start", "continued_sft", "rft", "online_rft", "dpo", "ppo", "grpo", "grpo_process")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RunRecord:
-    """One arm at one seed. `metrics` may have no rows (nothing trained); `samples` has SAMPLE_COLUMNS."""
-
-    path: Path
-    arm: str
-    seed: int
-    algorithm: str
-    config: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    metrics: pd.DataFrame
-    samples: pd.DataFrame
-
-    @property
-    def final_step(self) -> int:
-        """The last optimiser step that was evaluated."""
-        return int(column(self.samples, "step").max())
-
-    @property
-    def final_samples(self) -> pd.DataFrame:
-        """The samples of `final_step`."""
-        return rows_where(self.samples, column(self.samples, "step") == self.final_step)
-
-    def samples_on(self, benchmark: str) -> pd.DataFrame:
-        """The samples of one benchmark, at every step."""
-        return rows_where(self.samples, column(self.samples, "benchmark") == benchmark)
-
-    def final_samples_on(self, benchmark: str) -> pd.DataFrame:
-        """The samples of one benchmark at `final_step`."""
-        return rows_where(self.final_samples, column(self.final_samples, "benchmark") == benchmark)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnfinishedRun:
-    """A run folder that was left out, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ComparisonRecord:
-    """Finished runs, ordered by arm and seed, on the same problems; and what is missing."""
-
-    path: Path
-    description: Mapping[str, Any]
-    runs: tuple[RunRecord, ...]
-    unfinished: tuple[UnfinishedRun, ...]
-
-    @property
-    def arms(self) -> tuple[str, ...]:
-        """Names of the finished arms, in order."""
-        return tuple(dict.fromkeys(run.arm for run in self.runs))
-
-    @property
-    def benchmarks(self) -> tuple[str, ...]:
-        """Names of the benchmarks of the last evaluation."""
-        return tuple(dict.fromkeys(column(self.runs[0].final_samples, "benchmark")))
-
-    def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
-        """The seeds of one arm."""
-        return tuple(run for run in self.runs if run.arm == arm)
 
 
 def load_run(path: str | Path) -> RunRecord:
@@ -118,25 +56,30 @@ def load_run(path: str | Path) -> RunRecord:
         config=config,
         environment=environment,
         metrics=read_metrics(folder / "metrics.jsonl"),
-        samples=read_samples(folder / "samples.parquet"),
+        judgements=read_judgements(folder / "samples.parquet"),
     )
     _check_run(run)
     return run
 
 
-def load_comparison(path: str | Path) -> ComparisonRecord:
+def load_comparison(path: str | Path, *, on_mismatch: OnMismatch = "refuse") -> ComparisonRecord:
     """Read a comparison folder, or a single run folder as a comparison of one.
 
     Unfinished runs, planned runs that have no folder, and seeds that stop before the others of their arm are left out
-    and listed in `unfinished`.
+    and listed in `unfinished`. `notes` says in sentences what else limits the comparison.
+
+    Args:
+        path: the folder.
+        on_mismatch: what to do with runs on different problems or judged by different versions of the checker:
+            "refuse", or "intersect": only the problems that all runs have, only the runs of the version that most have.
 
     Raises:
-        RecordError: neither kind of folder, no finished run, the same arm and seed twice, or runs on different
-        problems.
+        RecordError: neither kind of folder, no finished run, the same arm and seed twice, or a mismatch.
     """
     folder = Path(path)
     if (folder / "config.json").exists():
-        return ComparisonRecord(path=folder, description={}, runs=(load_run(folder),), unfinished=())
+        run = load_run(folder)
+        return ComparisonRecord(path=folder, description={}, runs=(run,), unfinished=(), notes=())
     if not (folder / "runs").is_dir():
         raise RecordError(
             f"{folder}: neither config.json (a run) nor runs/ (a comparison) is there; expected a folder that "
@@ -144,15 +87,22 @@ def load_comparison(path: str | Path) -> ComparisonRecord:
         )
     description = read_json(folder / "comparison.json") if (folder / "comparison.json").exists() else {}
     runs, unfinished = _load_runs(folder / "runs", _names(description.get("runs")))
-    runs, shorter = _drop_shorter_seeds(runs)
+    runs, shorter = drop_shorter_seeds(runs)
     unfinished = (*unfinished, *shorter)
     if not runs:
         listed = "; ".join(f"{run.name}: {run.reason}" for run in unfinished) or "the folder runs/ is empty"
         raise RecordError(f"{folder}: no finished run ({listed}); expected at least one; let a run finish first")
-    _check_same_problems(runs)
+    runs, other_checker, checker_notes = same_checker(runs, on_mismatch)
+    runs, problem_notes = same_problems(runs, on_mismatch)
     order = [*_names(description.get("arms")), *ARM_ORDER]
     ranked = sorted(runs, key=lambda run: (order.index(run.arm) if run.arm in order else len(order), run.arm, run.seed))
-    return ComparisonRecord(path=folder, description=description, runs=tuple(ranked), unfinished=unfinished)
+    return ComparisonRecord(
+        path=folder,
+        description=description,
+        runs=tuple(ranked),
+        unfinished=(*unfinished, *other_checker),
+        notes=(*checker_notes, *problem_notes, *seed_notes(ranked)),
+    )
 
 
 def _load_runs(folder: Path, planned: tuple[str, ...]) -> tuple[tuple[RunRecord, ...], tuple[UnfinishedRun, ...]]:
@@ -175,39 +125,28 @@ def _load_runs(folder: Path, planned: tuple[str, ...]) -> tuple[tuple[RunRecord,
     return tuple(runs.values()), tuple(unfinished)
 
 
-def _drop_shorter_seeds(runs: tuple[RunRecord, ...]) -> tuple[tuple[RunRecord, ...], tuple[UnfinishedRun, ...]]:
-    """A seed that stops before the others of its arm would drag their mean: it did not finish."""
-    last: dict[str, int] = {}
-    for run in runs:
-        last[run.arm] = max(run.final_step, last.get(run.arm, 0))
-    shorter = tuple(
-        UnfinishedRun(
-            name=run.path.name,
-            reason=f"last evaluated at step {run.final_step}, other seeds of {run.arm} at step {last[run.arm]}",
-        )
-        for run in runs
-        if run.final_step < last[run.arm]
-    )
-    return tuple(run for run in runs if run.final_step == last[run.arm]), shorter
-
-
 def _check_run(run: RunRecord) -> None:
     """Rows against each other and against the configuration."""
     path = run.path / "samples.parquet"
-    strange = sorted(set(map(str, column(run.samples, "verdict"))) - set(VERDICTS))
+    codes_N, values = codes_of(run.judgements, "verdict")
+    strange = sorted({str(values[code]) for code in np.unique(codes_N)} - set(VERDICTS))
     if strange:
         raise RecordError(
             f"{path}: verdict(s) {strange}; expected one of {list(VERDICTS)}; evaluate again with this version"
         )
-    found = {(str(arm), int(seed)) for arm, seed in run.samples[["arm", "seed"]].drop_duplicates().to_numpy()}
+    found = {(str(arm), int(seed)) for arm, seed in run.judgements[["arm", "seed"]].drop_duplicates().to_numpy()}
     if found != {(run.arm, run.seed)}:
         raise RecordError(
             f"{path}: rows are of arm and seed {sorted(found)}; expected {(run.arm, run.seed)} as in config.json; "
             "one run a folder"
         )
-    keys = ["step", "benchmark", "problem_id", "sample_index"]
-    repeated = rows_where(run.samples, run.samples.duplicated(keys).to_numpy())
-    if len(repeated):
+    key_N = np.zeros(len(run.judgements), dtype=np.int64)
+    for name in SAMPLE_KEYS:
+        codes_N, values = codes_of(run.judgements, name)
+        key_N = key_N * len(values) + codes_N
+    if len(np.unique(key_N)) < len(key_N):
+        keys = list(SAMPLE_KEYS)
+        repeated = rows_where(run.judgements, run.judgements.duplicated(keys).to_numpy())
         first = {key: records_of(repeated.head(1))[0][key] for key in keys}
         raise RecordError(
             f"{path}: {len(repeated)} rows repeat another, first {first}; expected {keys} once each; evaluate again"
@@ -217,24 +156,6 @@ def _check_run(run: RunRecord) -> None:
         raise UnfinishedRunError(
             f"trained to step {trained} but last evaluated at step {run.final_step}; resume the run in {run.path}"
         )
-
-
-def _check_same_problems(runs: tuple[RunRecord, ...]) -> None:
-    """Paired differences need the same problems, with the same gold answers, in every run."""
-
-    def problems(run: RunRecord) -> set[tuple[Any, ...]]:
-        columns = ["benchmark", "problem_id", "gold_answer"]
-        return set(run.final_samples[columns].drop_duplicates().itertuples(index=False, name=None))
-
-    expected = problems(runs[0])
-    for run in runs[1:]:
-        differing = expected ^ problems(run)
-        if differing:
-            raise RecordError(
-                f"{run.path.name} and {runs[0].path.name} were evaluated on different problems: {len(differing)} "
-                f"(benchmark, problem_id, gold_answer) are in one only, such as {min(differing, key=str)}; expected "
-                "the same; evaluate both on one problem set"
-            )
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -1,62 +1,33 @@
-"""The report's sections that are words and tables: what was run, the answer in sentences, samples, notes, versions."""
+"""The report's sections that are words and tables: the answer in sentences, what was run, failures, notes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis import page
-from analysis.frames import column, records_of, rows_where
-from analysis.records import ComparisonRecord
-from analysis.tables import DASH, TextColumn, final_samples
+from analysis.claims import control_kinds
+from analysis.frames import VERDICTS, column
+from analysis.run_record import ComparisonRecord, RunRecord
+from analysis.sentences import BAND_NOTE, TOTAL_NOTE
+from analysis.tables import DASH, TextColumn, budget_columns
 
-SHOWN_PROBLEMS = 3
-SHOWN_CHARACTERS = 4000
 FEW_PROBLEMS = 30
+FAILURES = {
+    "NO_ANSWER": "without an answer",
+    "UNPARSABLE": "with an answer that cannot be parsed",
+    "TIMEOUT": "on which the checker timed out",
+    "truncated": "cut off at the length limit",
+}
 
 
-def answer_sentences(summary: pd.DataFrame, baseline: str | None) -> list[str]:
-    """What the numbers say, a sentence an arm: its level without a baseline, else its difference, largest first.
-
-    A difference whose band holds 0 reads "cannot be told from".
-    """
-    sentences = []
-    rows = records_of(summary)
-    for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
-        here = [row for row in rows if row["benchmark"] == benchmark]
-        sentences += [_level_sentence(row) for row in here if baseline in (None, row["arm"])]
-        others = [row for row in here if baseline not in (None, row["arm"])]
-        sentences += [
-            _difference_sentence(row, str(baseline)) for row in sorted(others, key=lambda row: -row["difference"])
-        ]
-    return sentences
-
-
-def _level_sentence(row: Mapping[str, Any]) -> str:
-    return (
-        f"{row['arm']} solves {100 * row['pass_at_1']:.1f} % of {counted(row['problems'], 'problem')} of "
-        f"{row['benchmark']} in one try (95 % {100 * row['pass_at_1_low']:.1f} to {100 * row['pass_at_1_high']:.1f}, "
-        f"{counted(row['seeds'], 'seed')})."
-    )
-
-
-def _difference_sentence(row: Mapping[str, Any], baseline: str) -> str:
-    low, high = 100 * row["difference_low"], 100 * row["difference_high"]
-    band = f"95 % {low:+.1f} to {high:+.1f}, {counted(row['seeds'], 'seed')}"
-    points = f"{100 * abs(row['difference']):.1f} points"
-    where = f"on Pass@1, {row['benchmark']},"
-    if low > 0:
-        return f"{row['arm']} beats {baseline} {where} by {points} ({band})."
-    if high < 0:
-        return f"{row['arm']} is worse than {baseline} {where} by {points} ({band})."
-    return f"{row['arm']} cannot be told from {baseline} {where} {100 * row['difference']:+.1f} points ({band})."
-
-
-def arms_section(comparison: ComparisonRecord) -> str:
-    """What was compared: a row an arm, then every setting in which arms differ, then whole configurations."""
+def run_section(comparison: ComparisonRecord) -> str:
+    """What was run: a row an arm, what each spent, how settings were chosen, every setting in which arms differ, whole
+    configurations, versions and machine."""
     firsts = [comparison.runs_of(arm)[0] for arm in comparison.arms]
     seeds = [" ".join(str(run.seed) for run in comparison.runs_of(arm)) for arm in comparison.arms]
+    kinds = control_kinds(comparison)
     columns = [
         TextColumn(heading="arm", cells=comparison.arms, is_text=True),
         TextColumn(heading="algorithm", cells=tuple(run.algorithm for run in firsts), is_text=True),
@@ -66,52 +37,59 @@ def arms_section(comparison: ComparisonRecord) -> str:
         TextColumn(heading="seeds", cells=tuple(seeds), is_text=True),
         TextColumn(heading="evaluated at step", cells=tuple(str(run.final_step) for run in firsts)),
     ]
+    if kinds:
+        shown = tuple(kinds.get(arm, DASH).replace("_", " ") for arm in comparison.arms)
+        columns.insert(1, TextColumn(heading="control", cells=shown, is_text=True))
+    content = page.table(columns) + page.heading(
+        "Spent on training, mean over seeds, and the last KL from the reference"
+    )
+    content += page.table(budget_columns(comparison)) + _choice_html(comparison.description.get("choice"))
+    texts = [page.labelled_text(run.path.name, json.dumps(run.config, indent=2, default=str)) for run in firsts]
+    content += _differing_settings(comparison.arms, firsts)
+    content += page.folded("Resolved configurations (first seed of each arm)", "".join(texts))
+    return content + _environment_html(comparison)
+
+
+def _differing_settings(arms: Sequence[str], firsts: Sequence[RunRecord]) -> str:
     settings = [flatten(run.config) for run in firsts]
     names = [name for name in dict.fromkeys(name for each in settings for name in each) if name not in ("arm", "seed")]
     differing = [name for name in names if len({each.get(name) for each in settings}) > 1]
-    content = page.table(columns)
-    if differing:
-        by_arm = [
-            TextColumn(heading=arm, cells=tuple(each.get(name, DASH) for name in differing))
-            for arm, each in zip(comparison.arms, settings, strict=True)
-        ]
-        grid = page.table([TextColumn(heading="setting", cells=tuple(differing), is_text=True), *by_arm])
-        content += page.folded(f"{counted(len(differing), 'setting')} in which the arms differ", grid)
-    texts = [page.labelled_text(run.path.name, json.dumps(run.config, indent=2, default=str)) for run in firsts]
-    return content + page.folded("Resolved configurations (first seed of each arm)", "".join(texts))
+    if not differing:
+        return ""
+    by_arm = [
+        TextColumn(heading=arm, cells=tuple(each.get(name, DASH) for name in differing))
+        for arm, each in zip(arms, settings, strict=True)
+    ]
+    grid = page.table([TextColumn(heading="setting", cells=tuple(differing), is_text=True), *by_arm])
+    return page.folded(f"{counted(len(differing), 'setting')} in which the arms differ", grid)
 
 
-def samples_section(comparison: ComparisonRecord) -> str:
-    """The first problems of each benchmark, and of each arm's first seed a right and a wrong completion of them."""
-    parts = []
-    for benchmark in comparison.benchmarks:
-        by_arm = {arm: final_samples(comparison.runs_of(arm)[:1], benchmark) for arm in comparison.arms}
-        first = by_arm[comparison.arms[0]].drop_duplicates("problem_id").head(SHOWN_PROBLEMS)
-        for problem in records_of(first):
-            parts.append(page.heading(f"{benchmark}, problem {problem['problem_id']}"))
-            parts.append(
-                page.labelled_text(f"question (gold answer {problem['gold_answer']})", str(problem["question"]))
-            )
-            for arm, samples in by_arm.items():
-                parts.append(
-                    _completions(arm, rows_where(samples, column(samples, "problem_id") == problem["problem_id"]))
-                )
-    return "".join(parts)
+def _choice_html(choice: object) -> str:
+    """How a setting was chosen on validation problems, where `comparison.json` says so."""
+    if not isinstance(choice, Mapping) or not isinstance(choice.get("table"), list):
+        return ""
+    rows = [row for row in choice["table"] if isinstance(row, Mapping)]
+    scores = [row.get("pass_at_1") for row in rows]
+    remarks = [str(row.get("failure") or ("chosen" if row.get("chosen") else "")) for row in rows]
+    columns = [
+        TextColumn(heading="arm", cells=tuple(str(row.get("arm")) for row in rows), is_text=True),
+        TextColumn(heading=str(choice.get("field", "value")), cells=tuple(str(row.get("value")) for row in rows)),
+        TextColumn(
+            heading="Pass@1 on validation (%)",
+            cells=tuple(DASH if score is None else f"{100 * float(score):.1f}" for score in scores),
+        ),
+        TextColumn(heading="outcome", cells=tuple(remarks), is_text=True),
+    ]
+    where = f"Split: {choice.get('split')}, seed {choice.get('seed')}; never the test problems."
+    rule = f"Rule: {choice.get('rule')}. {where}"
+    return page.heading("How settings were chosen") + page.paragraph(rule, "note") + page.table(columns)
 
 
-def seed_caution(comparison: ComparisonRecord) -> str:
-    """What the number of seeds allows one to say; "nothing trained" needs no caution."""
-    trained = [arm for arm in comparison.arms if any(len(run.metrics) for run in comparison.runs_of(arm))]
-    if not trained:
-        return "Nothing was trained here: the bands cover the choice of problems."
-    fewest = min(len(comparison.runs_of(arm)) for arm in trained)
-    covered = "The bands cover the choice of problems, not the training seed"
-    if fewest >= 3:
-        return f"{covered}; each trained arm has at least {fewest} seeds."
-    return (
-        f"{covered}. With {counted(fewest, 'seed')} an arm these are "
-        "statements about these runs: another training run of the same method may fall outside them."
-    )
+def data_section(names: Sequence[str]) -> str:
+    """Links to the tables beside the page."""
+    rows = page.file_links([[f"{name}.csv", f"{name}.parquet"] for name in names])
+    where = "Every table of this page and every line of its figures, in files beside it; figures as SVG and PNG."
+    return page.paragraph(where) + rows
 
 
 def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:
@@ -119,11 +97,10 @@ def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:
     seeds = [len(comparison.runs_of(arm)) for arm in comparison.arms]
     counts = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else counted(seeds[0], "seed")
     notes = [
-        f"{counts} an arm. Bands are over problems; seeds are shown as dots or thin lines; nothing is forced.",
-        "A band says how the number would move with other problems of the same kind. It does not cover retraining with "
-        "another seed: compare the dots for that.",
-        "Bands are 95 % percentile bootstrap intervals (2,000 resamples of problems), each K and step on its own, not "
-        "corrected for the number of arms.",
+        f"{counts} an arm, shown as dots or thin lines; nothing is forced. {BAND_NOTE}",
+        "A band over problems says how the number would move with other problems of the same kind. It does not cover "
+        "retraining with another seed: the tables of differences show that part apart, and claims rest on both.",
+        TOTAL_NOTE,
         "Pass@K and Maj@K are exact expectations over K samples drawn without replacement; samples without an answer "
         "do not vote; ties are split evenly.",
         "Every number is of the last evaluated step, not of the best one.",
@@ -139,7 +116,7 @@ def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:
     return page.bullets(notes)
 
 
-def environment_section(comparison: ComparisonRecord) -> str:
+def _environment_html(comparison: ComparisonRecord) -> str:
     """Versions and machine, once where all runs agree, else run by run."""
     settings = [flatten(run.environment) for run in comparison.runs]
     names = tuple(dict.fromkeys(name for each in settings for name in each))
@@ -154,15 +131,46 @@ def environment_section(comparison: ComparisonRecord) -> str:
         TextColumn(heading="what", cells=names, is_text=True),
         TextColumn(heading="value", cells=tuple(values), is_text=True),
     ]
-    return page.folded(f"{counted(len(names), 'entry', 'entries')}", page.table(columns))
+    return page.folded("Versions and machine", page.table(columns))
 
 
-def unfinished_warning(comparison: ComparisonRecord) -> str:
-    """The runs that are missing from every number of the page; empty if there are none."""
-    if not comparison.unfinished:
-        return ""
+def failures_section(comparison: ComparisonRecord, verdicts: pd.DataFrame) -> str:
+    """Runs that failed; samples on which the checker timed out, without an answer, unparsed, cut off."""
+    failed = comparison.description.get("failures")
+    runs = [f"{name}: {message}" for name, message in failed.items()] if isinstance(failed, Mapping) else []
+    totals = {name: int(column(verdicts, name).sum()) for name in FAILURES}
+    samples = int(column(verdicts, "samples").sum())
+    parts = [f"{counted(totals[name], 'sample')} {FAILURES[name]}" for name in FAILURES]
+    sentence = f"Of {samples:,} samples of the last step: {', '.join(parts)}. None of the first three counts as solved."
+    headings = {"truncated": "cut off"}
+    columns = [
+        TextColumn(
+            heading=headings.get(str(name), str(name)),
+            cells=tuple(_share(count, size) for count, size in zip(verdicts[name], verdicts["samples"], strict=True))
+            if name in (*VERDICTS, "truncated")
+            else tuple(str(cell) for cell in verdicts[name]),
+            is_text=name in ("arm", "benchmark"),
+        )
+        for name in ["arm", *verdicts.columns.drop("arm")]
+    ]
+    note = (
+        "Samples of the last step, all seeds, in brackets their share. TIMEOUT is the checker giving up. A sample that "
+        "was cut off may still hold its answer, so it can have any verdict: CORRECT counts."
+    )
+    listed = page.warning(f"{counted(len(runs), 'run')} failed:", runs) if runs else ""
+    return listed + page.paragraph(sentence) + page.table(columns) + page.paragraph(note, "note")
+
+
+def _share(count: int, size: int) -> str:
+    return f"{count} ({100 * count / size:.1f} %)" if count else "0"
+
+
+def warnings(comparison: ComparisonRecord) -> str:
+    """The runs that are missing from every number of the page, and what else limits it; empty if nothing does."""
     items = [f"{run.name}: {run.reason}" for run in comparison.unfinished]
-    return page.warning(f"{counted(len(items), 'run')} left out of every number and figure, not finished:", items)
+    left_out = f"{counted(len(items), 'run')} left out of every number and figure, not finished:"
+    html = page.warning(left_out, items) if items else ""
+    return html + (page.warning("What limits this comparison:", comparison.notes) if comparison.notes else "")
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -174,23 +182,6 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value, default=str)
     return flat
-
-
-def _completions(arm: str, samples: pd.DataFrame) -> str:
-    """A right and a wrong completion of one problem, folded; the fold says how many of the samples were right."""
-    right = column(samples, "verdict") == "CORRECT"
-    texts = []
-    for chosen in (rows_where(samples, right).head(1), rows_where(samples, ~right).head(1)):
-        for sample in records_of(chosen):
-            answer = f"answer {sample['answer']}" if sample["answer"] else "no answer"
-            label = f"{sample['verdict']}, {answer}, {sample['num_tokens']} tokens, ended by {sample['finish_reason']}"
-            texts.append(page.labelled_text(label, _first_characters(str(sample["completion"]))))
-    return page.folded(f"{arm}: {int(right.sum())} of {len(samples)} right", "".join(texts))
-
-
-def _first_characters(text: str) -> str:
-    rest = len(text) - SHOWN_CHARACTERS
-    return text if rest <= 0 else f"{text[:SHOWN_CHARACTERS]}\n… ({rest} more characters)"
 
 
 def _recipe_name(recipe: object) -> str:

@@ -12,12 +12,25 @@ from analysis.curves import baseline_scores
 from analysis.frames import VERDICTS
 from analysis.intervals import Interval, Resampling, bootstrap_difference, bootstrap_mean
 from analysis.plots import short_number
-from analysis.records import ComparisonRecord, RunRecord
+from analysis.run_record import ComparisonRecord, RunRecord
 from analysis.scores import ArmScores, score_comparison
 
 MAJORITY_K = 16  # the table shows Maj@16, or the largest K below it
 INTERVALS = ("pass_at_1", "difference", "maj_at_k", "pass_at_k")
-VERDICT_RATES = {"no_answer_rate": "NO_ANSWER", "unparsable_rate": "UNPARSABLE", "timeout_rate": "TIMEOUT"}
+FAILURE_RATES = {
+    "no_answer_rate": "NO_ANSWER",
+    "unparsable_rate": "UNPARSABLE",
+    "timeout_rate": "TIMEOUT",
+    "truncated_rate": "truncated",
+}
+BUDGET_HEADINGS = {
+    "completions_sampled": "completions",
+    "tokens_generated": "tokens generated",
+    "tokens_trained": "tokens trained",
+    "flops": "FLOPs",
+    "seconds": "seconds",
+    "kl": "last KL",
+}
 TERMINAL_WIDTH = 120
 DASH = "–"
 
@@ -68,35 +81,20 @@ def summarize_scores(
                 "step": runs[0].final_step,
                 **_score_cells(arm, base, resampling),
                 **{name: _spent(runs, name) for name in ("completions_sampled", "tokens_trained", "seconds")},
-                **_failure_rates(final_samples(runs, arm.benchmark)),
+                **_failure_rates(runs, arm.benchmark),
             }
         )
     return pd.DataFrame(rows)
 
 
-def final_samples(runs: Sequence[RunRecord], benchmark: str) -> pd.DataFrame:
-    """The samples of all seeds of an arm at the final step on one benchmark."""
-    return pd.concat([run.final_samples_on(benchmark) for run in runs], ignore_index=True)
-
-
 def verdict_table(comparison: ComparisonRecord) -> pd.DataFrame:
     """How many samples of the final step got each verdict: a row an arm and benchmark, all seeds together; and how many
     were cut off at the length limit (finish_reason "length"), whatever their verdict."""
-    rows = []
-    for benchmark in comparison.benchmarks:
-        for arm in comparison.arms:
-            samples = final_samples(comparison.runs_of(arm), benchmark)
-            counts = Counter(frames.column(samples, "verdict").tolist())
-            rows.append(
-                {
-                    "benchmark": benchmark,
-                    "arm": arm,
-                    "samples": len(samples),
-                    **{verdict: counts[verdict] for verdict in VERDICTS},
-                    "truncated": int((frames.column(samples, "finish_reason") == "length").sum()),
-                    "mean tokens": round(float(frames.column(samples, "num_tokens").mean()), 1),
-                }
-            )
+    rows = [
+        {"benchmark": benchmark, "arm": arm, **_verdict_counts(comparison.runs_of(arm), benchmark)}
+        for benchmark in comparison.benchmarks
+        for arm in comparison.arms
+    ]
     return pd.DataFrame(rows)
 
 
@@ -142,6 +140,18 @@ def cost_columns(rows: pd.DataFrame) -> list[TextColumn]:
     return columns
 
 
+def budget_columns(comparison: ComparisonRecord) -> list[TextColumn]:
+    """What each arm spent up to the end of its training, mean over seeds, and its last KL from the reference."""
+    columns = [TextColumn(heading="arm", cells=comparison.arms, is_text=True)]
+    steps = tuple(str(comparison.runs_of(arm)[0].final_step) for arm in comparison.arms)
+    columns.append(TextColumn(heading="steps", cells=steps))
+    for name in (*frames.BUDGET_COLUMNS, "kl"):
+        values = [_spent(comparison.runs_of(arm), name) for arm in comparison.arms]
+        cells = tuple(DASH if np.isnan(value) else short_number(value) for value in values)
+        columns.append(TextColumn(heading=BUDGET_HEADINGS[name], cells=cells))
+    return columns
+
+
 def _score_cells(arm: ArmScores, base: ArmScores, resampling: Resampling) -> dict[str, object]:
     majority = max(column for column, k in enumerate(arm.ks) if k <= MAJORITY_K)
     pass_1_SP = arm.pass_SPK[:, :, 0]
@@ -171,10 +181,25 @@ def _spent(runs: Sequence[RunRecord], budget: str) -> float:
     return float(np.mean(spent))
 
 
-def _failure_rates(samples: pd.DataFrame) -> dict[str, float]:
-    verdicts = frames.column(samples, "verdict")
-    rates = {name: float(np.mean(verdicts == verdict)) for name, verdict in VERDICT_RATES.items()}
-    return rates | {"truncated_rate": float(np.mean(frames.column(samples, "finish_reason") == "length"))}
+def _verdict_counts(runs: Sequence[RunRecord], benchmark: str) -> dict[str, int | float]:
+    """Samples by verdict, those that were cut off, and the mean length, over the final samples of all seeds."""
+    counts = Counter[str]()
+    tokens = 0
+    for run in runs:
+        samples = run.final_samples_on(benchmark)
+        codes_N, values = frames.codes_of(samples, "verdict")
+        counts.update(dict(zip(values.tolist(), np.bincount(codes_N, minlength=len(values)).tolist(), strict=True)))
+        finish_N, reasons = frames.codes_of(samples, "finish_reason")
+        counts["truncated"] += int((reasons == "length")[finish_N].sum())
+        counts["samples"] += len(samples)
+        tokens += int(frames.column(samples, "num_tokens").sum())
+    named = {name: counts[name] for name in ("samples", *VERDICTS, "truncated")}
+    return {**named, "mean tokens": round(tokens / counts["samples"], 1)}
+
+
+def _failure_rates(runs: Sequence[RunRecord], benchmark: str) -> dict[str, float]:
+    counts = _verdict_counts(runs, benchmark)
+    return {rate: counts[name] / counts["samples"] for rate, name in FAILURE_RATES.items()}
 
 
 def _arm_column(rows: pd.DataFrame) -> TextColumn:

@@ -1,7 +1,8 @@
 """Problems from JSON Lines files, plain or gzipped.
 
 One object a line with the fields ``id``, ``question``, ``answer`` (the short gold answer) and, where the source has
-them, ``solution``, ``level`` and ``subject``; other fields are ignored. Texts stay as they are in the file: GSM8K's
+them, ``solution``, ``level``, ``subject``, ``options`` (the choices of a question, put behind it with their letters)
+and ``tolerance`` (absolute, OlympiadBench's); other fields are ignored. Texts stay as they are in the file: GSM8K's
 solutions keep their ``<<48/2=24>>`` and do not repeat the answer in a last line. A data file is trusted input: the
 first line that breaks the format stops the load and is named.
 """
@@ -10,24 +11,44 @@ from __future__ import annotations
 
 import gzip
 import json
+import string
 import zlib
 from collections.abc import Iterator
 from difflib import get_close_matches
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.problem import Problem
+from benchmarks.problem import Problem, Tolerance
 
 __all__ = ["FILES", "DataFileError", "DataFileMissingError", "load_from_folder", "pick_split", "read_problems"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+
+MGSM_LANGUAGES = ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
 
 # benchmark -> split -> path below the data folder, without suffix
 FILES: dict[str, dict[str, str]] = {
     "gsm8k": {"train": "gsm8k/train", "test": "gsm8k/test"},
     "math": {"train": "math/train", "test": "math/test"},
     "math500": {"test": "math/math500"},
+    "svamp": {"test": "svamp/test"},
+    "cmath": {"test": "cmath/test", "validation": "cmath/dev"},
+    "sat_math": {"test": "sat_math/test"},
+    "mmlu_stem": {"test": "mmlu_stem/test"},
+    "gaokao_mathcloze": {"test": "gaokao_mathcloze/test"},
+    "gaokao_mathqa": {"test": "gaokao_mathqa/test"},
+    "minerva_math": {"test": "minerva_math/test"},
+    "olympiadbench": {"test": "olympiadbench/test"},
+    "aime2024": {"test": "aime/aime2024"},
+    "aime2025": {"test": "aime/aime2025"},
+    "amc23": {"test": "amc23/test"},
+    "gsm_hard": {"test": "gsm_hard/test"},
+    **{f"mgsm_{language}": {"test": f"mgsm/mgsm_{language}"} for language in MGSM_LANGUAGES},
 }
+
+# Answers of university courses are rounded: Minerva (arXiv 2206.14858) takes numbers within 1 % as equal.
+TOLERANCES = {"minerva_math": Tolerance(relative=Fraction(1, 100))}
 
 _Entry = TypeVar("_Entry")
 
@@ -136,12 +157,36 @@ def _problem(line: str, benchmark: str, where: str) -> Problem:
     return Problem(
         problem_id=_text(row, "id", where),
         benchmark=benchmark,
-        question=_text(row, "question", where),
+        question=_text(row, "question", where) + _options(row, where),
         gold_answer=_text(row, "answer", where),
         solution=_text_or_none(row, "solution", where),
         level=_text_or_none(row, "level", where),
         subject=_text_or_none(row, "subject", where),
+        tolerance=_tolerance(row, where) or TOLERANCES.get(benchmark),
     )
+
+
+def _options(row: dict[str, object], where: str) -> str:
+    """The choices of a question, one a line with its letter; nothing where there are none."""
+    options = row.get("options")
+    if options is None:
+        return ""
+    is_list = isinstance(options, list) and all(isinstance(option, str | int | float) for option in options)
+    if not isinstance(options, list) or not is_list or len(options) > 26:
+        raise DataFileError(f"{where}: the field 'options' is no list of at most 26 texts or numbers; correct it.")
+    return "".join(f"\n({letter}) {option}" for letter, option in zip(string.ascii_uppercase, options, strict=False))
+
+
+def _tolerance(row: dict[str, object], where: str) -> Tolerance | None:
+    text = _text_or_none(row, "tolerance", where)
+    if text is None:
+        return None
+    try:
+        return Tolerance(absolute=Fraction(text))
+    except ValueError as error:
+        raise DataFileError(
+            f"{where}: the field 'tolerance' is {text!r}, expected a positive number such as \"1e-1\"; correct it."
+        ) from error
 
 
 def _text(row: dict[str, object], field: str, where: str) -> str:

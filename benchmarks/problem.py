@@ -1,10 +1,31 @@
-"""The type that `benchmarks` hands on."""
+"""The types that `benchmarks` hands on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-__all__ = ["Problem"]
+__all__ = ["Problem", "Tolerance"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How far a number may lie from the gold answer, where a benchmark defines that: ``absolute + relative · |gold|``.
+
+    Attributes:
+        absolute: in the gold answer's own unit.
+        relative: as a share of the gold answer.
+    """
+
+    absolute: Fraction = Fraction(0)
+    relative: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        if self.absolute < 0 or self.relative < 0 or self.absolute == self.relative == 0:
+            raise ValueError(
+                f"a tolerance of {self.absolute} absolute and {self.relative} relative; expected one of them above "
+                "zero and none below. Leave the tolerance out for exact answers."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +40,7 @@ class Problem:
         solution: a worked solution ending in the answer, for supervised training; ``None`` where the source has none.
         level: difficulty as the source writes it, ``None`` where it does not.
         subject: topic as the source writes it, ``None`` where it does not.
+        tolerance: how far a number may lie from the gold answer; ``None`` (exact) unless the benchmark defines one.
     """
 
     problem_id: str
@@ -28,6 +50,7 @@ class Problem:
     solution: str | None = None
     level: str | None = None
     subject: str | None = None
+    tolerance: Tolerance | None = None
 
     def __post_init__(self) -> None:
         for field in ("problem_id", "benchmark", "question", "gold_answer"):

@@ -7,8 +7,12 @@ from typing import Any
 
 import tyro
 
+from experiments.audit import AuditGolds
 from experiments.inspect_commands import Coefficients, Methods
+from experiments.plot import Plot
 from experiments.run_commands import Compare, Convert, Evaluate, Report, Train
+from experiments.speed import Speed
+from experiments.sweep import Sweep
 
 __all__ = ["main"]
 
@@ -17,10 +21,14 @@ __all__ = ["main"]
 COMMANDS: dict[str, type] = {
     "methods": Methods,
     "compare": Compare,
+    "sweep": Sweep,
     "train": Train,
     "evaluate": Evaluate,
     "report": Report,
+    "plot": Plot,
     "coefficients": Coefficients,
+    "speed": Speed,
+    "audit-golds": AuditGolds,
     "convert": Convert,
 }
 

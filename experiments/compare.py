@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.config import (
-    ArmConfig,
-    EngineConfig,
-    EvaluationConfig,
-    Recipe,
-    RunConfig,
-    StartConfig,
-    TaskConfig,
-    check_same_config,
-)
-from experiments.plugins import arm_name, file_hashes, load_algorithm, load_reward, load_step_reward
+from experiments.arms import select_arms
+from experiments.config import EngineConfig, EvaluationConfig, Recipe, RunConfig, TaskConfig, check_same_config
+from experiments.plan import evaluation_job, is_run, plan_jobs
+from experiments.plugins import file_hashes, load_algorithm, load_reward, load_step_reward
 from experiments.progress import Board
 from experiments.recipes import START_ARM
 from experiments.run_folder import FolderKindError, write_json
 from experiments.tasks import load_problems
-from experiments.workers import Job, run_jobs
+from experiments.workers import WorkerError, run_jobs, usable_cores
 
-__all__ = ["compare", "evaluate_model", "plan_jobs", "select_arms"]
-
-
-def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfig]:
-    """The recipe's arms, or those that `algorithms` names: arms of the recipe, other methods, or ``file.py:Name``.
-
-    A method that the recipe has no arm for is trained like the recipe's last arm.
-
-    Raises:
-        ValueError: no such arm or method.
-    """
-    if not algorithms:
-        return recipe.arms
-    like = list(recipe.arms.values())[-1]
-    chosen: dict[str, ArmConfig] = {}
-    for algorithm in algorithms:
-        if arm_name(algorithm) in chosen:
-            raise ValueError(f"two arms would be called {arm_name(algorithm)!r}; give the methods different names.")
-        chosen[arm_name(algorithm)] = recipe.arms.get(algorithm) or ArmConfig(
-            algorithm=algorithm, training=like.training
-        )
-    return chosen
+__all__ = ["check_recipe", "compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
 
 
 def check_recipe(recipe: Recipe) -> Recipe:
@@ -63,72 +34,45 @@ def check_recipe(recipe: Recipe) -> Recipe:
     from training.policy import resolve_model
     from training.requirements import check_requirements
 
+    references, opened = list[str](), set[object]()
     for name, arm in recipe.arms.items():
         check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
-    load_reward(recipe.reward)
-    load_step_reward(recipe.task.step_reward)
-    if recipe.model is not None:
-        resolve_model(recipe.model)
-    load_problems(recipe.task, recipe.evaluation.split, recipe.evaluation.problems)
-    load_problems(recipe.task, "train", recipe.task.train_problems)
-    references = [*(arm.algorithm for arm in recipe.arms.values()), recipe.reward, recipe.task.step_reward]
+        own = recipe.overridden(arm.overrides)
+        load_reward(own.reward)
+        load_step_reward(own.task.step_reward)
+        if own.model is not None and own.model not in opened:
+            resolve_model(own.model)
+        opened.add(own.model)
+        if own.task not in opened:
+            load_problems(own.task, own.evaluation.split, own.evaluation.problems)
+            load_problems(own.task, "train", own.task.train_problems)
+        opened.add(own.task)
+        references += [arm.algorithm, own.reward, own.task.step_reward]
     return replace(recipe, files=file_hashes(references))
 
 
-def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
-    """The jobs of a comparison: each seed's start policy first, then its arms.
-
-    Args:
-        recipe: what is compared.
-        out: folder of the comparison.
-        evaluate_start: also evaluate the start policy, as the arm ``sft_start``.
-    """
-    jobs = []
-    for seed in recipe.seeds:
-        after: tuple[str, ...] = ()
-        if recipe.model is None:
-            assert recipe.supervised is not None
-            name = f"start-seed{seed}"
-            start = StartConfig(
-                seed=seed,
-                embedded=recipe.embedded,
-                supervised=recipe.supervised,
-                task=recipe.task,
-                engine=recipe.engine,
-                max_tokens=recipe.evaluation.max_tokens,
-            )
-            jobs.append(Job(name=name, function=_start_job, arguments=(start, out / name)))
-            after = (name,)
-        if evaluate_start:
-            arm = RunConfig(**_shared(recipe, seed, "sft"), arm=START_ARM, algorithm="sft", settings={}, training=None)
-            jobs.append(_run_job(arm, out, after))
-    for seed in recipe.seeds:
-        after = (f"start-seed{seed}",) if recipe.model is None else ()
-        for name, arm in recipe.arms.items():
-            run = RunConfig(
-                **_shared(recipe, seed, arm.algorithm),
-                arm=name,
-                algorithm=arm.algorithm,
-                settings=arm.settings,
-                training=arm.training,
-            )
-            jobs.append(_run_job(run, out, after))
-    return jobs
-
-
-def compare(recipe: Recipe, out: Path, *, workers: int, board: Board, evaluate_start: bool = True) -> None:
-    """Run what is missing of a comparison in `out`.
+def compare(
+    recipe: Recipe,
+    out: Path,
+    *,
+    workers: int,
+    board: Board,
+    evaluate_start: bool = True,
+    description: Mapping[str, Any] | None = None,
+) -> None:
+    """Run what is missing of a comparison in `out`. A run that fails does not stop the others.
 
     Args:
         recipe: what is compared.
         out: folder; it may hold part of the same comparison.
-        workers: runs side by side.
+        workers: runs side by side; they share the cores that this process may use.
         board: shows progress.
         evaluate_start: see `plan_jobs`.
+        description: what ``comparison.json`` is to say beside the arms and runs.
 
     Raises:
         ConfigMismatchError: `out` holds another comparison.
-        WorkerError: a run failed.
+        WorkerError: runs failed; all others are finished.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1.")
@@ -137,10 +81,17 @@ def compare(recipe: Recipe, out: Path, *, workers: int, board: Board, evaluate_s
     recipe = check_recipe(recipe)
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     check_same_config(out / "recipe.json", recipe)
-    runs = [job.name for job in jobs if job.function is _arm_job]
     arms = [START_ARM, *recipe.arms] if evaluate_start else list(recipe.arms)
-    title = f"coeflab: {recipe.name}"
-    write_json(out / "comparison.json", {"title": title, "arms": arms, "runs": runs, "baseline": arms[0]})
+    about = {
+        "title": f"coeflab: {recipe.name}",
+        "arms": arms,
+        "runs": [job.name for job in jobs if is_run(job)],
+        "baseline": arms[0],
+        "controls": {name: arm.control for name, arm in recipe.arms.items() if arm.control is not None},
+        **(description or {}),
+    }
+    write_json(out / "comparison.json", about)
+    failures: dict[str, str] = {}
     left = len(jobs)
 
     def on_progress(job: str, what: str, done: float, total: float, unit: str) -> None:
@@ -153,61 +104,31 @@ def compare(recipe: Recipe, out: Path, *, workers: int, board: Board, evaluate_s
         board.update("all runs", len(jobs) - left, len(jobs), "runs")
         board.say(f"{job}: {result}")
 
-    cores = os.cpu_count() or 1
+    def on_failed(job: str, why: str) -> None:
+        failures[job] = why
+        write_json(out / "comparison.json", {**about, "failures": failures})
+        on_done(job, f"FAILED: {why}")
+
     run_jobs(
         jobs,
         workers=workers,
-        threads=max(1, cores // workers),
+        threads=max(1, usable_cores() // workers),
         logs=out / "logs",
         on_progress=on_progress,
         on_done=on_done,
+        on_failed=on_failed,
     )
+    if failures:
+        raise WorkerError(failure_text(failures, len(jobs)))
 
 
-def _shared(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
-    """What every run of a seed has in common, and the hashes of the files that this one uses."""
-    used = (algorithm, recipe.reward, recipe.task.step_reward)
-    return {
-        "recipe": recipe.name,
-        "seed": seed,
-        "model": recipe.model,
-        "task": recipe.task,
-        "evaluation": recipe.evaluation,
-        "engine": recipe.engine,
-        "reward": recipe.reward,
-        "checkpoint_every": recipe.checkpoint_every,
-        "files": {name: digest for name, digest in recipe.files.items() if name in used},
-    }
-
-
-def _run_job(run: RunConfig, out: Path, after: tuple[str, ...]) -> Job:
-    name = f"{run.arm}-seed{run.seed}"
-    start = out / f"start-seed{run.seed}" if run.model is None else None
-    return Job(name=name, function=_arm_job, arguments=(run, start, out / "runs" / name), after=after)
-
-
-def _start_job(context: dict[str, Any], config: StartConfig, path: Path, report: Callable[..., None]) -> str:
-    """In a worker: train a start policy."""
-    from experiments.run import SamplerCache
-    from experiments.start import train_start_policy
-
-    return train_start_policy(config, path, context.setdefault("samplers", SamplerCache()), report)
-
-
-def _arm_job(
-    context: dict[str, Any], config: RunConfig, start: Path | None, path: Path, report: Callable[..., None]
-) -> str:
-    """In a worker: execute a run."""
-    from experiments.run import SamplerCache, execute_run
-    from experiments.start import trained_start
-    from training.policy import resolve_model
-
-    if start is not None:
-        folder = trained_start(start)
-    else:
-        assert config.model is not None
-        folder = resolve_model(config.model)
-    return execute_run(config, folder, path, context.setdefault("samplers", SamplerCache()), report)
+def failure_text(failures: Mapping[str, str], num_jobs: int) -> str:
+    """The failures in full where they are their own cause, the rest by name."""
+    causes = [f"{job}: {why}" for job, why in failures.items() if not why.startswith("not started")]
+    dependent = [job for job, why in failures.items() if why.startswith("not started")]
+    rest = [f"not started for that reason: {', '.join(dependent)}"] if dependent else []
+    head = [f"{len(failures)} of {num_jobs} runs failed, the others are finished:"] if num_jobs > 1 else []
+    return "\n".join([*head, *causes, *rest])
 
 
 def evaluate_model(
@@ -245,11 +166,15 @@ def evaluate_model(
         evaluation=evaluation,
         engine=engine,
     )
+    failures: dict[str, str] = {}
     run_jobs(
-        [Job(name=run.arm, function=_arm_job, arguments=(run, None, out))],
+        [evaluation_job(run, out)],
         workers=1,
-        threads=os.cpu_count() or 1,
+        threads=usable_cores(),
         logs=out / "logs",
         on_progress=lambda job, what, done, total, unit: board.update(f"{job}: {what}", done, total, unit),
         on_done=lambda job, result: board.say(f"{job}: {result}"),
+        on_failed=failures.__setitem__,
     )
+    if failures:
+        raise WorkerError(failure_text(failures, 1))

@@ -18,6 +18,7 @@ __all__ = [
     "ConfigMismatchError",
     "EngineConfig",
     "EvaluationConfig",
+    "OfflineConfig",
     "Recipe",
     "RunConfig",
     "StartConfig",
@@ -110,11 +111,15 @@ class ArmConfig:
         algorithm: a name of `algorithms.ALGORITHMS`, or ``path.py:Name``.
         settings: fields of the algorithm that differ from its defaults.
         training: how it is trained.
+        overrides: fields of the recipe that are otherwise for this arm, by dotted name: ``{"evaluation.top_p": 0.9}``.
+        control: what is taken away, where the arm is a control and no method; see `experiments.arms`.
     """
 
     algorithm: str
     training: TrainingConfig
     settings: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    control: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +158,17 @@ class Recipe:
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise ValueError(f"seeds are {self.seeds}; expected different ones, at least one.")
 
+    def overridden(self, overrides: dict[str, Any]) -> Recipe:
+        """The recipe with the fields of these dotted names replaced: for an arm, its `ArmConfig.overrides`.
+
+        Raises:
+            ValueError: a name is that of no field, or a value is refused.
+        """
+        recipe: Any = self
+        for path, value in overrides.items():
+            recipe = _with_field(recipe, path.split("."), value)
+        return recipe
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -172,6 +188,7 @@ class RunConfig:
         reward: see `Recipe`.
         checkpoint_every: see `Recipe`.
         files: see `Recipe`.
+        control: see `ArmConfig`.
     """
 
     recipe: str
@@ -187,6 +204,34 @@ class RunConfig:
     reward: str = "correctness"
     checkpoint_every: int = 10
     files: dict[str, str] = field(default_factory=dict)
+    control: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineConfig:
+    """The completions that all offline arms of a seed train on, resolved: drawn once, from the frozen start policy.
+
+    Attributes:
+        seed: of the samples.
+        start: name of the start policy: its folder in the comparison, or the model's folder or hub id.
+        task: see `Recipe`.
+        engine: see `Recipe`.
+        steps: see `TrainingConfig`, as the next ones.
+        problems_per_step: P.
+        group_size: G.
+        temperature: of the sampling.
+        max_completion_tokens: longest completion.
+    """
+
+    seed: int
+    start: str
+    task: TaskConfig
+    engine: EngineConfig
+    steps: int
+    problems_per_step: int
+    group_size: int
+    temperature: float
+    max_completion_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +293,14 @@ def check_same_config(file: Path, config: Any) -> None:
             f"{f' and {len(differing) - 5} more' if len(differing) > 5 else ''}. "
             "Choose another folder with --out, or remove this one."
         )
+
+
+def _with_field(config: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    if not dataclasses.is_dataclass(config) or name not in {item.name for item in dataclasses.fields(config)}:
+        raise ValueError(f"{type(config).__name__} has no field {name!r} (in {'.'.join(path)!r}).")
+    inner = value if not rest else _with_field(getattr(config, name), rest, value)
+    return dataclasses.replace(config, **{name: inner})  # type: ignore[type-var]
 
 
 def _flatten(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -169,7 +169,7 @@ def _check_kinds(index: int, sequence: Any) -> None:
             raise ValueError(f"{name} of sequence {index} is {value!r}; expected true or false.")
         elif kind is object and not isinstance(value, str | int):
             raise ValueError(f"{name} of sequence {index} is {value!r}; expected a string or an integer.")
-        if kind is list and name != "tokens":
+        if isinstance(value, list) and name != "tokens":
             for place, number in enumerate(value):
                 _check_number(index, f"{name}[{place}]", number)
 

@@ -9,7 +9,6 @@ import inspect
 import json
 import re
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -38,8 +37,7 @@ def needs_of(algorithm: Algorithm) -> str:
 
 def field_rows(name: str) -> list[FieldRow]:
     """Every field of a method with its default there and what the class's docstring says of it; its own first."""
-    factory: Any = ALGORITHMS[name]
-    return _field_rows(factory.func if isinstance(factory, partial) else factory, factory)
+    return _field_rows(METHODS[name].build, ALGORITHMS[name])
 
 
 def _field_rows(target: type, factory: Any) -> list[FieldRow]:

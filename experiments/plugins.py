@@ -11,13 +11,28 @@ from pathlib import Path
 from typing import Any, cast
 
 from algorithms import Algorithm, build_algorithm, configure
+from rewards.code import code_feedback_reward, code_reward
+from rewards.control import random_reward
+from rewards.format import format_reward, think_format_reward
 from rewards.next_operations import check_next_operations
+from rewards.repetition import repetition_penalty
 from rewards.scoring import RewardFunction, StepRewardFunction, correctness_reward
 from rewards.steps import check_steps
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
 
-__all__ = ["arm_name", "file_hashes", "load_algorithm", "load_object", "load_reward", "load_step_reward"]
+REWARDS: dict[str, RewardFunction] = {
+    "correctness": correctness_reward,
+    "format": format_reward,
+    "think_format": think_format_reward,
+    "repetition": repetition_penalty,
+    "random": random_reward,
+    "code": code_reward,
+    "code_feedback": code_feedback_reward,
+}
+"""Outcome rewards by the name that `--reward` takes; those that need a number of yours are built in a file."""
+
+__all__ = ["REWARDS", "arm_name", "file_hashes", "load_algorithm", "load_object", "load_reward", "load_step_reward"]
 
 
 def is_file_reference(name: str) -> bool:
@@ -80,16 +95,16 @@ def arm_name(algorithm: str) -> str:
 
 
 def load_reward(name: str) -> RewardFunction:
-    """``"correctness"`` or a function ``(rollout, verdict) -> float`` of a file.
+    """A name of `REWARDS`, or a function ``(rollout, verdict) -> float`` of a file.
 
     Raises:
         ValueError: neither.
     """
-    if name == "correctness":
-        return correctness_reward
+    if name in REWARDS:
+        return REWARDS[name]
     if is_file_reference(name):
         return cast(RewardFunction, _function(name))
-    raise ValueError(f"unknown reward {name!r}; expected 'correctness' or path/to/file.py:function.")
+    raise ValueError(f"unknown reward {name!r}; expected {', '.join(map(repr, REWARDS))} or path/to/file.py:function.")
 
 
 def load_step_reward(name: str) -> StepRewardFunction:

@@ -44,7 +44,7 @@ def arithmetic(device: str = "cpu") -> Recipe:
         embedded=EmbeddedModelConfig(),
         supervised=SupervisedConfig(),
         arms={
-            "continued_sft": arm("sft", 4e-4),
+            "continued_sft": replace(arm("sft", 4e-4), control="continued_sft"),
             "rft": arm("rft", 2e-4),
             "online_rft": arm("online_rft", 2e-4),
             "dpo": arm("dpo", 2e-4, {"dpo_beta": 30.0}),

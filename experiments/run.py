@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
-from experiments.config import EngineConfig, RunConfig
+from experiments.config import EngineConfig, OfflineConfig, RunConfig, TaskConfig
 from experiments.engines import build_sampler, longest_sequence
 from experiments.evaluation import Cost, evaluate
 from experiments.plugins import load_algorithm, load_reward, load_step_reward
@@ -21,11 +21,27 @@ from sampling.sampler import Sampler, SamplingConfig
 from training.critic import Critic
 from training.loop import resume, run_training
 from training.policy import Policy, load_policy, named_weights
-from training.sources import DemonstrationSource, OfflineSource, OnlineSource, Prompts, Source
+from training.sources import DemonstrationSource, IteratedSource, OfflineSource, OnlineSource, Prompts, Source
 from training.trainer import Trainer, TrainingConfig
 from training.weights import check_weight_loading
 
-__all__ = ["Report", "SamplerCache", "execute_run"]
+__all__ = ["Report", "RunInputs", "SamplerCache", "draw_offline", "execute_run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInputs:
+    """What a run takes from the jobs before it.
+
+    Attributes:
+        start: folder of the start policy.
+        offline: file with the completions that an offline method trains on (`draw_offline`).
+        evaluated_start: folder of the run that evaluated the start policy; ``None`` evaluates it again.
+    """
+
+    start: Path
+    offline: Path | None = None
+    evaluated_start: Path | None = None
+
 
 Report = Callable[[str, float, float, str], None]
 """Progress of a run: `(what, done, total, unit)`."""
@@ -47,12 +63,12 @@ class SamplerCache:
         return self._sampler
 
 
-def execute_run(config: RunConfig, start: Path, path: Path, samplers: SamplerCache, report: Report) -> str:
+def execute_run(config: RunConfig, inputs: RunInputs, path: Path, samplers: SamplerCache, report: Report) -> str:
     """Run or finish the run in `path`; a finished one is left alone.
 
     Args:
         config: what the run is.
-        start: folder of the start policy.
+        inputs: what it starts from.
         path: folder of the run.
         samplers: where the engine comes from.
         report: told of progress.
@@ -68,16 +84,16 @@ def execute_run(config: RunConfig, start: Path, path: Path, samplers: SamplerCac
     if folder.finished:
         return "was already finished"
     algorithm = None if config.training is None else load_algorithm(config.algorithm, config.settings)
-    policy = load_policy(start, device=config.engine.device)
+    policy = load_policy(inputs.start, device=config.engine.device)
     problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
     prompts = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
     _check_lengths(config, policy, prompts)
-    sampler = samplers.get(config.engine, start, policy)
+    sampler = samplers.get(config.engine, inputs.start, policy)
     _check_sampler(folder, sampler, policy, prompts)
     steps = 0
     if algorithm is not None and config.training is not None:
         steps = config.training.steps
-        _train(folder, config.training, algorithm, start, policy, sampler, prompts, report)
+        _train(folder, config.training, algorithm, inputs, policy, sampler, prompts, report)
     cost = _evaluate(folder, sampler, policy, prompts, steps, config.evaluation.samples, report)
     pass_at_1 = folder.pass_at_1(steps)
     folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
@@ -115,7 +131,7 @@ def _train(
     folder: RunFolder[RunConfig],
     training: TrainingConfig,
     algorithm: Algorithm,
-    start: Path,
+    inputs: RunInputs,
     policy: Policy,
     sampler: Sampler,
     prompts: list[tuple[Problem, tuple[int, ...]]],
@@ -125,12 +141,13 @@ def _train(
     reference = (
         copy.deepcopy(policy.model).requires_grad_(False) if Need.REFERENCE_LOGPROBS in algorithm.needs else None
     )
-    critic = Critic(start, device=policy.device) if Need.CRITIC in algorithm.needs else None
+    critic = Critic(inputs.start, device=policy.device) if Need.CRITIC in algorithm.needs else None
+    source = _source(folder, training, algorithm, inputs, policy, sampler, report)
     trainer = Trainer(
         policy=policy,
         algorithm=algorithm,
         config=training,
-        source=_source(folder, training, algorithm, policy, sampler, report),
+        source=source,
         sampler=sampler,
         reward=load_reward(config.reward),
         step_reward=load_step_reward(config.task.step_reward) if Need.STEP_REWARDS in algorithm.needs else None,
@@ -140,6 +157,8 @@ def _train(
     )
     done = resume(trainer, folder.checkpoints)
     folder.drop_samples_after(done)
+    if isinstance(source, IteratedSource):
+        source.forget_after(done)
     if done:
         sampler.load_weights(named_weights(policy.model), done)
     every = config.evaluation.every
@@ -149,6 +168,8 @@ def _train(
         if every and step % every == 0 and step < training.steps:
             _evaluate(folder, sampler, policy, prompts, step, config.evaluation.curve_samples, report)
 
+    if every and done == 0 and inputs.evaluated_start is not None:
+        folder.take_samples(inputs.evaluated_start, step=0, samples=config.evaluation.curve_samples)
     if every and done == 0:
         _evaluate(folder, sampler, policy, prompts, 0, config.evaluation.curve_samples, report)
     run_training(
@@ -165,41 +186,98 @@ def _source(
     folder: RunFolder[RunConfig],
     training: TrainingConfig,
     algorithm: Algorithm,
+    inputs: RunInputs,
     policy: Policy,
     sampler: Sampler,
     report: Report,
 ) -> Source:
     """Where the algorithm's completions come from; the sampler holds the start policy when this is called."""
     config = folder.config
-    problems = load_problems(config.task, "train", config.task.train_problems)
-    demonstrations = algorithm.data_source is DataSource.DEMONSTRATIONS
-    prompts = Prompts(
-        problems=tuple(problems),
-        prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
-        per_step=training.problems_per_step * (training.group_size if demonstrations else 1),
-        seed=f"train/{config.seed}",
-    )
-    if demonstrations:
-        return DemonstrationSource(policy=policy, prompts=prompts)
+    if algorithm.data_source is DataSource.DEMONSTRATIONS:
+        per_step = training.problems_per_step * training.group_size
+        return DemonstrationSource(
+            policy=policy, prompts=_training_prompts(config.task, policy, per_step=per_step, seed=config.seed)
+        )
+    prompts = _training_prompts(config.task, policy, per_step=training.problems_per_step, seed=config.seed)
+    if algorithm.data_source is DataSource.OFFLINE:
+        if inputs.offline is None:
+            raise ValueError(f"{config.arm} trains on completions of the start policy, and was given no file of them.")
+        return OfflineSource.read(inputs.offline, prompts)
     online = OnlineSource(
         sampler=sampler,
         policy=policy,
         prompts=prompts,
-        sampling=SamplingConfig(temperature=training.temperature, max_tokens=training.max_completion_tokens),
+        sampling=SamplingConfig(
+            temperature=training.temperature,
+            max_tokens=training.max_completion_tokens,
+            with_logprobs=Need.SAMPLER_LOGPROBS in algorithm.needs,
+        ),
         group_size=training.group_size,
         run_seed=config.seed,
+        on_progress=lambda done, total: report("sample", done, total, "completions"),
     )
-    if algorithm.data_source is DataSource.ONLINE:
-        return replace(online, on_progress=lambda done, total: report("sample", done, total, "completions"))
-    total = training.steps * training.problems_per_step * training.group_size
-    drawn = 0
+    if algorithm.data_source is DataSource.ITERATED:
+        every = training.iteration_steps or training.steps
+        return IteratedSource(online=online, every=every, steps=training.steps, folder=folder.path)
+    return online
+
+
+def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: SamplerCache, report: Report) -> str:
+    """Draw what the offline arms of a seed train on, or find it drawn.
+
+    Args:
+        config: what is drawn.
+        start: folder of the start policy.
+        file: gets the completions, whole or not at all.
+        samplers: where the engine comes from.
+        report: told of progress.
+
+    Returns:
+        A line for the reader.
+
+    Raises:
+        SamplerMismatchError: the engine does not hold the policy's weights after a load.
+    """
+    if file.is_file():
+        return "was already drawn"
+    policy = load_policy(start, device=config.engine.device)
+    sampler = samplers.get(config.engine, start, policy)
+    prompts = _training_prompts(config.task, policy, per_step=config.problems_per_step, seed=config.seed)
+    check_weight_loading(
+        sampler,
+        policy,
+        list(prompts.prompt_ids[:8]),
+        tolerance=config.engine.logprob_tolerance,
+        policy_version=0,
+        seed=config.seed,
+    )
+    online = OnlineSource(
+        sampler=sampler,
+        policy=policy,
+        prompts=prompts,
+        sampling=SamplingConfig(temperature=config.temperature, max_tokens=config.max_completion_tokens),
+        group_size=config.group_size,
+        run_seed=config.seed,
+    )
+    total, drawn = config.steps * config.problems_per_step * config.group_size, 0
 
     def on_progress(count: int) -> None:
         nonlocal drawn
         drawn += count
         report("draw", drawn, total, "completions")
 
-    return OfflineSource.draw(online, training.steps, folder.path / "offline.jsonl", on_progress=on_progress)
+    OfflineSource.draw(online, range(config.steps), file, on_progress=on_progress)
+    return f"{total:,} completions of the start policy for all offline arms"
+
+
+def _training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int) -> Prompts:
+    problems = load_problems(task, "train", task.train_problems)
+    return Prompts(
+        problems=tuple(problems),
+        prompt_ids=tuple(render_prompts(problems, task, policy.tokenizer)),
+        per_step=per_step,
+        seed=f"train/{seed}",
+    )
 
 
 def _evaluate(

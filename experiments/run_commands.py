@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-__all__ = ["Compare", "Convert", "Evaluate", "RecipeOptions", "Report", "Train", "parse_settings"]
+__all__ = [
+    "Compare",
+    "Convert",
+    "Evaluate",
+    "RecipeOptions",
+    "Repeated",
+    "Report",
+    "Train",
+    "default_workers",
+    "keep_coefficients",
+    "parse_settings",
+    "seeds_from",
+    "write_report_of",
+]
 
 Repeated = tyro.conf.UseAppendAction
 
@@ -40,7 +52,7 @@ class RecipeOptions:
     data_dir: str | None = None
     """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
     reward: str | None = None
-    """Outcome reward: path/to/file.py:function, in place of the check of the final answer."""
+    """Outcome reward: correctness, format, random, code, … (docs/rewards.md), or path/to/file.py:function."""
     step_reward: str | None = None
     """Step reward: next_operations, equations, or path/to/file.py:function."""
     steps: int | None = None
@@ -82,16 +94,27 @@ class RecipeOptions:
         from experiments.compare import compare
         from experiments.progress import progress_board
         from experiments.run_folder import lock_folder
+        from experiments.workers import WorkerError
 
+        failed: WorkerError | None = None
         with lock_folder(out), progress_board() as board:
-            compare(
-                recipe,
-                out,
-                workers=_default_workers() if self.workers is None else self.workers,
-                board=board,
-                evaluate_start=evaluate_start,
-            )
-        _write_report(out)
+            try:
+                compare(
+                    recipe,
+                    out,
+                    workers=default_workers() if self.workers is None else self.workers,
+                    board=board,
+                    evaluate_start=evaluate_start,
+                )
+            except WorkerError as error:
+                if not any(out.glob("runs/*/finished.json")):
+                    raise
+                failed = error
+        if evaluate_start:
+            keep_coefficients(recipe, out)
+        write_report_of(out)
+        if failed is not None:
+            raise failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,15 +125,19 @@ class Compare(RecipeOptions):
     """The comparison; its arms, budget and evaluation."""
     algorithm: Repeated[tuple[str, ...]] = ()
     """Compare these only: arms of the recipe, other methods, or path/to/file.py:Name. May be repeated."""
+    controls: bool = False
+    """Also run the control arms: random reward, format only, shuffled verdicts, no update, continued SFT."""
     seeds: tuple[int, ...] | None = None
-    """Seeds, each with its own start policy where the recipe trains one."""
+    """One number: so many seeds, from 0. Several: these seeds. Default: the recipe's."""
 
     def run(self) -> None:
         """Do it."""
-        from experiments.compare import select_arms
+        from experiments.arms import select_arms, with_controls
 
         recipe = self.recipe(self.recipe_name)
-        recipe = replace(recipe, arms=select_arms(recipe, self.algorithm), seeds=self.seeds or recipe.seeds)
+        arms = select_arms(recipe, self.algorithm)
+        arms = with_controls(recipe, arms) if self.controls else arms
+        recipe = replace(recipe, arms=arms, seeds=seeds_from(self.seeds) or recipe.seeds)
         self.execute(recipe, self.out or Path("runs") / recipe.name, evaluate_start=True)
 
 
@@ -131,7 +158,7 @@ class Train(RecipeOptions):
 
     def run(self) -> None:
         """Do it."""
-        from experiments.compare import select_arms
+        from experiments.arms import select_arms
 
         recipe = self.recipe(self.recipe_name)
         [(name, arm)] = select_arms(recipe, [self.algorithm or list(recipe.arms)[-1]]).items()
@@ -196,7 +223,7 @@ class Evaluate:
         engine = replace(real_model_engine(_device()), name=self.engine)
         with lock_folder(out), progress_board() as board:
             evaluate_model(self.model, task, evaluation, engine, seed=self.seed, out=out, board=board)
-        _write_report(out)
+        write_report_of(out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +237,32 @@ class Report:
 
     def run(self) -> None:
         """Do it."""
-        _write_report(self.folder, self.baseline)
+        write_report_of(self.folder, self.baseline)
 
 
-def _write_report(folder: Path, baseline: str | None = None) -> None:
+def seeds_from(numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Seeds of ``--seeds``: one number says how many, from 0; several are the seeds themselves.
+
+    Raises:
+        ValueError: none at all.
+    """
+    if numbers is None or len(numbers) > 1:
+        return numbers
+    if not numbers or numbers[0] < 1:
+        raise ValueError(f"--seeds is {numbers[0] if numbers else 'empty'}; expected how many, or several seeds.")
+    return tuple(range(numbers[0]))
+
+
+def keep_coefficients(recipe: Any, out: Path) -> None:
+    """Write what every method makes of the same completions, where the policy is small enough to do so in passing."""
+    from experiments.coefficient_rollouts import write_coefficients
+
+    if recipe.embedded is not None:
+        print("drawing completions for the coefficients of every method")
+        write_coefficients(out, max_tokens=recipe.evaluation.max_tokens, seed=recipe.seeds[0])
+
+
+def write_report_of(folder: Path, baseline: str | None = None) -> None:
     from analysis import load_comparison, render_text, summary_table, write_report
 
     page = write_report(folder, baseline=baseline)
@@ -247,5 +296,8 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _default_workers() -> int:
-    return 1 if _device() == "cuda" else min(2, os.cpu_count() or 1)
+def default_workers() -> int:
+    """Runs side by side: one on a GPU, else one a core that this process may use, at most 2."""
+    from experiments.workers import usable_cores
+
+    return 1 if _device() == "cuda" else min(2, usable_cores())

@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis import SAMPLE_COLUMNS
 from experiments.config import RunConfig, StartConfig, check_same_config
-from rewards.verdict import Verdict
+from rewards.verdict import CHECKER_VERSION, Verdict
 from sampling.rollout import Rollout
 
 __all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "environment", "lock_folder", "write_json"]
@@ -126,6 +126,20 @@ class RunFolder(Generic[AnyConfig]):
         whole = new if old.empty else pd.concat([old.iloc[~again], new], ignore_index=True)
         self._write_samples(whole)
 
+    def take_samples(self, other: Path, *, step: int, samples: int) -> None:
+        """Take the first `samples` of each problem at `step` from another run of the same policy and seed.
+
+        What seeds a sample does not say which arm asks, so these are the completions that this run would draw itself.
+        """
+        file = other / "samples.parquet"
+        if not file.is_file() or self.sample_counts(step):
+            return
+        theirs = pd.read_parquet(file)
+        wanted = (theirs["step"] == step).to_numpy() & (theirs["sample_index"] < samples).to_numpy()
+        taken = theirs.iloc[wanted].assign(arm=self.config.arm)
+        old = self.samples()
+        self._write_samples(taken if old.empty else pd.concat([old, taken], ignore_index=True))
+
     def _write_samples(self, samples: pd.DataFrame) -> None:
         temporary = self.path / "samples.tmp"
         samples.to_parquet(temporary, index=False)
@@ -195,6 +209,7 @@ def environment(seed: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "git_commit": _git_commit(),
+        "checker_version": CHECKER_VERSION,
     }
 
 

@@ -9,15 +9,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Job", "WorkerError", "run_jobs"]
-
-
-_Worker = tuple[multiprocessing.process.BaseProcess, Path]
+__all__ = ["Job", "WorkerError", "run_jobs", "usable_cores"]
 
 
 class WorkerError(RuntimeError):
@@ -42,6 +40,19 @@ class Job:
     after: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    log: Path
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on; `taskset` can make them fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_jobs(
     jobs: Sequence[Job],
     *,
@@ -50,8 +61,12 @@ def run_jobs(
     logs: Path,
     on_progress: Callable[[str, str, float, float, str], None],
     on_done: Callable[[str, Any], None],
+    on_failed: Callable[[str, str], None],
 ) -> None:
     """Run all jobs, each as soon as what it waits for is done and a worker is free.
+
+    A job that fails, or whose process is killed, takes only the jobs that wait for it with it; the next job gets a
+    fresh process.
 
     Args:
         jobs: in the order in which they are preferred.
@@ -60,96 +75,136 @@ def run_jobs(
         logs: folder that gets what each worker prints.
         on_progress: called with (job, what, done, total, unit).
         on_done: called with (job, its result).
+        on_failed: called with (job, why it failed or could not start).
 
     Raises:
-        WorkerError: a job failed, or its process was killed; the others are stopped.
+        ValueError: no workers, two jobs of one name, or a job waits for one that is not there.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1.")
-    if len({job.name for job in jobs}) != len(jobs):
+    names = {job.name for job in jobs}
+    if len(names) != len(jobs):
         raise ValueError(f"jobs {[job.name for job in jobs]} must have different names.")
+    lost = [job.name for job in jobs if not names.issuperset(job.after)]
+    if lost:
+        raise ValueError(f"jobs {lost} wait for jobs that are not there.")
     logs.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
+    pool = _Pool(threads=threads, logs=logs)
     waiting, done = list(jobs), set[str]()
-    pipes: dict[Connection, _Worker] = {}
-    running: dict[Connection, str] = {}
     threads_before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
-        for number in range(min(workers, len(jobs))):
-            ours, theirs = context.Pipe()
-            log = logs / f"worker-{number}.log"
-            process = context.Process(target=_serve, args=(theirs, log, threads), daemon=False)
-            process.start()
-            theirs.close()
-            pipes[ours] = (process, log)
-        while len(done) < len(jobs):
-            _hand_out(waiting, done, running, pipes)
-            if not running:
-                raise ValueError(f"jobs {[job.name for job in waiting]} wait for jobs that are not there.")
-            for pipe in wait(list(running)):
+        while waiting or pool.running:
+            pool.grow(min(workers, len(pool.running) + len(waiting)))
+            failures = pool.hand_out(waiting, done)
+            if not (pool.running or failures):
+                raise ValueError(f"jobs {[job.name for job in waiting]} wait for each other.")
+            for pipe in wait(list(pool.running), timeout=0 if failures else None):
                 assert isinstance(pipe, Connection)
-                _receive(pipe, running, done, pipes[pipe], on_progress, on_done)
-        for pipe in pipes:
-            pipe.send(None)
-        for process, _ in pipes.values():
-            process.join(timeout=20)
+                job, kind, payload = pool.receive(pipe)
+                if kind == "progress":
+                    on_progress(job, *payload)
+                elif kind == "done":
+                    done.add(job)
+                    on_done(job, payload)
+                else:
+                    failures.append((job, payload))
+            for job, why in failures:
+                on_failed(job, why)
+                for dependent in _take_dependents(job, waiting):
+                    on_failed(dependent, f"not started, because {job} failed")
+        pool.end()
     finally:
-        for process, _ in pipes.values():
-            process.kill()
+        pool.kill()
         if threads_before is None:
             os.environ.pop("OMP_NUM_THREADS", None)
         else:
             os.environ["OMP_NUM_THREADS"] = threads_before
 
 
-def _hand_out(
-    waiting: list[Job], done: set[str], running: dict[Connection, str], pipes: dict[Connection, _Worker]
-) -> None:
-    """Give each free worker the first job that is ready."""
-    for pipe, worker in pipes.items():
-        ready = next((job for job in waiting if done.issuperset(job.after)), None)
-        if pipe in running or ready is None:
-            continue
-        waiting.remove(ready)
-        running[pipe] = ready.name
+def _take_dependents(failed: str, waiting: list[Job]) -> list[str]:
+    """Remove from `waiting` what can never run after `failed`, and return the names."""
+    gone = [failed]
+    for name in gone:
+        for job in [job for job in waiting if name in job.after]:
+            waiting.remove(job)
+            gone.append(job.name)
+    return gone[1:]
+
+
+class _Pool:
+    """Worker processes by the pipe to each, and the job that each one is at."""
+
+    def __init__(self, *, threads: int, logs: Path) -> None:
+        self.running: dict[Connection, str] = {}
+        self._workers: dict[Connection, _Worker] = {}
+        self._threads, self._logs = threads, logs
+        self._context = multiprocessing.get_context("spawn")
+
+    def grow(self, count: int) -> None:
+        """Start processes until there are `count`."""
+        while len(self._workers) < count:
+            ours, theirs = self._context.Pipe()
+            used = {worker.log for worker in self._workers.values()}
+            logs = (self._logs / f"worker-{number}.log" for number in range(count))
+            log = next(log for log in logs if log not in used)
+            process = self._context.Process(target=_serve, args=(theirs, log, self._threads), daemon=False)
+            process.start()
+            theirs.close()
+            self._workers[ours] = _Worker(process=process, log=log)
+
+    def hand_out(self, waiting: list[Job], done: set[str]) -> list[tuple[str, str]]:
+        """Give each free worker the first job that is ready; (job, why) of those whose worker was dead."""
+        failures = []
+        for pipe in [pipe for pipe in self._workers if pipe not in self.running]:
+            ready = next((job for job in waiting if done.issuperset(job.after)), None)
+            if ready is None:
+                break
+            waiting.remove(ready)
+            try:
+                pipe.send(ready)
+                self.running[pipe] = ready.name
+            except (BrokenPipeError, ConnectionResetError):
+                failures.append((ready.name, self._bury(pipe)))
+        return failures
+
+    def receive(self, pipe: Connection) -> tuple[str, str, Any]:
+        """(job, "progress", "done" or "failed", what comes with it) of a pipe that has something to say."""
+        name = self.running[pipe]
         try:
-            pipe.send(ready)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise _died(ready.name, worker) from error
+            kind, payload = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            del self.running[pipe]
+            return name, "failed", self._bury(pipe)
+        if kind != "progress":
+            del self.running[pipe]
+        if kind == "failed":
+            worker = self._workers.pop(pipe)
+            worker.process.join(timeout=20)
+            worker.process.kill()
+            payload = f"{payload}\n(what the process printed is in {worker.log})"
+        return name, kind, payload
 
+    def _bury(self, pipe: Connection) -> str:
+        worker = self._workers.pop(pipe)
+        worker.process.join(timeout=5)
+        return (
+            f"its process ended with exit code {worker.process.exitcode} (-9: killed, often for memory); "
+            f"its output is in {worker.log}. Start the same command again to go on."
+        )
 
-def _receive(
-    pipe: Connection,
-    running: dict[Connection, str],
-    done: set[str],
-    worker: _Worker,
-    on_progress: Callable[[str, str, float, float, str], None],
-    on_done: Callable[[str, Any], None],
-) -> None:
-    name = running[pipe]
-    try:
-        kind, payload = pipe.recv()
-    except (EOFError, ConnectionResetError) as error:
-        raise _died(name, worker) from error
-    match kind:
-        case "progress":
-            on_progress(name, *payload)
-        case "failed":
-            raise WorkerError(f"{name}: {payload}\n(what the process printed is in {worker[1]})")
-        case "done":
-            del running[pipe]
-            done.add(name)
-            on_done(name, payload)
+    def end(self) -> None:
+        """Let the processes end by themselves."""
+        for pipe in self._workers:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                pipe.send(None)
+        for worker in self._workers.values():
+            worker.process.join(timeout=20)
 
-
-def _died(name: str, worker: _Worker) -> WorkerError:
-    process, log = worker
-    process.join(timeout=5)
-    return WorkerError(
-        f"the process of {name} ended with exit code {process.exitcode} (-9: killed, often for memory); "
-        f"its output is in {log}. Start the same command again to go on."
-    )
+    def kill(self) -> None:
+        """End what is left of them."""
+        for worker in self._workers.values():
+            worker.process.kill()
 
 
 def _serve(pipe: Connection, log: Path, threads: int) -> None:

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from rewards.arithmetic import bounded, bounded_power, evaluate
 from rewards.bounds import MAX_ATOM_CHARS, MAX_EXPANSION, MAX_TERMS, OverBoundError, UnreadableError
-from rewards.elementary import logarithm, trigonometric
+from rewards.elementary import exponential, hyperbolic, inverse_angle, logarithm, trigonometric
 from rewards.nodes import Apply, Node, Number, Symbol
 from rewards.polynomials import (
     ONE,
@@ -30,11 +30,14 @@ from rewards.polynomials import (
     single_term,
     written,
 )
+from rewards.radicals import square_root
+from rewards.series import is_series, series_terms
 
-__all__ = ["Quotient", "canonical_form", "forms_equal", "form_key", "proportional"]
+__all__ = ["Quotient", "canonical_form", "cleared", "forms_equal", "form_key", "proportional"]
 
 Quotient = tuple[Polynomial, Polynomial]  # numerator, denominator; never a zero denominator
 _HALF = Fraction(1, 2)
+_EULER: Quotient = (atom_power(("constant", "e"), Fraction(1)), ONE)
 
 
 def canonical_form(node: Node) -> Quotient:
@@ -56,6 +59,8 @@ def _form(node: Node) -> Quotient:
     arguments = node.arguments
     if node.name in ("floor", "ceil", "factorial", "binom", "abs") and all(_is_arithmetic(item) for item in arguments):
         return constant(evaluate(node)), ONE
+    if node.name in ("sum", "prod") and is_series(node):
+        return _series(node)
     forms = [_form(argument) for argument in arguments]
     match node.name:
         case "add":
@@ -66,7 +71,7 @@ def _form(node: Node) -> Quotient:
         case "neg":
             return scale(forms[0][0], Fraction(-1)), forms[0][1]
         case "mul":
-            return _quotient(multiply(forms[0][0], forms[1][0]), multiply(forms[0][1], forms[1][1]))
+            return _product(forms[0], forms[1])
         case "div":
             return _quotient(multiply(forms[0][0], forms[1][1]), multiply(forms[0][1], forms[1][0]))
         case "pow":
@@ -76,11 +81,44 @@ def _form(node: Node) -> Quotient:
         case "sqrt":
             return _root(forms[0], (constant(Fraction(2)), ONE))
         case "exp":
-            return _power((atom_power(("constant", "e"), Fraction(1)), ONE), forms[0])
+            return _power(_EULER, forms[0])
+        case "cis" if forms[0][1] == ONE:
+            return _power(_EULER, (multiply(forms[0][0], atom_power(("constant", "i"), Fraction(1))), ONE))
+        case "cbrt":
+            return _root(forms[0], (constant(Fraction(3)), ONE))
         case "degree":
             radians = multiply(forms[0][0], atom_power(("constant", "pi"), Fraction(1, 1)))
             return _quotient(scale(radians, Fraction(1, 180)), forms[0][1])
+        case "binom" if (count := _small(forms[1])) is not None:
+            return _falling_product(forms[0], count)
     return _function(node.name, forms)
+
+
+def _small(form: Quotient) -> int | None:
+    """The whole number from 0 to 20 that a form stands for."""
+    value = constant_value(form[0]) if form[1] == ONE else None
+    return int(value) if value is not None and value.denominator == 1 and 0 <= value <= 20 else None
+
+
+def _falling_product(top: Quotient, count: int) -> Quotient:
+    """n (n − 1) … (n − count + 1) / count!"""
+    result: Quotient = (ONE, ONE)
+    for step in range(count):
+        factor = _sum(top, (constant(Fraction(-step)), ONE))
+        result = _product(result, (scale(factor[0], Fraction(1, step + 1)), factor[1]))
+    return result
+
+
+def _series(node: Apply) -> Quotient:
+    total: Quotient = ({} if node.name == "sum" else ONE, ONE)
+    for term in series_terms(node):
+        form = _form(term)
+        total = _sum(total, form) if node.name == "sum" else _product(total, form)
+    return total
+
+
+def _product(left: Quotient, right: Quotient) -> Quotient:
+    return _quotient(multiply(left[0], right[0]), multiply(left[1], right[1]))
 
 
 def _function(name: str, forms: list[Quotient]) -> Quotient:
@@ -89,10 +127,15 @@ def _function(name: str, forms: list[Quotient]) -> Quotient:
     if len(whole) == len(forms):
         if name in ("sin", "cos", "tan", "cot", "sec", "csc") and (ratio := trigonometric(name, whole[0])) is not None:
             return _quotient(*ratio)
+        if name in ("sinh", "cosh", "tanh") and (ratio := hyperbolic(name, whole[0])) is not None:
+            return _quotient(*ratio)
+        if name in ("arcsin", "arccos", "arctan") and (angle := inverse_angle(name, whole[0])) is not None:
+            return angle, ONE
         if name == "ln" and (value := logarithm(whole[0])) is not None:
             return value, ONE
-        if name == "log" and len(whole) == 2:
-            top, bottom = logarithm(whole[0]), logarithm(whole[1])
+        if name in ("log", "lg"):
+            ten = constant(Fraction(10))
+            top, bottom = logarithm(whole[0]), logarithm(whole[1] if len(whole) == 2 else ten)
             if top is not None and bottom is not None:
                 return _quotient(top, bottom)
     return _named_atom(f"{name}({';'.join(form_key(form) for form in forms)})")
@@ -115,6 +158,19 @@ def proportional(left: Quotient, right: Quotient) -> Fraction | None:
     monomial = next(iter(first))
     ratio = first[monomial] / second[monomial]
     return ratio if all(first[key] == ratio * second[key] for key in first) else None
+
+
+def cleared(form: Quotient) -> Quotient:
+    """The form times the powers of variables that stand in denominators of its terms: ``1/x − 2`` as ``1 − 2x``."""
+    lowest: dict[Atom, Fraction] = {}
+    for monomial in form[0]:
+        for atom, exponent in monomial:
+            if exponent < min(lowest.get(atom, Fraction(0)), 0) and atom[0] == "variable":
+                lowest[atom] = exponent
+    top = form[0]
+    for atom, exponent in lowest.items():
+        top = multiply(top, atom_power(atom, -exponent))
+    return top, form[1]
 
 
 def form_key(form: Quotient) -> str:
@@ -182,9 +238,13 @@ def _conjugate(polynomial: Polynomial) -> Polynomial | None:
 
 def _power(base: Quotient, exponent: Quotient) -> Quotient:
     power = constant_value(exponent[0]) if exponent[1] == ONE else None
-    if power is None:
-        return _opaque_power(base, form_key(exponent))
     number = constant_value(base[0]) if base[1] == ONE else None
+    if power is None:
+        if exponent[1] == ONE and (base == _EULER or (number is not None and number > 0)):
+            value = exponential(None if base == _EULER else number, exponent[0])
+            if value is not None:
+                return value, ONE
+        return _opaque_power(base, form_key(exponent))
     if number is not None and power.denominator == 1:
         return constant(bounded_power(number, int(power))), ONE
     if number is not None and number > 0:
@@ -225,6 +285,8 @@ def _root(radicand: Quotient, index: Quotient) -> Quotient:
     if number is not None and (order == 2 or order % 2):
         sign = atom_power(("constant", "i"), Fraction(1)) if order == 2 else constant(Fraction(-1))
         return multiply(sign, rational_power(-number, 1 / order)), ONE
+    if order == 2 and radicand[1] == ONE and (closed := square_root(radicand[0])) is not None:
+        return closed, ONE
     term = single_term(radicand[0]) if radicand[1] == ONE else None
     if term is not None and term[1] > 0 and len(term[0]) == 1:
         (atom, exponent), coefficient = term[0][0], term[1]

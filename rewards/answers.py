@@ -11,12 +11,14 @@ import re
 import time
 from collections.abc import Sequence
 
-from rewards.equivalence import decide_exactly, values_equal
+from benchmarks.problem import Tolerance
+from rewards.equivalence import decide_exactly, values_equal, within_tolerance
 from rewards.extraction import extract_answer
 from rewards.latex import to_latex
 from rewards.normalization import normalize, squeeze
-from rewards.structure import Collection, Relation, Scalar, Value, Words, read_answer, value_key
+from rewards.structure import read_answer
 from rewards.symbolic import DEADLINE_SECONDS, SymbolicTimeoutError, compare_symbolically
+from rewards.values import Clock, Collection, Relation, Scalar, Value, Words, value_key
 from rewards.verdict import Status, Verdict
 
 __all__ = ["CORRECT_CLASS", "GoldAnswerError", "check_answer", "check_answers"]
@@ -31,12 +33,14 @@ class GoldAnswerError(ValueError):
     """A gold answer that nothing can be compared with."""
 
 
-def check_answer(completion: str, gold_answer: str) -> Verdict:
+def check_answer(completion: str, gold_answer: str, *, tolerance: Tolerance | None = None) -> Verdict:
     """Judges the final answer of `completion`.
 
     Args:
         completion: the model's text; anything at all.
         gold_answer: the right answer, in LaTeX or plainly, with or without its box.
+        tolerance: how far a number may lie from the gold answer's, where the benchmark defines that
+            (`Problem.tolerance`); without it a rounded value is another value.
 
     Returns:
         A verdict; no completion raises. TIMEOUT means that the symbolic comparison met its deadline; UNPARSABLE that
@@ -55,6 +59,8 @@ def check_answer(completion: str, gold_answer: str) -> Verdict:
     if isinstance(value, Scalar) and not value.text and not value.opaque:
         return Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
     status = _status(value, answer, gold, gold_answer)
+    if tolerance is not None and status is not Status.CORRECT and within_tolerance(gold, value, tolerance):
+        status = Status.CORRECT
     return Verdict(
         status=status, answer=answer, answer_class=CORRECT_CLASS if status is Status.CORRECT else _class(value)
     )
@@ -107,7 +113,7 @@ def _readable(value: Value) -> bool:
     match value:
         case Scalar(node=node, opaque=opaque):
             return node is not None or opaque
-        case Words():
+        case Words() | Clock():
             return True
         case Collection(items=items):
             return all(_readable(item) for item in items)
@@ -156,8 +162,10 @@ class _SymbolicSession:
 
 def _latex(scalar: Scalar) -> str | None:
     """What the worker is asked about; ``None`` where it must not be asked."""
+    if scalar.node is None:
+        return None  # the library's grammar reads a part of almost any text and drops the rest
     try:
-        text = scalar.text if scalar.node is None else to_latex(scalar.node)
+        text = to_latex(scalar.node)
     except ValueError:
         return None
     return None if len(text) > _MAX_SYMBOLIC_CHARS or _UNBOUNDED.search(text) or "\x00" in text else text

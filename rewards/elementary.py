@@ -2,21 +2,25 @@
 
 sin and cos go through Euler's formula: e^(iu) splits over the terms of u into atoms that multiply like powers, so that
 every identity between sums, products and multiples of angles becomes an identity of polynomials. Multiples of π/12
-become surds. Logarithms of positive rationals split over their primes.
+become surds. Logarithms of positive rationals and of products of powers split over their factors, powers of e and of
+positive rationals over the terms of their exponent. The inverse functions know the multiples of π/12.
 """
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 
 from rewards.bounds import UnreadableError
 from rewards.polynomials import (
     ONE,
+    Atom,
     Monomial,
     Polynomial,
     add,
     atom_power,
     constant,
+    constant_value,
     multiply,
     polynomial_key,
     rational_factors,
@@ -25,7 +29,7 @@ from rewards.polynomials import (
     single_term,
 )
 
-__all__ = ["logarithm", "trigonometric"]
+__all__ = ["exponential", "hyperbolic", "inverse_angle", "logarithm", "trigonometric"]
 
 _PI: Monomial = ((("constant", "pi"), Fraction(1)),)
 _HALF = Fraction(1, 2)
@@ -56,8 +60,98 @@ def trigonometric(name: str, angle: Polynomial) -> tuple[Polynomial, Polynomial]
     return None
 
 
+def hyperbolic(name: str, argument: Polynomial) -> tuple[Polynomial, Polynomial] | None:
+    """Numerator and denominator of ``name(argument)`` for sinh, cosh, tanh; ``None`` where no rule applies."""
+    forward, backward = exponential(None, argument), exponential(None, scale(argument, Fraction(-1)))
+    if forward is None or backward is None:
+        return None
+    sine, cosine = scale(add(forward, scale(backward, Fraction(-1))), _HALF), scale(add(forward, backward), _HALF)
+    return {"sinh": (sine, ONE), "cosh": (cosine, ONE), "tanh": (sine, cosine)}.get(name)
+
+
+def exponential(base: Fraction | None, exponent: Polynomial) -> Polynomial | None:
+    """``base ** exponent`` for a positive rational base, ``None`` meaning e; ``None`` where no rule applies."""
+    bases: dict[Atom, int] = {("constant", "e"): 1} if base is None else rational_factors(base)
+    if any(kind == "cofactor" for kind, _ in bases):
+        return None
+    if not bases:
+        return ONE
+    result = ONE
+    for monomial, coefficient in exponent.items():
+        atoms = dict(monomial)
+        if base is None and atoms.pop(("constant", "i"), None):
+            rest = tuple(item for item in monomial if item[0] != ("constant", "i"))
+            turn = _unit_power({rest: coefficient})
+            if turn is None:
+                return None
+            result = multiply(result, turn)
+            continue
+        if any(
+            atom == ("constant", "i") or atom[0] not in ("variable", "constant", "prime", "logarithm") for atom in atoms
+        ):
+            return None
+        known = _logarithm_in_exponent(bases, monomial, coefficient)
+        if known is not None:
+            result = multiply(result, known)
+            continue
+        if any(kind == "logarithm" for kind, _ in atoms):
+            return None
+        free = any(kind == "variable" for kind, _ in atoms)
+        for atom, count in bases.items():
+            name = f"{atom[1]}^({polynomial_key({monomial: Fraction(1)})})"
+            factor = atom if not monomial else ("angle" if free else "function", name)
+            result = multiply(result, atom_power(factor, coefficient * count))
+    return result
+
+
+def _logarithm_in_exponent(bases: dict[Atom, int], monomial: Monomial, coefficient: Fraction) -> Polynomial | None:
+    """``e^(c ln q)`` as ``q^c`` and ``(p^n)^(c log_p q)`` as ``q^(cn)``, for primes p and q; ``None`` for any other
+    exponent.
+    """
+    powers = {name: power for (kind, name), power in monomial if kind == "logarithm"}
+    if len(powers) < len(monomial) or Fraction(1) not in powers.values():
+        return None
+    prime = next(name for name, power in powers.items() if power == 1)
+    rest = {name: power for name, power in powers.items() if name != prime}
+    [((_, base), count), *others] = bases.items()
+    if others or rest != ({} if base == "e" else {base: Fraction(-1)}):
+        return None
+    return rational_power(Fraction(int(prime)), coefficient * count)
+
+
+def inverse_angle(name: str, argument: Polynomial) -> Polynomial | None:
+    """arcsin, arccos or arctan of a value at a multiple of π/12; ``None`` for anything else."""
+    steps = _inverse_table(name).get(polynomial_key(argument))
+    return None if steps is None else {_PI: Fraction(steps, 12)} if steps else {}
+
+
+@functools.cache
+def _inverse_table(name: str) -> dict[str, int]:
+    """The principal angle, in twelfths of π, of each value whose key is known."""
+    table: dict[str, int] = {}
+    for steps in range(13) if name == "arccos" else range(-6, 7):
+        angle: Polynomial = {_PI: Fraction(steps, 12)} if steps else {}
+        ratio = trigonometric(name.removeprefix("arc"), angle)
+        if ratio is None or not ratio[1]:
+            continue
+        sine, cosine = ratio
+        if name == "arctan":  # tan u = sin 2u / (1 + cos 2u), whose denominator has one conjugate
+            doubled = {key: 2 * value for key, value in angle.items()}
+            sine, cosine = (part[0] for part in (trigonometric("sin", doubled), trigonometric("cos", doubled)) if part)
+            cosine = add(ONE, cosine)
+            if not cosine:
+                continue
+            root = {key: value if not key else -value for key, value in cosine.items()}
+            sine, cosine = multiply(sine, root), multiply(cosine, root)
+        value = constant_value(cosine)
+        if value:
+            table[polynomial_key(scale(sine, 1 / value))] = steps
+    return table
+
+
 def logarithm(argument: Polynomial) -> Polynomial | None:
-    """The natural logarithm of a positive rational times a power of e; ``None`` for anything else.
+    """The natural logarithm of a product of powers: of a positive rational, e and variables; ``None`` for anything
+    else.
 
     Raises:
         UnreadableError: the argument is zero.
@@ -74,6 +168,8 @@ def logarithm(argument: Polynomial) -> Polynomial | None:
             total = add(total, constant(exponent))
         elif kind == "prime":
             total = add(total, scale(atom_power(("logarithm", name), Fraction(1)), exponent))
+        elif kind == "variable" and (len(monomial) == 1 or exponent.denominator == 1):
+            total = add(total, scale(atom_power(("function", f"ln({name})"), Fraction(1)), exponent))
         else:
             return None
     for (_, name), count in rational_factors(coefficient).items():

@@ -9,25 +9,51 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from rewards.algebra import canonical_form, forms_equal, proportional
+from benchmarks.problem import Tolerance
+from rewards.algebra import canonical_form, cleared, forms_equal, proportional
 from rewards.bounds import OverBoundError, UnreadableError
-from rewards.nodes import Apply, Number, Symbol
-from rewards.numeric import surely_different
+from rewards.nodes import Apply, Symbol
+from rewards.numeric import surely_different, values_within
 from rewards.polynomials import constant_value
-from rewards.structure import Collection, Relation, Scalar, Value, Words, value_key
-from rewards.units import units_agree
+from rewards.relations import (
+    are_letters,
+    as_interval,
+    assigned_names,
+    is_at,
+    is_name,
+    mirror,
+    name_of,
+    name_stem,
+    real_set,
+    same_name,
+)
+from rewards.structure import read_quantity
+from rewards.units import split_letter_unit, units_agree
+from rewards.values import Clock, Collection, Relation, Scalar, Value, Words, quotient_of, ratio_quotients, value_key
 
-__all__ = ["Decide", "decide_exactly", "values_equal"]
+__all__ = ["Decide", "decide_exactly", "values_equal", "within_tolerance"]
 
 Decide = Callable[[Scalar, Scalar], bool | None]
 
+_CONSECUTIVE = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UNORDERED = frozenset({"list", "set", "union"})
-_MIRRORED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "=": "=", "\\ne": "\\ne"}
-_LESS = {"<": (")", "("), "\\le": ("]", "[")}
+_NEGATABLE = frozenset({"=", "\\ne"})
+_SCALABLE = frozenset({"=", "\\ne", "<", ">", "\\le", "\\ge"})
 
 
 def values_equal(left: Value, right: Value, decide: Decide) -> bool | None:
     """Whether two values are equal. Symmetric in its arguments where `decide` is."""
+    if isinstance(left, Scalar) and isinstance(right, Scalar):
+        return _scalars_equal(left, right, decide)
+    equal = _shapes_equal(left, right, decide)
+    if equal is not True and not isinstance(left, Scalar | Words) and not isinstance(right, Scalar | Words):
+        first, second = real_set(left), real_set(right)
+        if first is not None and second is not None and same_name(left, right):
+            return first == second
+    return equal
+
+
+def _shapes_equal(left: Value, right: Value, decide: Decide) -> bool | None:
     if isinstance(left, Relation) or isinstance(right, Relation):
         return _relations_equal(left, right, decide)
     if (
@@ -36,16 +62,41 @@ def values_equal(left: Value, right: Value, decide: Decide) -> bool | None:
         and (left.kind == right.kind or not _is_choice(left, right))
     ):
         return _collections_equal(left, right, decide)
-    for choice, other in ((left, right), (right, left)):
-        if isinstance(choice, Collection) and choice.kind == "choice":
-            letter, content = choice.items
-            by_letter = isinstance(other, Scalar) and isinstance(other.node, Symbol) and len(other.text) == 1
-            return values_equal(letter if by_letter else content, other, decide)
     if isinstance(left, Words) and isinstance(right, Words):
         return left.text == right.text
-    if isinstance(left, Scalar) and isinstance(right, Scalar):
-        return units_agree(left.unit, right.unit) and decide(left, right)
+    for value, other in ((left, right), (right, left)):
+        if isinstance(value, Collection) and value.kind == "choice":
+            letter, content = value.items
+            by_letter = isinstance(other, Scalar) and isinstance(other.node, Symbol) and len(other.text) == 1
+            return values_equal(letter if by_letter else content, other, decide)
+        if isinstance(value, Clock):
+            return is_at(value, other)
+        if isinstance(value, Collection) and value.kind == "list" and isinstance(other, Words):
+            return are_letters(value, other)
+        if isinstance(value, Collection) and value.kind == "ratio" and isinstance(other, Scalar):
+            quotients = ratio_quotients(value)
+            return values_equal(quotients[0], other, decide) if quotients and len(quotients) == 1 else False
     return False
+
+
+def _scalars_equal(left: Scalar, right: Scalar, decide: Decide) -> bool | None:
+    if units_agree(left.unit, right.unit) and (equal := decide(left, right)) is not False:
+        return equal
+    for value, other in ((left, right), (right, left)):
+        split = None if value.unit else split_letter_unit(value.text)
+        if split is not None and units_agree(split[1], other.unit) and (other.unit or _is_constant(other)):
+            return other.text == split[0] or decide(read_quantity(split[0]), other)
+    return False
+
+
+def _is_constant(value: Scalar) -> bool:
+    """Whether it holds no variable."""
+    return value.form is not None and all(
+        kind not in ("variable", "angle", "function")
+        for part in value.form
+        for monomial in part
+        for (kind, _), _ in monomial
+    )
 
 
 def decide_exactly(left: Scalar, right: Scalar) -> bool | None:
@@ -65,6 +116,21 @@ def decide_exactly(left: Scalar, right: Scalar) -> bool | None:
     return equal
 
 
+def within_tolerance(gold: Value, value: Value, tolerance: Tolerance) -> bool:
+    """Whether two values are equal where each number may lie ``absolute + relative · |gold|`` from the gold answer's.
+
+    The one place where evaluated numbers accept, because the benchmark says so.
+    """
+
+    def decide(left: Scalar, right: Scalar) -> bool | None:
+        equal = decide_exactly(left, right)
+        if equal or left.node is None or right.node is None:
+            return equal
+        return values_within(left.node, right.node, tolerance.absolute, tolerance.relative)
+
+    return values_equal(gold, value, decide) is True
+
+
 def _is_choice(left: Collection, right: Collection) -> bool:
     return "choice" in (left.kind, right.kind)
 
@@ -77,13 +143,29 @@ def _all(verdicts: Sequence[bool | None]) -> bool | None:
 
 def _collections_equal(left: Collection, right: Collection, decide: Decide) -> bool | None:
     kinds = {left.kind, right.kind}
-    if kinds == {"list", "union"} and (rays := [_as_interval(item) for item in (*left.items, *right.items)]):
+    if kinds == {"list", "union"} and (rays := [as_interval(item) for item in (*left.items, *right.items)]):
         if all(ray is not None for ray in rays):
             middle = len(left.items)
             return _matched([ray for ray in rays[:middle] if ray], [ray for ray in rays[middle:] if ray], decide)
         return False
+    if kinds == {"list", "()"}:
+        assigned, point = (left, right) if left.kind == "list" else (right, left)
+        names = assigned_names(assigned)
+        if len(names) < 2 or len(names) != len(point.items) or "".join(names) not in _CONSECUTIVE:
+            return False
+        values = dict(zip(names, point.items, strict=True))
+        return _all([values_equal(_bare(item), values[name_stem(item)], decide) for item in assigned.items])
     if len(kinds) > 1 and kinds != {"list", "set"}:
         return False
+    if kinds <= {"list", "set"} and len({bool(assigned_names(left)), bool(assigned_names(right))}) > 1:
+        return False
+    if kinds == {"ratio"}:
+        first_terms, second_terms = ratio_quotients(left), ratio_quotients(right)
+        if first_terms is not None or second_terms is not None:
+            terms = [[quotient_of(item, ratio.items[-1]) for item in ratio.items[:-1]] for ratio in (left, right)]
+            if len(terms[0]) != len(terms[1]) or any(term is None for side in terms for term in side):
+                return False
+            return _all([values_equal(a, b, decide) for a, b in zip(*terms, strict=True) if a and b])
     if left.kind not in _UNORDERED:
         if len(left.items) != len(right.items):
             return False
@@ -118,39 +200,36 @@ def _matched(left: Sequence[Value], right: Sequence[Value], decide: Decide) -> b
             del remaining[index]
     if len(unmatched) > 20:
         return False
-    undecided = False
-    for item in unmatched:
-        verdicts = {index: values_equal(item, right[index], decide) for index in remaining}
-        index = next((index for index, verdict in verdicts.items() if verdict), None)
-        if index is not None:
-            del remaining[index]
-        elif all(verdict is False for verdict in verdicts.values()):
-            return False
-        else:
-            undecided = True
-    return None if undecided else True
+    open_ends = [right[index] for index in remaining]
+    table = [[values_equal(item, other, decide) for other in open_ends] for item in unmatched]
+    if any(all(verdict is False for verdict in line) for line in (*table, *zip(*table, strict=True))):
+        return False
+    free = set(range(len(open_ends)))
+    for row in table:
+        free.discard(next((index for index in sorted(free) if row[index]), -1))
+    return None if free else True
 
 
 def _relations_equal(left: Value, right: Value, decide: Decide) -> bool | None:
     if isinstance(left, Relation) and isinstance(right, Relation):
-        first, second = _as_interval(left), _as_interval(right)
+        first, second = as_interval(left), as_interval(right)
         if first is not None and second is not None and _interval_name(left) == _interval_name(right):
             return values_equal(first, second, decide)
         if len(left.sides) == 2 and len(right.sides) == 2:
             return _two_sided(left, right, decide)
         for mirrored in (False, True):
-            other = _mirror(right) if mirrored else right
+            other = mirror(right) if mirrored else right
             if other is not None and other.operators == left.operators:
                 verdict = _all([values_equal(a, b, decide) for a, b in zip(left.sides, other.sides, strict=True)])
                 if verdict is not False:
                     return verdict
         bare_left, bare_right = _bare(left), _bare(right)
-        if bare_left is not left and bare_right is not right and _name(left) == _name(right):
+        if bare_left is not left and bare_right is not right and name_of(left) == name_of(right):
             return values_equal(bare_left, bare_right, decide)
         return False
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     assert isinstance(relation, Relation)
-    interval = _as_interval(relation)
+    interval = as_interval(relation)
     if interval is not None and isinstance(other, Collection):
         return values_equal(interval, other, decide)
     bare = _bare(relation)
@@ -158,16 +237,19 @@ def _relations_equal(left: Value, right: Value, decide: Decide) -> bool | None:
 
 
 def _two_sided(left: Relation, right: Relation, decide: Decide) -> bool | None:
-    for other in (right, _mirror(right)):
+    for other in (right, mirror(right)):
         if other is not None and other.operators == left.operators:
             if _all([values_equal(a, b, decide) for a, b in zip(left.sides, other.sides, strict=True)]):
                 return True
-            factor = _multiple(left, other) if left.operators[0] in _MIRRORED else None
-            if factor is not None and (factor > 0 or left.operators[0] in ("=", "\\ne")):
+            factor = _multiple(left, other) if left.operators[0] in _SCALABLE else None
+            if factor is not None and (factor > 0 or left.operators[0] in _NEGATABLE):
                 return True
-    if left.operators != right.operators or _name(left) != _name(right) or not _name(left):
+    if left.operators != right.operators or name_of(left) != name_of(right) or not name_of(left):
         return False
-    return values_equal(_bare(left), _bare(right), decide)
+    bare_left, bare_right = _bare(left), _bare(right)
+    if isinstance(bare_left, Relation) or isinstance(bare_right, Relation):
+        return False
+    return values_equal(bare_left, bare_right, decide)
 
 
 def _multiple(left: Relation, right: Relation) -> Fraction | None:
@@ -181,41 +263,13 @@ def _multiple(left: Relation, right: Relation) -> Fraction | None:
             forms.append(canonical_form(Apply("add", (nodes[0], Apply("neg", (nodes[1],))))))
         if any(constant_value(numerator) is not None for numerator, _ in forms):
             return None  # an equation without variables is true or false: its multiples say nothing
-        return proportional(*forms)
+        return proportional(*map(cleared, forms) if left.operators[0] in _NEGATABLE else forms)
     except (OverBoundError, UnreadableError):
         return None
 
 
-def _mirror(relation: Relation) -> Relation | None:
-    if any(operator not in _MIRRORED for operator in relation.operators):
-        return None
-    return Relation(
-        tuple(_MIRRORED[operator] for operator in reversed(relation.operators)), tuple(reversed(relation.sides))
-    )
-
-
-def _is_name(value: Value) -> bool:
-    """Whether it names a quantity: a variable, ``f(x)``, a point ``(x, y)``, or a word in a text box."""
-    match value:
-        case Words():
-            return True
-        case Scalar(node=Symbol(name=name)):
-            return name not in ("pi", "e", "i", "infinity")
-        case Scalar(node=Apply(name="mul", arguments=(Symbol(), Symbol() | Number())), text=text):
-            return text.endswith(")")
-        case Collection(kind="()", items=items):
-            return all(_is_name(item) for item in items)
-    return False
-
-
-def _name(relation: Relation) -> str:
-    """The name that a relation gives a value to; ``""`` where it gives none."""
-    ends = (relation.sides[0], relation.sides[-1])
-    return next((value_key(side) for side in ends if _is_name(side)), "")
-
-
 def _interval_name(relation: Relation) -> str:
-    return value_key(relation.sides[1]) if len(relation.sides) == 3 else _name(relation)
+    return value_key(relation.sides[1]) if len(relation.sides) == 3 else name_of(relation)
 
 
 def _bare(value: Value) -> Value:
@@ -223,43 +277,15 @@ def _bare(value: Value) -> Value:
     if not isinstance(value, Relation):
         return value
     sides = list(value.sides)
-    if value.operators in (("=",), ("\\in",)) and _is_name(sides[0]):
+    if value.operators in (("=",), ("\\in",), ("\\equiv",)) and is_name(sides[0]):
         return sides[1]
     if set(value.operators) != {"="}:
         return value
-    named = _is_name(sides[0])
-    if not named and _is_name(sides[-1]):
+    named = is_name(sides[0])
+    if not named and is_name(sides[-1]):
         sides.pop()
     elif named:
         sides.pop(0)
     first = sides[0]
     same = all(isinstance(side, Scalar) and isinstance(first, Scalar) and decide_exactly(first, side) for side in sides)
     return sides[-1] if same else value
-
-
-def _as_interval(value: Value) -> Collection | None:
-    """``1 < x \\le 2`` as ``(1, 2]`` and ``x > 3`` as ``(3, \\infty)``; an interval as itself; ``None`` for anything
-    else.
-    """
-    if isinstance(value, Collection):
-        return value if value.kind in ("()", "[]", "(]", "[)") else None
-    if not isinstance(value, Relation):
-        return None
-    if value.operators == ("\\in",) and _is_name(value.sides[0]):
-        return _as_interval(value.sides[1])
-    if value.operators[0] in (">", "\\ge"):
-        mirrored = _mirror(value)
-        return None if mirrored is None or mirrored.operators[0] not in _LESS else _as_interval(mirrored)
-    if any(operator not in _LESS for operator in value.operators):
-        return None
-    infinity = Scalar(text="\\infty", node=Symbol("infinity"), form=canonical_form(Symbol("infinity")))
-    negative = Apply("neg", (Symbol("infinity"),))
-    match value.sides:
-        case (low, name, high) if _is_name(name):
-            return Collection(_LESS[value.operators[0]][1] + _LESS[value.operators[1]][0], (low, high))
-        case (low, name) if _is_name(name):
-            return Collection(_LESS[value.operators[0]][1] + ")", (low, infinity))
-        case (name, high) if _is_name(name):
-            below = Scalar(text="-\\infty", node=negative, form=canonical_form(negative))
-            return Collection("(" + _LESS[value.operators[0]][0], (below, high))
-    return None

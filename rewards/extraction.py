@@ -6,7 +6,8 @@ Rules, the first that applies to the text after the last ``</think>``:
 if it is
    truncated or empty there is no answer, and no earlier box, marker or phrase rescues it;
 2. the last ``#### x``, up to the end of its line;
-3. the last "the answer is", "final answer", "answer:", "答案是", "答案为" …, up to the end of its line or sentence;
+3. the last "the answer is", "final answer", "answer:", "答案是", "答案为", "故选" …, up to the end of its line or
+   sentence;
 4. otherwise none.
 
 A ``<think>`` that is never closed is a draft to the end of the text.
@@ -21,16 +22,23 @@ __all__ = ["extract_answer", "find_boxes", "matching_brace"]
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _BOX_TOKEN = re.compile(r"\$?(-?[0-9.,]*[0-9]|\\?[A-Za-z]+|.)?")
 _MARKER = re.compile(r"####[ \t]*([^\n]*)")
+_VERB = (
+    r"(?:is|was|(?:will|would|should|must)\s{1,3}be|equals|becomes|comes\s{1,3}out\s{1,3}to)(?![A-Za-z])"
+    r"(?:\s{1,3}(?:therefore|thus|then|hence|clearly|simply|just|exactly|equal\s{1,3}to|given\s{1,3}by)(?![A-Za-z]))?"
+)
 _PHRASE = re.compile(
-    r"(?:final\s{1,3}answer(?:\s{1,3}is|\s{0,3}[:：=])|the\s{1,3}(?:correct\s{1,3})?answer\s{0,3}(?:is|[:：=])"
-    r"|answer\s{0,3}(?:is\s{0,3})?[:：]|答案\s{0,3}(?:是|为|為|[:：]))\s{0,3}[:：]?",
+    rf"final\s{{1,3}}answer[*_]{{0,2}}(?:\s{{1,3}}{_VERB}|\s{{0,3}}[:：=]|[ \t]{{0,3}}\n)[*_]{{0,2}}\s{{0,3}}[:：]?"
+    rf"|answer[*_]{{0,2}}(?:\s{{1,3}}{_VERB}\s{{0,3}}[:：]?|\s{{0,3}}[:：=])"
+    r"|答案\s{0,3}(?:应该是|应该为|应当是|应当为|应为|应是|就是|是|为|為|[:：=])\s{0,3}[:：]?"
+    r"|(?:故|应|所以|因此)选(?:择|项)?(?:是|为)?\s{0,3}[:：]?",
     re.IGNORECASE,
 )
-_KEY_WORDS = ("answer", "Answer", "ANSWER", "aNSWER", "答案")
-_LEADING_MATH = re.compile(
-    r"\$([^$\n]{1,2000})\$(?=[\s.,;*]*(?:$|[a-z.\n]))|\\\(([^\n]{1,2000}?)\\\)(?=[\s.,;*]*(?:$|[a-z.\n]))"
-)
-_SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)|。|！|？|,?\s(?:because|since|which|as|so|where)\s")
+_PROBES = 40
+_KEY_WORDS = ("answer", "Answer", "ANSWER", "aNSWER", "答案", "选")
+_MATH_END = r"(?=[\s.,;*]*(?:$|[a-z.\n]))(?!\s*,?\s*(?:and|or|to)(?![A-Za-z]))"
+_LEADING_MATH = re.compile(rf"\$([^$]{{1,2000}})\${_MATH_END}|\\\(([^\n]{{1,2000}}?)\\\){_MATH_END}")
+_SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)|。|！|？|</\w{1,20}>|<\||,?\s(?:because|since|which|as|so|where)\s")
+_TAG = re.compile(r"</\w{1,20}>|<\|")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -43,7 +51,7 @@ def extract_answer(completion: str) -> str | None:
     marker = text.rfind("####")
     if marker >= 0:
         match = _MARKER.match(text, marker)
-        return _nonempty(match.group(1) if match else None)
+        return _nonempty(_TAG.split(match.group(1), maxsplit=1)[0] if match else None)
     end = _last_phrase_end(text)
     return None if end is None else _nonempty(_phrase_answer(text, end))
 
@@ -93,15 +101,24 @@ def _nonempty(text: str | None) -> str | None:
 
 
 def _last_phrase_end(text: str) -> int | None:
-    """Where the last phrase that announces an answer ends; only the surroundings of its key word are searched."""
+    """Where the last phrase that announces an answer ends.
+
+    From the end of the text only the surroundings of its key words are searched; after `_PROBES` of them that announce
+    nothing, all the rest in one pass.
+    """
     places = {word: text.rfind(word) for word in _KEY_WORDS}  # each moves towards the start of the text, once through
-    while (start := max(places.values())) >= 0:
+    for _ in range(_PROBES):
+        start = max(places.values())
+        if start < 0:
+            return None
         word = next(word for word, place in places.items() if place == start)
-        ends = [phrase.end() for phrase in _PHRASE.finditer(text, max(0, start - 20), start + len(word) + 20)]
+        ends = [phrase.end() for phrase in _PHRASE.finditer(text, max(0, start - 20), start + len(word) + 40)]
         if ends:
             return ends[-1]
         places[word] = text.rfind(word, 0, start)
-    return None
+    last = max(places.values())
+    ends = [phrase.end() for phrase in _PHRASE.finditer(text, 0, last + 60)] if last >= 0 else []
+    return ends[-1] if ends else None
 
 
 def _phrase_answer(text: str, start: int) -> str:

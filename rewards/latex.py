@@ -47,7 +47,11 @@ def to_latex(node: Node) -> str:
             return rf"\frac{{({piece}) \cdot \pi}}{{180}}"
         case "log", [piece, base]:
             return rf"\log_{{{base}}}({piece})"
-        case "lg", [piece]:
+        case "cbrt", [piece]:
+            return rf"\sqrt[3]{{{piece}}}"
+        case "cis", [piece]:
+            return rf"e^{{i \cdot ({piece})}}"
+        case "lg" | "log", [piece]:
             return rf"\log_{{10}}({piece})"
         case "floor" | "ceil", [piece]:
             return rf"\l{node.name} {piece} \r{node.name}"
@@ -65,6 +69,8 @@ def _number(value: Fraction) -> str:
 def _symbol(name: str) -> str:
     if name in _NAMES:
         return _NAMES[name]
+    accent, _, letter = name.rpartition("-")
+    name = letter if not accent else f"{letter}_{accent}"
     stem, _, index = name.rstrip("'").partition("_")
     stem = stem if len(stem) == 1 else "\\" + stem
     return f"{stem}_{{{index}}}" if index else stem

@@ -1,18 +1,31 @@
-"""High-precision evaluation that only refutes: values that differ are different, values that agree prove nothing."""
+"""High-precision evaluation that only refutes: values that differ are different, values that agree prove nothing.
+
+The exception is `values_within`, for benchmarks that define a tolerance.
+"""
 
 from __future__ import annotations
 
 import functools
 import zlib
+from fractions import Fraction
 from typing import Any
 
 from rewards.bounds import MAX_BITS
-from rewards.nodes import Node, Number, Symbol
+from rewards.nodes import Apply, Node, Number, Symbol
 
-__all__ = ["surely_different"]
+__all__ = ["surely_different", "values_within"]
 
 _DIGITS = 50
 _LARGEST_ARGUMENT = 10**6
+_SAME_NAME = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "ln", "exp", "sqrt", "cbrt")
+_FUNCTIONS = {name: name for name in _SAME_NAME} | {
+    "log": "log10",
+    "lg": "log10",
+    "abs": "fabs",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+}
 
 
 class _NoNumberError(ValueError):
@@ -20,10 +33,38 @@ class _NoNumberError(ValueError):
 
 
 def surely_different(left: Node, right: Node) -> bool:
-    """Whether two expressions differ by far more than rounding at a fixed positive value of each variable."""
+    """Whether two expressions differ by far more than rounding at a fixed value of each variable: a positive one, or a
+    negative one where both are real throughout (so that ``|x|`` is not ``x``).
+    """
+    return any(_differ(left, right, _Point(sign=sign)) for sign in (1, -1))
+
+
+def values_within(gold: Node, value: Node, absolute: Fraction, relative: Fraction) -> bool:
+    """Whether two real constants lie within ``absolute + relative · |gold|`` of each other."""
+    if _has_variable(gold) or _has_variable(value):
+        return False
     context = _context()
     try:
-        first, second = _value(left, context), _value(right, context)
+        first, second = (_Point(sign=1).value(node) for node in (gold, value))
+        if context.im(first) or context.im(second):
+            return False
+        allowed = abs(first) * relative.numerator / relative.denominator
+        allowed += context.mpf(absolute.numerator) / absolute.denominator
+        return bool(abs(first - second) <= allowed * (1 + context.mpf(10) ** (-_DIGITS // 2)))
+    except (ArithmeticError, ValueError, TypeError):
+        return False
+
+
+def _has_variable(node: Node) -> bool:
+    if isinstance(node, Apply):
+        return any(_has_variable(argument) for argument in node.arguments)
+    return isinstance(node, Symbol) and node.name not in ("pi", "e")
+
+
+def _differ(left: Node, right: Node, point: _Point) -> bool:
+    context = _context()
+    try:
+        first, second = point.value(left), point.value(right)
         size = max(abs(first), abs(second), 1)
         return bool(abs(first - second) > size * context.mpf(10) ** (-_DIGITS // 2))
     except (ArithmeticError, ValueError, TypeError):
@@ -39,13 +80,54 @@ def _context() -> Any:
     return context
 
 
-def _value(node: Node, context: Any) -> Any:
-    if isinstance(node, Number):
-        return context.mpf(node.value.numerator) / node.value.denominator
-    if isinstance(node, Symbol):
-        return _symbol_value(node.name, context)
-    values = [_value(argument, context) for argument in node.arguments]
-    match node.name, values:
+class _Point:
+    """The values of all variables: each in (1, 2) by its name, times `sign`; below zero only real steps are taken."""
+
+    def __init__(self, *, sign: int) -> None:
+        self._sign = sign
+
+    def value(self, node: Node) -> Any:
+        """The value of an expression here.
+
+        Raises:
+            ArithmeticError, ValueError: it has none, or none that is known here.
+        """
+        context = _context()
+        if isinstance(node, Number):
+            return context.mpf(node.value.numerator) / node.value.denominator
+        if isinstance(node, Symbol):
+            return self._symbol(node.name, context)
+        values = [self.value(argument) for argument in node.arguments]
+        if self._sign < 0 and not _is_real_step(node.name, values):
+            raise _NoNumberError(node.name)
+        return _applied(node.name, values, context)
+
+    def _symbol(self, name: str, context: Any) -> Any:
+        if name == "pi":
+            return +context.pi
+        if name == "e":
+            return +context.e
+        if name == "i" and self._sign > 0:
+            return context.mpc(0, 1)
+        if name in ("i", "infinity"):
+            raise _NoNumberError(name)
+        return self._sign * (1 + context.mpf(zlib.crc32(name.encode()) % 9_973) / 9_973)
+
+
+def _is_real_step(name: str, values: list[Any]) -> bool:
+    """Whether an operation takes real numbers to one, and is the same function for every reader."""
+    match name, values:
+        case "pow", [base, exponent]:
+            return base > 0 or exponent == int(exponent)
+        case (("root" | "sqrt" | "cbrt" | "ln" | "log" | "lg"), [value, *_]):
+            return value > 0
+        case (("arcsin" | "arccos"), [value]):
+            return abs(value) <= 1
+    return True
+
+
+def _applied(name: str, values: list[Any], context: Any) -> Any:
+    match name, values:
         case "add", _:
             return context.fsum(values)
         case "neg", [value]:
@@ -66,30 +148,9 @@ def _value(node: Node, context: Any) -> Any:
             return value * context.pi / 180
         case "log", [value, base]:
             return context.log(value) / context.log(base)
-    functions = {
-        "log": None,
-        "ln": "ln",
-        "exp": "exp",
-        "sqrt": "sqrt",
-        "abs": "fabs",
-        "arcsin": "asin",
-        "arccos": "acos",
-        "arctan": "atan",
-    }
-    trigonometric = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")
-    name = node.name if node.name in trigonometric else functions.get(node.name)
-    if name is None or len(values) != 1 or abs(values[0]) > _LARGEST_ARGUMENT:
-        raise _NoNumberError(node.name)
-    return getattr(context, name)(values[0])
-
-
-def _symbol_value(name: str, context: Any) -> Any:
-    if name == "pi":
-        return +context.pi
-    if name == "e":
-        return +context.e
-    if name == "i":
-        return context.mpc(0, 1)
-    if name == "infinity":
+        case "cis", [value]:
+            return context.expj(value)
+    function = _FUNCTIONS.get(name)
+    if function is None or len(values) != 1 or abs(values[0]) > _LARGEST_ARGUMENT:
         raise _NoNumberError(name)
-    return 1 + context.mpf(zlib.crc32(name.encode()) % 9_973) / 9_973
+    return getattr(context, function)(values[0])

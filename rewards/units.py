@@ -5,95 +5,97 @@ from __future__ import annotations
 import re
 
 from rewards.lexer import CONSTANTS, FUNCTIONS, GREEK
+from rewards.unit_names import CANONICAL, CHINESE, MULTIPLIERS, NO_UNIT
 
-__all__ = ["canonical_unit", "split_unit", "units_agree"]
+__all__ = ["LEADING_CURRENCY", "canonical_unit", "split_letter_unit", "split_unit", "units_agree"]
 
-_NAMES = {
-    "meter": "m meter metre",
-    "centimeter": "cm centimeter centimetre",
-    "millimeter": "mm millimeter millimetre",
-    "kilometer": "km kilometer kilometre",
-    "inch": "in inch inches",
-    "foot": "ft foot feet",
-    "yard": "yd yard",
-    "mile": "mi mile",
-    "gram": "g gm gram",
-    "kilogram": "kg kilogram",
-    "milligram": "mg milligram",
-    "pound": "lb lbs pound",
-    "ounce": "oz ounce",
-    "ton": "ton tonne",
-    "liter": "L l liter litre",
-    "milliliter": "mL ml milliliter millilitre",
-    "gallon": "gal gallon",
-    "second": "s sec second",
-    "minute": "min minute",
-    "hour": "h hr hour",
-    "day": "day",
-    "week": "week",
-    "month": "month",
-    "year": "yr year",
-    "dollar": "dollar usd USD bucks",
-    "cent": "cent",
-    "euro": "euro",
-    "yuan": "yuan",
-    "degree": "degree deg",
-    "newton": "N newton",
-    "joule": "J joule",
-    "watt": "W watt",
-    "volt": "V volt",
-    "kelvin": "K kelvin",
-    "hertz": "Hz hz hertz",
-    "unit": "unit",
-    "radian": "rad radian",
-    "acre": "acre",
-    "am": "am",
-    "pm": "pm",
-}
-_CANONICAL = {name: unit for unit, names in _NAMES.items() for name in names.split()}
-_PHRASES = {
-    "mph": "mile per hour",
-    "km/h": "kilometer per hour",
-    "kph": "kilometer per hour",
-    "m/s": "meter per second",
-}
-_LEADING = re.compile(r"([-+]?)\s*(dollars|euros|pounds|yuan)\s*(?=[-+]?\s*(?:\d|\.\d|\\frac|\())")
-_BOXED = re.compile(r"\s*\\text\s*\{([^{}]*)\}\s*(?:\^\s*\{?\s*(\d)\s*\}?)?$")
-_DEGREE = re.compile(r"\s*\\degree\s*([CF]?)$")
-_BARE = re.compile(r"(?<=[\d})!%A-Za-z])(\s*)([A-Za-z]+\.?(?:[ /]+[A-Za-z]+\.?){0,5})(?:\^\s*\{?\s*(\d)\s*\}?)?$")
+_CURRENCY = r"(?:(?:US|HK|NZ|AU|CA|A|C|S) ?)?dollars|euros|pounds|yuan|rupees|(?:USD|EUR|GBP|CNY|RMB|Rs)\.?"
+LEADING_CURRENCY = re.compile(rf"([-+]?)\s*({_CURRENCY})\s*(?=[-+]?\s*(?:\d|\.\d|\\frac|\())")
+_POWER = r"(?: ?\^ ?(?:\{ ?(-?\d) ?\}|(\d)))?"
+_BOXED = re.compile(rf"(?: ?[*/]? ?\\text ?\{{[^{{}}]*\}}{_POWER})+$")
+_BOX = re.compile(rf"([*/]?) ?\\text ?\{{([^{{}}]*)\}}{_POWER}")
+_ORDINAL = re.compile(r"(?<=\d) ?\^ ?\{? ?(?:\\text ?\{)? ?(?:st|nd|rd|th) ?\}?\}?$")
+_MODULUS = re.compile(
+    r" ?\\pmod ?(?:\{ ?(\w+) ?\}|(\d))$| ?\( ?(?:\\b?mod|\\text ?\{ ?mod ?\}|mod) ?\{? ?(\w+) ?\}? ?\)$"
+)
+_DEGREE = re.compile(r"\s*\\degree\s*(?:\\text\s*\{\s*([CF])\s*\}|([CF]))?$")
+_BARE = re.compile(r"(?:(?<=[\d})!%\]])( ?)|(?<=[A-Za-z])( ))([A-Za-z]+\.?(?:[ /*]+[A-Za-z]+\.?){0,5})" + _POWER + "$")
+_FOREIGN = re.compile(r"(?<=[\d})!%]) ?([^\x00-\x7f][^\x00-\x2f:-@\[-`{-\x7f]*(?: [^\W\d_]+){0,4})$")
+_ACCENTED = re.compile(r"(?<=[\d})!%]) ([^\W\d_]+(?: [^\W\d_]+){0,4})$")
+_PHRASE = re.compile(r"[ (]*[A-Za-z][A-Za-z .'()/*^-]*[23]?[ )]*")
 _KNOWN_WORDS = FUNCTIONS | GREEK | CONSTANTS.keys()
+_LETTER = re.compile(r"(.*[\d})]) ([mgshLNJWVK])")
 
 
 def split_unit(text: str) -> tuple[str, str]:
     """The quantity and its unit in canonical form, ``""`` where there is none; `text` is one normalised scalar.
 
     A word counts as a unit where it stands in a text box, after a currency sign, or bare after a blank; a single bare
-    letter is a variable.
+    letter is a variable. Number words become factors: ``3 million dollars`` is ``(3)*10^6`` and ``dollar``.
     """
-    match = _LEADING.match(text)
-    if match is not None:
-        rest = text[match.end() :]
-        inner, _ = split_unit(rest)
-        return match.group(1) + inner, canonical_unit(match.group(2))
-    match = _BOXED.search(text)
-    if match is not None and match.start() > 0 and any(letter.isalpha() for letter in match.group(1)):
-        return _checked(text, match.start(), canonical_unit(match.group(1), match.group(2) or ""))
-    match = _DEGREE.search(text)
-    if match is not None and "\\" not in text[: match.start()].replace("\\frac", "").replace("\\pi", ""):
-        return _checked(text, match.start(), "degree" + match.group(1))
+    if (match := LEADING_CURRENCY.match(text)) is not None:
+        quantity, unit = split_unit(text[match.end() :])
+        currency = canonical_unit(match.group(2))
+        return match.group(1) + quantity, currency if unit in ("", currency) else f"{currency} {unit}"
+    if "mod" in text and (match := _MODULUS.search(text)) is not None and match.start():
+        return text[: match.start()].strip(), f"mod {next(filter(None, match.groups()))}"
+    if text[-1:].isdigit() and "^" not in text:
+        return text, ""
+    text = _ORDINAL.sub(r" \\text{th}", text)
+    if (match := _DEGREE.search(text)) is not None:
+        if "\\" not in re.sub(r"\\(?:frac|pi|sqrt)(?![A-Za-z])", "", text[: match.start()]):
+            return _checked(text, match.start(), canonical_unit(f"degree {match.group(1) or match.group(2) or ''}"))
+        return text, ""
+    if (match := _BOXED.search(text)) is not None:
+        pieces = [(sign, phrase, power or digit) for sign, phrase, power, digit in _BOX.findall(match.group())]
+        if match.start() and all(_is_phrase(phrase) for _, phrase, _ in pieces):
+            return _scaled(text, match.start(), "".join(f"{s} {phrase}^{p or 1} " for s, phrase, p in pieces))
+        return text, ""
+    if not text.isascii():
+        return _split_foreign(text)
     return _split_bare(text)
 
 
-def canonical_unit(name: str, exponent: str = "") -> str:
-    """One spelling of a unit: singular, abbreviations written out, ``square`` and ``cubic`` as exponents."""
-    name = name.strip().rstrip(".")
-    if name.lower() in _PHRASES:
-        return _PHRASES[name.lower()]
-    words = [_canonical_word(word) for word in re.findall(r"[A-Za-z%]+|/", name.replace(".", ""))]
-    while words and words[0] in ("square", "sq", "cubic", "cu"):
-        exponent = exponent or ("2" if words[0] in ("square", "sq") else "3")
-        words = words[1:]
-    return " ".join(words) + (f"^{exponent}" if exponent and exponent != "1" else "")
+def split_letter_unit(text: str) -> tuple[str, str] | None:
+    """``5 m`` as a quantity and the unit that its last letter may stand for; ``None`` where it can only be a
+    variable.
+    """
+    match = _LETTER.fullmatch(text)
+    return None if match is None else (match.group(1), canonical_unit(match.group(2)))
+
+
+def canonical_unit(phrase: str) -> str:
+    """One spelling of a unit: singular, abbreviations written out, ``per``, ``square`` and ``cubic`` as exponents.
+
+    Known units are a product without order (``kilometer hour^-1``), any other words stay in theirs.
+    """
+    factors: list[tuple[str, int]] = []
+    sign, prefix, known = 1, 1, True
+    for word in re.findall(r"[^\W\d_]+|/|\^ ?-?\d|[23]", phrase.replace(".", "").replace("%", "")):
+        if word in ("/", "per"):
+            sign = -1
+        elif word[0] == "^" or word in ("squared", "cubed", "2", "3"):
+            power = 2 if word == "squared" else 3 if word == "cubed" else int(word.lstrip("^ "))
+            if factors and power != 1:
+                factors[-1] = (factors[-1][0], factors[-1][1] * power)
+        elif word.lower() in ("square", "sq", "cubic", "cu"):
+            prefix = 2 if word.lower() in ("square", "sq") else 3
+        else:
+            name = _canonical_word(word)
+            known = known and name in _UNITS
+            expanded = _COMPOUND.get(name, ((name, 1),))
+            factors += [(unit, power * sign * prefix) for unit, power in expanded]
+            sign, prefix = 1, 1
+    if known:
+        factors.sort()
+    return " ".join(name if power == 1 else f"{name}^{power}" for name, power in factors)
+
+
+_UNITS = frozenset(CANONICAL.values())
+_COMPOUND = {
+    "mph": (("mile", 1), ("hour", -1)),
+    "kph": (("kilometer", 1), ("hour", -1)),
+}
 
 
 def units_agree(left: str, right: str) -> bool:
@@ -102,37 +104,66 @@ def units_agree(left: str, right: str) -> bool:
 
 
 def _canonical_word(word: str) -> str:
-    if word == "/":
-        return "per"
-    if word in _CANONICAL:
-        return _CANONICAL[word]
+    if word in CANONICAL:
+        return CANONICAL[word]
     word = word.lower()
     for form in (word, word.removesuffix("s"), word.removesuffix("es")):
-        if form in _CANONICAL and len(form) > 1:
-            return _CANONICAL[form]
+        if form in CANONICAL and len(form) > 1:
+            return CANONICAL[form]
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
 
 
 def _checked(text: str, end: int, unit: str) -> tuple[str, str]:
     """The split, unless what is left is no quantity."""
     rest = text[:end].strip()
-    return (rest, unit) if rest and (rest[-1].isalnum() or rest[-1] in ")}]!%") else (text, "")
+    return (rest, unit) if rest and (rest[-1].isalnum() or rest[-1] in ")}]!%'") else (text, "")
+
+
+def _scaled(text: str, end: int, phrase: str) -> tuple[str, str]:
+    """The split before `phrase`, whose leading number words multiply the quantity."""
+    words = phrase.split()
+    factor = ""
+    while words and words[0].lower().split("^")[0] in MULTIPLIERS:
+        factor += f"*{MULTIPLIERS[words.pop(0).lower().split('^')[0]]}"
+    rest, unit = _checked(text, end, canonical_unit(" ".join(words)))
+    if rest == text or not factor:
+        return (rest, unit) if not factor else (text, "")
+    return f"({rest}){factor}", unit
+
+
+def _is_phrase(phrase: str) -> bool:
+    """Whether words can be a unit: "apples", "square feet", and not "or", "is wrong", "squared"."""
+    if not _PHRASE.fullmatch(phrase):
+        return False
+    words = re.findall(r"[a-z]+", phrase.lower())
+    return not NO_UNIT.intersection(words) and words[0] not in ("squared", "cubed", "factorial")
 
 
 def _split_bare(text: str) -> tuple[str, str]:
     match = _BARE.search(text)
-    if match is None or not any(letter.isdigit() for letter in text[: match.start()]):
+    if match is None or not any(map(str.isdigit, text[: match.start()])):
         return text, ""
-    blank, words, exponent = match.groups()
-    first = re.split(r"[ /.]", words)[0]
-    known = (
-        first in _CANONICAL
-        or first.lower() in _CANONICAL
-        or first.lower().removesuffix("s") in _CANONICAL
-        or words in _PHRASES
-    )
-    if first in _KNOWN_WORDS or len(first) < 2 or text[match.start(2) - 1] == "\\":
+    phrase, power = match.group(3), match.group(4) or match.group(5) or ""
+    first = re.split(r"[ /.*]", phrase, maxsplit=1)[0]
+    blank = match.group(1) or match.group(2)
+    known = _canonical_word(first) in _UNITS or first.lower() in MULTIPLIERS
+    if first in _KNOWN_WORDS or not _is_phrase(phrase):
+        return text, ""
+    if len(first) < 2 and not (blank and "/" in phrase and known):
         return text, ""
     if (not blank and not (known and text[match.start() - 1].isdigit())) or (len(first) < 3 and not known):
         return text, ""
-    return _checked(text, match.start(), canonical_unit(words, exponent or ""))
+    return _scaled(text, match.start(), phrase + (f"^{power}" if power else ""))
+
+
+def _split_foreign(text: str) -> tuple[str, str]:
+    """A unit in letters beyond ASCII, with or without a blank before it: ``5个``, ``5 厘米``, ``18 долларов``."""
+    match = _FOREIGN.search(text) or _ACCENTED.search(text)
+    if match is None or set("不或错非约和与及") & set(match.group(1)):
+        return text, ""
+    name, factor = match.group(1).strip(), ""
+    while name[:1] in ("万", "亿"):
+        factor += "*10000" if name[0] == "万" else "*100000000"
+        name = name[1:]
+    rest, unit = _checked(text, match.start(), CHINESE.get(name) or canonical_unit(name))
+    return (f"({rest}){factor}" if factor and rest != text else rest), unit

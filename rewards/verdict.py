@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from sampling.rollout import Rollout
 
-__all__ = ["ScoredRollout", "Status", "StepVerdict", "Verdict"]
+__all__ = ["CHECKER_VERSION", "ScoredRollout", "Status", "StepVerdict", "Verdict"]
+
+CHECKER_VERSION = "2"
+"""Raised whenever a verdict can change; every run records it, and comparisons of different versions are refused."""
 
 
 class Status(enum.StrEnum):

@@ -27,19 +27,28 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\div(?![A-Za-z])|÷", "/"),
         (r"−|–", "-"),
         (r"\\[dt]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),  # \frac12(3) is not 12 over 3
+        (r"(?<=[.:;])\s+[-*•]\s+", " ; "),  # a list item within the line
+        (r"\$!", " ; "),  # "$0 = 0$!" has no factorial
         (r"\$\$|\\[\[\]]", " ; "),
         (r"\\(?:left|right|boxed)(?![A-Za-z])|\\[$,!; ]|[$~]|\\[()]", " "),
         (r"\\%", "%"),
     )
 )
 _TOKEN = re.compile(r"\s+|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+|\\frac(?![A-Za-z])|[-+*/^(){}\[\]!%=]")
-_OPERATOR = re.compile(r"[-+*/^!(]|\\frac")
+_OPERATOR = re.compile(r"[+*/^!(]|[^\s(={-]\s*-|\\frac")  # a leading minus is a sign: 10 = -10 is no computation
 _PERCENT_SUM = re.compile(r"[-+]\s*[\d.,]+\s*%|%\s*[-+]")
-_TWO_DIVISIONS = re.compile(r"/\s*\d[\d.,]*\s*/")  # 14 / 1/4 may mean 14 / (1/4)
+_AMBIGUOUS = re.compile(r"/\s*\d[\d.,]*!?\s*(?:/|\(|\\frac|(?<=!)\d)")  # 14 / 1/4 may be 14 / (1/4), 6!/3!3! 6!/(3!3!)
 _WORD_BEFORE = re.compile(r"([A-Za-z]+)\s*$")
 _VARIABLE_AFTER = re.compile(
     r"[A-Za-z](?![A-Za-z])|:\d|\s*(?:(?![aAI](?![A-Za-z]))[A-Za-z](?![A-Za-z])|\\(?!text|mbox|mathrm|quad|\\|n)|_|\.\.|…|\^)|[A-Za-z]\w*\s*[=(]"
+    r"|\.\s*\\(?:overline|dot|ldots|dots)"  # 0.\overline{3}
+    r"|\s*and\s+\$?\d+\s*/\s*\d"  # 1 and 1/3
 )
+_DOUBT_AFTER = re.compile(  # the last side may be no plain number: 3ab, 17 / 4 = 4 with remainder 1, 50 cents
+    r"(?<=[\d)}])[A-Za-z]|[^=\n]{0,40}?(?:\b(?:remainder|remaining|left over|quotient|cents?\b|full\b)|¢)"
+)
+_MIXED_BEFORE = re.compile(r"\d\s+and\s+\$?\s*$")
 _OPERATOR_WORDS = frozenset(
     {"of", "times", "plus", "minus", "by", "over", "percent", "divided", "multiplied", "sqrt", "frac", "than"}
 )
@@ -58,13 +67,16 @@ def check_equations(line: str) -> list[bool]:
     text = _ANNOTATION.sub("", line)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    verdicts += [_chain(sides, bare=False) for sides in _runs(text)]
+    verdicts += [_judge(sides, doubtful=doubtful) for sides, doubtful in _runs(text)]
     return [verdict for verdict in verdicts if verdict is not None]
 
 
-def _runs(text: str) -> list[list[str]]:
-    """The sides of each run of arithmetic with an equals sign, without sides that a word or a variable cuts."""
-    runs: list[list[str]] = []
+def _runs(text: str) -> list[tuple[list[str], bool]]:
+    """The sides of each run of arithmetic with an equals sign, without sides that a word or a variable cuts.
+
+    With each, whether what follows leaves a doubt what the last side means.
+    """
+    runs: list[tuple[list[str], bool]] = []
     position = 0
     while position < len(text):
         start = position
@@ -78,7 +90,7 @@ def _runs(text: str) -> list[list[str]]:
                 sides = sides[1:]
             if sides and _VARIABLE_AFTER.match(text, position):
                 sides = sides[:-1]
-            runs.append(sides)
+            runs.append((sides, _DOUBT_AFTER.match(text, position) is not None))
         position = max(position, start + 1) if position > start else start + 1
     return runs
 
@@ -102,12 +114,24 @@ def _cut_before(before: str, side: str) -> bool:
             return True
         if side[0] in "({[^" and not before[-1].isspace():
             return True
+    if _MIXED_BEFORE.search(before[-20:]) and re.fullmatch(r"\d+\s*/\s*\d+", side):
+        return True  # 12 times 1 and 1/4 = 15
     last = before.rstrip()[-1:]
+    if side[0] == "(" and before[-1:] in ("'", "’", "′"):
+        return True  # f'(5) = 0
     if (last and not last.isalnum() and last not in "$,;.:!?'\"<>") or re.search(r"\d:$", before):
         return True
     if side[0] in "+*/^%!" or (side[0] == "-" and side[1:2] in (" ", "")):
         return bool(last) and last not in ":,;."
     return bool(before) and (before[-1] in "_.^" or (before[-1].isalpha() and side[0] != "-"))
+
+
+def _judge(sides: list[str], *, doubtful: bool) -> bool | None:
+    """`_chain`, where a last side that is in doubt can only confirm."""
+    verdict = _chain(sides, bare=False)
+    if verdict is False and doubtful:
+        return False if _chain(sides[:-1], bare=False) is False else None
+    return verdict
 
 
 def _chain(sides: list[str], *, bare: bool) -> bool | None:
@@ -120,7 +144,7 @@ def _chain(sides: list[str], *, bare: bool) -> bool | None:
     try:
         if _all_equal(sides):
             return True
-        if any(_TWO_DIVISIONS.search(side) for side in sides):
+        if any(_AMBIGUOUS.search(side) for side in sides):
             return None
         in_percent = any("%" in side for side in sides) and _all_equal([side.replace("%", "") for side in sides])
         return None if in_percent else False

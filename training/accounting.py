@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rewards.combination import ScoredByParts
 from rewards.verdict import ScoredRollout, Status
 
 __all__ = ["Counters", "rollout_metrics"]
@@ -31,7 +32,7 @@ class Counters:
 
 
 def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
-    """Means over the step's completions, as sampled."""
+    """Means over the step's completions, as sampled; ``reward/<part>`` for each part of a `WeightedReward`."""
     count = len(scored)
 
     def share(status: Status) -> float:
@@ -39,9 +40,18 @@ def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
 
     return {
         "reward_mean": sum(item.reward for item in scored) / count,
+        **_part_means(scored),
         "accuracy": share(Status.CORRECT),
         "no_answer_rate": share(Status.NO_ANSWER),
         "timeout_rate": share(Status.TIMEOUT),
         "truncated_rate": sum(item.rollout.truncated for item in scored) / count,
         "completion_tokens_mean": sum(len(item.rollout.completion_ids) for item in scored) / count,
     }
+
+
+def _part_means(scored: Sequence[ScoredRollout]) -> dict[str, float]:
+    """The mean of each part of a combined reward, without its weight; nothing where the reward has no parts."""
+    parts = [item.reward_parts for item in scored if isinstance(item, ScoredByParts)]
+    if not parts:
+        return {}
+    return {f"reward/{name}": sum(part[name] for part in parts) / len(parts) for name in parts[0]}

@@ -2,7 +2,8 @@
 
 A checkpoint is written to a temporary folder, flushed to disk and renamed, so a kill or a full disk leaves the previous
 one whole. Layout: ``checkpoints/step-000030/`` with config.json, model.safetensors and tokenizer files, and in it
-``training/`` with one safetensors file an optimiser, critic.safetensors (where there is a critic) and state.json.
+``training/`` with one safetensors file an optimiser, critic.safetensors (where there is a critic),
+reference.safetensors (where the reference follows the policy) and state.json.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from training.critic import Critic
-from training.policy import Policy
+from training.policy import Policy, named_weights
 
 __all__ = ["CheckpointError", "latest_checkpoint", "load_optimizer", "load_training_state", "save_checkpoint"]
 
@@ -38,6 +40,7 @@ def save_checkpoint(
     optimizers: Mapping[str, torch.optim.Optimizer],
     state: dict[str, float | int | str | None],
     critic: Critic | None = None,
+    reference: nn.Module | None = None,
     keep: int = 1,
 ) -> Path:
     """Write ``folder/step-NNNNNN`` atomically and remove all but the newest `keep`.
@@ -56,6 +59,8 @@ def save_checkpoint(
             save_file(_optimizer_tensors(optimizer), training / f"{name}.safetensors")
         if critic is not None:
             critic.save(training / "critic.safetensors")
+        if reference is not None:
+            save_file(dict(named_weights(reference)), training / "reference.safetensors")
         (training / "state.json").write_text(json.dumps({"step": step, **state}, indent=2) + "\n")
         _flush(temporary)
         if target.exists():  # the same step again, after a resume: never without a whole checkpoint on the disk

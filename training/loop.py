@@ -38,7 +38,8 @@ class RunLog(Protocol):
 def resume(trainer: Trainer, checkpoints: Path) -> int:
     """Bring the trainer to its newest checkpoint.
 
-    Weights, optimiser moments, critic and counters are restored bit for bit; the sampler is not touched.
+    Weights, optimiser moments, critic, a moving reference and counters are restored bit for bit; the sampler is not
+    touched.
 
     Returns:
         Steps already done, 0 where there is no checkpoint.
@@ -62,6 +63,8 @@ def resume(trainer: Trainer, checkpoints: Path) -> int:
         load_optimizer(optimizer, training / f"{name}.safetensors")
     if trainer.critic is not None:
         trainer.critic.load(training / "critic.safetensors")
+    if trainer.moving_reference is not None:
+        trainer.moving_reference.load_state_dict(load_file(training / "reference.safetensors"), strict=False)
     trainer.counters = Counters(**{name: state[name] for name in vars(Counters())})  # type: ignore[arg-type]
     return int(state["step"] or 0)
 
@@ -99,4 +102,5 @@ def run_training(
                 optimizers=trainer.optimizers,
                 state=dict(vars(trainer.counters)),
                 critic=trainer.critic,
+                reference=trainer.moving_reference,
             )

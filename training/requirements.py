@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algorithms.interface import Algorithm, BatchUnit, Need
+from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
 from training.trainer import TrainingConfig
 
 __all__ = ["check_requirements"]
@@ -18,7 +18,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
 
     Raises:
         ValueError: groups or pairs with one completion a problem; pairs without `BatchUnit.PAIR`; a critic without
-            `value_targets`.
+            `value_targets`; iterations that the data source does not have, or has and is not given.
     """
     needs = algorithm.needs
     if needs & {Need.GROUPS, Need.PAIRS} and training.group_size < 2:
@@ -29,3 +29,19 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         raise ValueError(f"{name}: Need.PAIRS and BatchUnit.PAIR go together; it has only one of them.")
     if Need.CRITIC in needs and not hasattr(algorithm, "value_targets"):
         raise ValueError(f"{name} needs a critic but has no value_targets(batch) for it to learn.")
+    source = algorithm.data_source
+    if source is DataSource.ITERATED and training.iteration_steps is None:
+        raise ValueError(
+            f"{name} draws from the policy at the start of each iteration; iteration_steps of its training is null, "
+            "expected the steps of an iteration."
+        )
+    if source is DataSource.ITERATED and needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
+        raise ValueError(
+            f"{name} takes its ratio to the policy that drew the batch, whose logprobs an iterated source does not "
+            f"keep; expected data source {DataSource.ONLINE}."
+        )
+    if source in (DataSource.DEMONSTRATIONS, DataSource.OFFLINE) and training.iteration_steps is not None:
+        raise ValueError(
+            f"{name} trains on data that do not change with the policy; iteration_steps is "
+            f"{training.iteration_steps}, expected null."
+        )

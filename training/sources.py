@@ -1,4 +1,4 @@
-"""Where completions come from: demonstrations, the frozen start policy, or the policy itself (Table 10, column 1)."""
+"""Where completions come from (Table 10, column 1): demonstrations, the frozen start policy, the policy itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from training.policy import Policy
 
 __all__ = [
     "DemonstrationSource",
+    "IteratedSource",
     "OfflineSource",
     "OnlineSource",
     "Prompts",
@@ -51,7 +52,16 @@ class Prompts:
 
     def of_step(self, step: int) -> list[tuple[Problem, tuple[int, ...]]]:
         """The (problem, prompt) pairs of `step`, counted from 0."""
-        indices = problems_of_step(len(self.problems), self.per_step, step, self.seed)
+        return self._at(problems_of_step(len(self.problems), self.per_step, step, self.seed))
+
+    def more_of_step(self, step: int, attempt: int) -> list[tuple[Problem, tuple[int, ...]]]:
+        """Further pairs for `step`, none of which it had at an earlier attempt; the first further attempt is 1."""
+        seeds = [self.seed, *(f"{self.seed}/attempt{number}" for number in range(1, attempt + 1))]
+        *earlier, latest = (problems_of_step(len(self.problems), self.per_step, step, seed) for seed in seeds)
+        had = {index for indices in earlier for index in indices}
+        return self._at([index for index in latest if index not in had])
+
+    def _at(self, indices: list[int]) -> list[tuple[Problem, tuple[int, ...]]]:
         return [(self.problems[index], self.prompt_ids[index]) for index in indices]
 
 
@@ -62,7 +72,7 @@ def problems_of_step(num_problems: int, per_step: int, step: int, seed: str) -> 
     return list(_epoch_order(num_problems, epoch, seed)[block * per_step : (block + 1) * per_step])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _epoch_order(num_problems: int, epoch: int, seed: str) -> tuple[int, ...]:
     """The shuffle of one epoch; kept, since every step of the epoch asks for it."""
     order = list(range(num_problems))
@@ -77,8 +87,8 @@ class Source(Protocol):
         """Completions of `step`, counted from 0; the same step gives the same problems."""
         ...
 
-    def seconds_before(self, step: int) -> float:
-        """Seconds that drawing the completions of `step` took before the run's first step; 0 if drawn at the step."""
+    def sampling_seconds(self, step: int, *, elapsed: float) -> float:
+        """Seconds that drawing the completions of `step` took, whenever that was; `rollouts(step)` took `elapsed`."""
         ...
 
 
@@ -106,7 +116,14 @@ class OnlineSource:
 
     def rollouts(self, step: int) -> list[Rollout]:
         """P·G completions of the current policy."""
-        done, total = 0, self.prompts.per_step * self.group_size
+        return self._sample(step, self.prompts.of_step(step))
+
+    def more_rollouts(self, step: int, attempt: int) -> list[Rollout]:
+        """Completions of further problems for the same step (dynamic sampling); see `Prompts.more_of_step`."""
+        return self._sample(step, self.prompts.more_of_step(step, attempt))
+
+    def _sample(self, step: int, prompts: list[tuple[Problem, tuple[int, ...]]]) -> list[Rollout]:
+        done, total = 0, len(prompts) * self.group_size
 
         def advance(count: int) -> None:
             nonlocal done
@@ -117,7 +134,7 @@ class OnlineSource:
         return sample_rollouts(
             self.sampler,
             self.policy.tokenizer,
-            self.prompts.of_step(step),
+            prompts,
             self.sampling,
             samples_per_problem=self.group_size,
             run_seed=self.run_seed,
@@ -125,9 +142,9 @@ class OnlineSource:
             on_progress=advance,
         )
 
-    def seconds_before(self, step: int) -> float:
-        """Nothing is drawn before."""
-        return 0.0
+    def sampling_seconds(self, step: int, *, elapsed: float) -> float:
+        """All is drawn at the step."""
+        return elapsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,45 +154,68 @@ class OfflineSource:
     Attributes:
         blocks: the completions of each step.
         seconds: what drawing each block took.
+        first_step: step of the first block.
     """
 
     blocks: tuple[tuple[Rollout, ...], ...]
     seconds: tuple[float, ...]
+    first_step: int = 0
 
     def rollouts(self, step: int) -> list[Rollout]:
         """P·G completions of the frozen policy."""
-        return list(self.blocks[step])
+        return list(self.blocks[step - self.first_step])
 
-    def seconds_before(self, step: int) -> float:
+    def sampling_seconds(self, step: int, *, elapsed: float) -> float:
         """What drawing the block of `step` took."""
-        return self.seconds[step]
+        return self.seconds[step - self.first_step]
 
     @staticmethod
     def draw(
-        online: OnlineSource, steps: int, file: Path, *, on_progress: Callable[[int], None] | None = None
-    ) -> OfflineSource:
-        """Draw `steps` blocks from the weights that the sampler holds, or read them back from `file`.
+        online: OnlineSource, steps: range, file: Path, *, on_progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Draw the blocks of `steps` from the weights that the sampler holds, unless `file` holds them already.
 
         Args:
-            online: says what is drawn; its sampler must hold the start policy.
-            steps: optimiser steps of the run.
+            online: says what is drawn; its sampler must hold the policy of the first of these steps.
+            steps: consecutive steps of the run.
             file: JSON Lines, one block a line, written whole before it gets its name.
             on_progress: called with the number of completions just drawn.
+
+        Raises:
+            RuntimeError: the sampler holds another policy.
         """
-        if not file.is_file():
-            temporary = file.with_suffix(".tmp")
-            with temporary.open("w", encoding="utf-8") as out:
-                for step in range(steps):
-                    started = time.perf_counter()
-                    block = online.rollouts(step)
-                    seconds = time.perf_counter() - started
-                    rows = [_to_row(rollout) for rollout in block]
-                    out.write(json.dumps({"seconds": seconds, "rollouts": rows}) + "\n")
-                    if on_progress is not None:
-                        on_progress(len(block))
-            temporary.rename(file)
-        problems = {problem.problem_id: problem for problem in online.prompts.problems}
-        prompt_ids = dict(zip(problems, online.prompts.prompt_ids, strict=True))
+        if file.is_file():
+            return
+        if online.sampler.policy_version != steps.start:
+            raise RuntimeError(
+                f"{file} is to hold completions of the policy of step {steps.start}, and the sampler holds that of "
+                f"step {online.sampler.policy_version}; the file was there and is gone. Remove {file.parent} to start "
+                "this run anew."
+            )
+        temporary = file.with_suffix(".tmp")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as out:
+            for step in steps:
+                started = time.perf_counter()
+                block = online.rollouts(step)
+                seconds = time.perf_counter() - started
+                rows = [_to_row(rollout) for rollout in block]
+                out.write(json.dumps({"seconds": seconds, "rollouts": rows}) + "\n")
+                if on_progress is not None:
+                    on_progress(len(block))
+        temporary.rename(file)
+
+    @staticmethod
+    def read(file: Path, prompts: Prompts, *, first_step: int = 0) -> OfflineSource:
+        """What `draw` wrote.
+
+        Args:
+            file: see `draw`.
+            prompts: those that were drawn for.
+            first_step: the first of the steps that were drawn.
+        """
+        problems = {problem.problem_id: problem for problem in prompts.problems}
+        prompt_ids = dict(zip(problems, prompts.prompt_ids, strict=True))
         with file.open(encoding="utf-8") as lines:
             drawn = [json.loads(line) for line in lines]
         blocks = tuple(
@@ -184,7 +224,48 @@ class OfflineSource:
             )
             for item in drawn
         )
-        return OfflineSource(blocks=blocks, seconds=tuple(item["seconds"] for item in drawn))
+        seconds = tuple(item["seconds"] for item in drawn)
+        return OfflineSource(blocks=blocks, seconds=seconds, first_step=first_step)
+
+
+@dataclass(kw_only=True)
+class IteratedSource:
+    """o ~ π_k, the policy at the start of iteration k, whose completions are drawn at once and kept on disk.
+
+    Attributes:
+        online: says what is drawn; its sampler holds π_θ at the first step of an iteration.
+        every: M, steps of an iteration.
+        steps: optimiser steps of the run.
+        folder: gets a file ``drawn-NNNNNN.jsonl`` an iteration, NNNNNN the steps before it.
+    """
+
+    online: OnlineSource
+    every: int
+    steps: int
+    folder: Path
+    _block: OfflineSource | None = field(init=False, default=None)
+
+    def rollouts(self, step: int) -> list[Rollout]:
+        """P·G completions of the policy that the iteration of `step` started with."""
+        return self._block_of(step).rollouts(step)
+
+    def sampling_seconds(self, step: int, *, elapsed: float) -> float:
+        """What drawing the block of `step` took."""
+        return self._block_of(step).sampling_seconds(step, elapsed=elapsed)
+
+    def forget_after(self, step: int) -> None:
+        """Remove what was drawn from policies later than that of `step`, which a resumed run will train again."""
+        for file in self.folder.glob("drawn-*.jsonl"):
+            if int(file.stem.removeprefix("drawn-")) > step:
+                file.unlink()
+
+    def _block_of(self, step: int) -> OfflineSource:
+        first = step - step % self.every
+        if self._block is None or self._block.first_step != first:
+            file = self.folder / f"drawn-{first:06d}.jsonl"
+            OfflineSource.draw(self.online, range(first, min(first + self.every, self.steps)), file)
+            self._block = OfflineSource.read(file, self.online.prompts, first_step=first)
+        return self._block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,9 +284,9 @@ class DemonstrationSource:
         """P demonstrations."""
         return [self._demonstration(problem, prompt_ids) for problem, prompt_ids in self.prompts.of_step(step)]
 
-    def seconds_before(self, step: int) -> float:
-        """Nothing is drawn."""
-        return 0.0
+    def sampling_seconds(self, step: int, *, elapsed: float) -> float:
+        """Nothing is drawn, but what is read takes its time."""
+        return elapsed
 
     def _demonstration(self, problem: Problem, prompt_ids: tuple[int, ...]) -> Rollout:
         if problem.solution is None:

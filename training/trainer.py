@@ -5,88 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import torch
 from torch import nn
 
-from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
+from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
 from rewards.scoring import RewardFunction, StepRewardFunction, score_rollouts
 from rewards.verdict import ScoredRollout
+from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from sampling.text import token_ends
 from training.accounting import Counters, rollout_metrics
 from training.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
+from training.config import TrainingConfig
+from training.controls import shuffle_rewards
 from training.critic import Critic, critic_loss
+from training.drawing import draw_step
 from training.policy import Policy, named_weights
 from training.scores import ForwardOptions, score_logprobs, score_values
 from training.sources import Source
 from training.update import UpdateOptions, accumulate_gradients, denominator_of
 
 __all__ = ["Trainer", "TrainingConfig"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How long and how fast is trained.
-
-    Attributes:
-        steps: sampling steps of the run; each is followed by `updates_per_batch` optimiser steps on what it gave.
-        problems_per_step: P.
-        group_size: G, completions a problem.
-        learning_rate: AdamW's rate after the warm-up.
-        warmup_steps: steps of linear warm-up from 0.
-        schedule: constant, or linear decay to 0 at the last step.
-        updates_per_batch: μ of Algorithm 1; the paper has 1. With more, metrics are those of the last one.
-        microbatch_size: most sequences of one forward and backward pass; no result depends on it beyond rounding.
-        max_grad_norm: gradients are scaled down to this norm.
-        weight_decay: AdamW's.
-        adam_beta2: AdamW's second decay; the first is 0.9.
-        critic_learning_rate: AdamW's rate for the critic.
-        critic_updates_per_batch: optimiser steps of the critic on each batch.
-        temperature: of the sampling; π_θ is taken at it.
-        max_completion_tokens: longest completion.
-        use_autocast: forward passes in bfloat16 over float32 master weights.
-    """
-
-    steps: int
-    problems_per_step: int
-    group_size: int
-    learning_rate: float
-    warmup_steps: int = 0
-    schedule: Literal["constant", "linear"] = "constant"
-    updates_per_batch: int = 1
-    microbatch_size: int = 64
-    max_grad_norm: float = 1.0
-    weight_decay: float = 0.0
-    adam_beta2: float = 0.999
-    critic_learning_rate: float = 1e-3
-    critic_updates_per_batch: int = 1
-    temperature: float = 1.0
-    max_completion_tokens: int = 1024
-    use_autocast: bool = False
-
-    def __post_init__(self) -> None:
-        for name in (
-            "steps",
-            "problems_per_step",
-            "group_size",
-            "updates_per_batch",
-            "critic_updates_per_batch",
-            "microbatch_size",
-            "max_completion_tokens",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        for name in ("learning_rate", "critic_learning_rate", "max_grad_norm", "temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0.")
-
-    def rate_factor(self, step: int) -> float:
-        """Share of the learning rate at `step`, counted from 0."""
-        warmup = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        decay = 1 - step / self.steps if self.schedule == "linear" else 1.0
-        return warmup * decay
 
 
 @dataclass(kw_only=True)
@@ -98,7 +38,7 @@ class Trainer:
         algorithm: credit and coefficients.
         config: see `TrainingConfig`.
         source: hands out the completions of a step.
-        sampler: gets the new weights after each step of an online method.
+        sampler: gets the new weights after each step of an online method, after each iteration of an iterated one.
         reward: outcome reward.
         step_reward: reward of each step; used where the algorithm needs it.
         reference: π_ref; used where the algorithm needs it.
@@ -133,6 +73,7 @@ class Trainer:
                     self.step_reward,
                     "a step reward (`step_reward` of the recipe or of the reward file)",
                 ),
+                (Need.GREEDY_REWARD, None, "the reward of a greedy completion"),
             )
             if need in needs and present is None
         ]
@@ -169,42 +110,55 @@ class Trainer:
             use_autocast=self.config.use_autocast,
         )
 
+    @property
+    def moving_reference(self) -> nn.Module | None:
+        """π_ref where it follows the policy (Algorithm 1), so that a checkpoint must hold it too."""
+        return self.reference if self.config.iteration_steps is not None else None
+
     def step(self, step: int) -> dict[str, float | int | None]:
         """Run step `step`, counted from 0, and return its row of metrics."""
         started = time.perf_counter()
-        rollouts = self.source.rollouts(step)
-        sampled = time.perf_counter()
-        scored = score_rollouts(
-            rollouts,
-            reward=self.reward,
-            step_reward=self.step_reward if Need.STEP_REWARDS in self.algorithm.needs else None,
-            token_ends=lambda ids: token_ends(self.policy.tokenizer, ids),
-        )
+        if self.moving_reference is not None and self.config.starts_iteration(step):
+            self.moving_reference.load_state_dict(self.policy.model.state_dict())
+        dynamic = Exclusion.EQUAL_GROUPS in getattr(self.algorithm, "exclude", ())
+        drawn = draw_step(self.source, step, self._score, dynamic=dynamic, problems=self.config.problems_per_step)
         if self.algorithm.data_source is not DataSource.DEMONSTRATIONS:
-            self._count_generation(scored)
+            self._count_generation(drawn.scored)
         judged = time.perf_counter()
-        batch = self._batch(scored)
+        batch = self._batch(drawn.kept) if drawn.kept else None
         measured = self._update(batch, step) if batch is not None else {"loss": None, "tokens_trained": 0}
-        sampled_metrics = rollout_metrics(scored)
+        if dynamic:
+            measured["sampling_rounds"] = drawn.rounds
+        sampled_metrics = rollout_metrics(drawn.scored)
         clash = measured.keys() & (sampled_metrics.keys() | vars(self.counters).keys()) - {"tokens_trained"}
         if clash:
             raise ValueError(f"diagnostics {sorted(clash)} have the name of a column of metrics.jsonl; rename them.")
         self.counters.tokens_trained += int(measured.pop("tokens_trained") or 0)
         trained = time.perf_counter()
-        if self.algorithm.data_source is DataSource.ONLINE:
+        iterated = self.algorithm.data_source is DataSource.ITERATED and self.config.starts_iteration(step + 1)
+        if iterated or self.algorithm.data_source is DataSource.ONLINE:
             self.sampler.load_weights(named_weights(self.policy.model), step + 1)
-        drawn_before = self.source.seconds_before(step)
-        self.counters.seconds += time.perf_counter() - started + drawn_before
+        sampling_seconds = self.source.sampling_seconds(step, elapsed=drawn.sampling_seconds)
+        self.counters.seconds += time.perf_counter() - started - drawn.sampling_seconds + sampling_seconds
         return {
             "step": step + 1,
             **vars(self.counters),
             **sampled_metrics,
             "kl": None,
             **measured,
-            "sampling_seconds": sampled - started + drawn_before,
-            "scoring_seconds": judged - sampled,
+            "sampling_seconds": sampling_seconds,
+            "scoring_seconds": drawn.scoring_seconds,
             "update_seconds": trained - judged,
         }
+
+    def _score(self, rollouts: Sequence[Rollout]) -> list[ScoredRollout]:
+        scored = score_rollouts(
+            rollouts,
+            reward=self.reward,
+            step_reward=self.step_reward if Need.STEP_REWARDS in self.algorithm.needs else None,
+            token_ends=lambda ids: token_ends(self.policy.tokenizer, ids),
+        )
+        return shuffle_rewards(scored) if self.config.shuffle_rewards else scored
 
     def _batch(self, scored: Sequence[ScoredRollout]) -> TrainingBatch | None:
         """The arrays of the step; nothing where there is nothing to learn from."""
@@ -221,6 +175,7 @@ class Trainer:
         forward = ForwardOptions(
             microbatch_size=config.microbatch_size, temperature=config.temperature, use_autocast=config.use_autocast
         )
+        tokens = replace(tokens, max_length=config.max_completion_tokens)
         several_updates = config.updates_per_batch > 1 and Need.OLD_LOGPROBS in needs
         if several_updates or Need.OLD_LOGPROBS_FOR_CREDIT in needs:
             tokens = replace(tokens, old_logprobs=score_logprobs(self.policy.model, batch, forward))

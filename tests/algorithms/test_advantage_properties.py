@@ -24,9 +24,10 @@ from algorithms import (
     group_advantages,
     process_advantages,
 )
-from algorithms.advantages import normalize_over_tokens, suffix_sums
+from algorithms.advantages import Baseline, Scale, normalize_over_tokens, suffix_sums
 
-BASELINES, SCALES = ("mean", "leave_one_out"), ("std", "std_leave_one_out", "none")
+BASELINES: tuple[Baseline, ...] = ("mean", "leave_one_out")
+SCALES: tuple[Scale, ...] = ("std", "std_leave_one_out", "none")
 DTYPES = st.sampled_from([torch.float32, torch.float64])
 REWARD = st.one_of(
     st.sampled_from([0.0, 1.0, -1.0, 0.3]),
@@ -42,14 +43,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:a group of one completion")
 
 @dataclass(frozen=True)
 class Options:
-    baseline: str
-    scale: str
+    baseline: Baseline
+    scale: Scale
     std_ddof: int
 
     def advantages(self, rewards: Tensor, group: Tensor, std_eps: float = 0.0) -> Tensor:
         return group_advantages(
             rewards, group, baseline=self.baseline, scale=self.scale, std_ddof=self.std_ddof, std_eps=std_eps
-        )  # type: ignore[arg-type]
+        )
 
 
 OPTIONS = st.builds(Options, st.sampled_from(BASELINES), st.sampled_from(SCALES), st.sampled_from([0, 1]))
@@ -165,7 +166,7 @@ def test_one_step_at_the_last_token_is_outcome_supervision(
     process = process_advantages(
         rewards[:, None], lengths[:, None] - 1, group, num_tokens=12,
         baseline=options.baseline, scale=options.scale, std_ddof=options.std_ddof,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     outcome = options.advantages(rewards, group)
     inside = torch.arange(12) < lengths[:, None]
     assert torch.equal(process, torch.where(inside, outcome[:, None], 0))

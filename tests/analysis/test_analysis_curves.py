@@ -14,7 +14,8 @@ from analysis import (
     pass_curves,
     score_comparison,
 )
-from analysis.curves import diagnostic_traces, spent_by_step
+from analysis.curves import diagnostic_traces
+from analysis.evaluations import spent_by_step
 from analysis.scores import powers_of_two
 
 FEW = Resampling(num_resamples=50)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis import Resampling, bootstrap_difference, bootstrap_mean
 from analysis.intervals import bootstrap_band
@@ -57,6 +58,19 @@ def test_ninety_five_percent_bands_cover_the_truth_as_often():
         interval = bootstrap_mean(generator.beta(0.8, 1.2, size=(1, 200)), num_resamples=500, seed=draw)
         covered += interval.low <= 0.4 <= interval.high
     assert 367 <= covered <= 392
+
+
+def test_when_every_problem_is_solved_the_band_allows_for_unseen_failures():
+    """50 of 50 solved: the exact 95 % interval of a proportion ends at 0.025^(1/50) = 0.9289, scipy says the same."""
+    exact = stats.binomtest(50, 50).proportion_ci(0.95)
+    solved = bootstrap_mean(np.ones((2, 50)), seed=0)
+    assert (solved.point, solved.low, solved.high) == (1.0, pytest.approx(exact.low), 1.0)
+    failed = bootstrap_mean(np.zeros((2, 50)), seed=0)
+    assert (failed.point, failed.low, failed.high) == (0.0, 0.0, pytest.approx(1 - exact.low))
+    one_seed_fails = bootstrap_mean(np.vstack([np.ones((1, 50)), np.zeros((1, 50))]), seed=0)
+    assert (one_seed_fails.low, one_seed_fails.high) == pytest.approx(
+        (0.5, 0.5)
+    )  # half of the runs, whatever the problem
 
 
 def test_a_band_is_the_interval_at_each_position():

@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import RecordError, UnfinishedRunError, load_comparison, load_run
+from analysis import RecordError, UnfinishedRunError, load_comparison, load_run, score_comparison
 
 
 def edit_samples(run, change):
@@ -128,6 +129,78 @@ def test_different_problems_are_named(comparison_dir, make_run):
     make_run("ppo", 0, {0: ["CCCC", "CCCC", "CCCC"]})
     with pytest.raises(RecordError, match=r"ppo-seed0 and .*different problems: 1 .*sums-2"):
         load_comparison(comparison_dir)
+
+
+def test_different_problems_are_intersected_on_request(comparison_dir, make_run):
+    make_run("ppo", 0, {0: ["CCCC", "CCCC", "CCCC"]})
+    make_run("dpo", 0, {0: ["aaaa"]})
+    comparison = load_comparison(comparison_dir, on_mismatch="intersect")
+    assert comparison.notes[0] == "Compared are the problems that all runs have: 1; left out: 2."
+    assert {arm.arm: arm.problem_ids for arm in score_comparison(comparison)} == dict.fromkeys(
+        ("sft_start", "dpo", "ppo", "grpo"), ("sums-0",)
+    )
+    ppo = comparison.runs_of("ppo")[0]
+    assert len(ppo.samples) == len(ppo.judgements) == 4
+
+
+def test_without_a_common_problem_nothing_is_compared(comparison_dir):
+    run = comparison_dir / "runs" / "grpo-seed0"
+    edit_samples(run, lambda samples: samples.assign(problem_id="other-" + samples["problem_id"]))
+    with pytest.raises(RecordError, match="no problem in common"):
+        load_comparison(comparison_dir, on_mismatch="intersect")
+
+
+def judged_by(run, version):
+    environment = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps({**environment, "checker_version": version}))
+
+
+def test_runs_judged_by_different_checkers_are_refused_and_named(comparison_dir):
+    for name in ("sft_start-seed0", "sft_start-seed1", "grpo-seed0"):
+        judged_by(comparison_dir / "runs" / name, "2")
+    judged_by(comparison_dir / "runs" / "grpo-seed1", "3")
+    with pytest.raises(
+        RecordError, match=r"\(2: grpo-seed0, sft_start-seed0, sft_start-seed1; 3: grpo-seed1\).*evaluate again"
+    ):
+        load_comparison(comparison_dir)
+    comparison = load_comparison(comparison_dir, on_mismatch="intersect")
+    assert [(run.arm, run.seed) for run in comparison.runs] == [("sft_start", 0), ("sft_start", 1), ("grpo", 0)]
+    assert comparison.unfinished[0].reason == "judged by checker 3, the others by 2"
+    assert comparison.notes == (
+        "Not every arm has every seed: grpo lacks 1. Arms with different seeds are not paired by seed.",
+    )
+
+
+def test_a_checker_that_was_not_recorded_is_noted_beside_one_that_was(comparison_dir):
+    assert load_comparison(comparison_dir).notes == ()  # recorded nowhere: nothing to compare
+    judged_by(comparison_dir / "runs" / "grpo-seed0", "2")
+    assert load_comparison(comparison_dir).notes == (
+        "3 of 4 runs do not say which version of the answer checker judged them.",
+    )
+
+
+def test_judgements_leave_the_texts_on_disk_and_texts_brings_them(make_run):
+    run = load_run(make_run("grpo", 0, {0: ["CabN"], 2: ["CCaN"]}, steps=2))
+    assert not {"question", "completion", "answer"} & set(run.judgements)
+    right = run.final_samples[run.final_samples["verdict"] == "CORRECT"]
+    rows = right.index.to_numpy()[::-1]
+    assert rows.tolist() == [5, 4]
+    assert run.texts(rows)[["step", "sample_index", "completion"]].to_numpy().tolist() == [
+        [2, 1, 'sample 1 of grpo: <script>alert(1)</script> & "quoted"'],
+        [2, 0, 'sample 0 of grpo: <script>alert(1)</script> & "quoted"'],
+    ]
+    with pytest.raises(RecordError, match="has 8 rows, asked for"):
+        run.texts(np.array([3, 8]))
+
+
+def test_rows_are_found_in_a_file_of_many_row_groups(make_run):
+    path = make_run("grpo", 0, {0: ["Cabc", "aCbN", "NNNC"]})
+    pd.read_parquet(path / "samples.parquet").to_parquet(path / "samples.parquet", row_group_size=5)
+    run = load_run(path)
+    wanted = np.array([11, 0, 5, 4])
+    assert run.texts(wanted)["answer_class"].tolist() == ["correct", "correct", "correct", "a"]
+    assert run.texts(wanted).index.tolist() == wanted.tolist()
+    assert run.samples.equals(run.texts(np.arange(12)).astype(run.samples.dtypes))
 
 
 def test_the_same_arm_and_seed_twice_is_refused(comparison_dir):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from benchmarks.files import DataFileError, DataFileMissingError, load_from_folder, read_problems
-from benchmarks.problem import Problem
+from benchmarks.problem import Problem, Tolerance
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -48,6 +49,28 @@ def test_all_fields_come_through_in_order(tmp_path, suffix):
     ]
 
 
+def test_choices_stand_behind_the_question_with_their_letters(tmp_path):
+    path = write(tmp_path / "toy.jsonl", row(1, options=["2", "3", 4.5]))
+    assert read_problems(path, benchmark="sat_math")[0].question == "What is 1 + 1?\n(A) 2\n(B) 3\n(C) 4.5"
+
+
+def test_tolerances_come_from_the_row_or_from_the_benchmark_and_nowhere_else(tmp_path):
+    path = write(tmp_path / "toy.jsonl", row(0, tolerance="1e-1"), row(1, tolerance=None))
+    assert [problem.tolerance for problem in read_problems(path, benchmark="olympiadbench")] == [
+        Tolerance(absolute=Fraction(1, 10)),
+        None,
+    ]
+    path = write(tmp_path / "minerva.jsonl", row(0))
+    assert read_problems(path, benchmark="minerva_math")[0].tolerance == Tolerance(relative=Fraction(1, 100))
+    assert read_problems(path, benchmark="math")[0].tolerance is None
+
+
+@pytest.mark.parametrize("absolute", [0, -1])
+def test_a_tolerance_of_nothing_or_less_is_refused(absolute):
+    with pytest.raises(ValueError, match="expected one of them above zero"):
+        Tolerance(absolute=Fraction(absolute))
+
+
 def test_only_line_feeds_end_a_line(tmp_path):
     question = "One\u2028two\x85three\u2029four\x0cfive π"
     path = write(tmp_path / "toy.jsonl", row(0, question=question), row(1))
@@ -73,6 +96,9 @@ def test_blank_lines_a_byte_order_mark_and_windows_line_ends_are_harmless(tmp_pa
         (row(1, question=""), "line 2: the field 'question' is empty"),
         (row(1, id=["a"]), "line 2: the field 'id' is a list, expected text"),
         (row(1, solution=["a"]), "line 2: the field 'solution' is a list, expected text or null"),
+        (row(1, options="2, 3"), "line 2: the field 'options' is no list of at most 26 texts or numbers"),
+        (row(1, tolerance="much"), "line 2: the field 'tolerance' is 'much', expected a positive number"),
+        (row(1, tolerance="-1"), "line 2: the field 'tolerance' is '-1', expected a positive number"),
         (row(1, level=True), "line 2: the field 'level' is the truth value true, expected text or null"),
         (row(0), "line 2: the id 'toy-0' is already that of line 1"),
     ],
@@ -147,10 +173,26 @@ def test_unknown_names_get_the_nearest(tmp_path):
         ("math", "train", 7498),
         ("math", "test", 5000),
         ("math500", "test", 500),
+        ("svamp", "test", 1000),
+        ("cmath", "test", 1098),
+        ("cmath", "validation", 600),
+        ("sat_math", "test", 32),
+        ("mmlu_stem", "test", 3018),
+        ("gaokao_mathcloze", "test", 118),
+        ("gaokao_mathqa", "test", 351),
+        ("minerva_math", "test", 272),
+        ("olympiadbench", "test", 675),
+        ("aime2024", "test", 30),
+        ("aime2025", "test", 30),
+        ("amc23", "test", 40),
+        ("gsm_hard", "test", 1319),
+        ("mgsm_bn", "test", 250),
+        ("mgsm_zh", "test", 250),
     ],
 )
 def test_the_real_files_are_whole(name, split, count):
     problems = load_from_folder(name, split, DATA)
     assert len({problem.problem_id for problem in problems}) == len(problems) == count
     assert {problem.benchmark for problem in problems} == {name}
-    assert all(problem.solution for problem in problems)
+    if name in ("gsm8k", "math", "math500", "svamp", "minerva_math", "olympiadbench"):
+        assert all(problem.solution for problem in problems)

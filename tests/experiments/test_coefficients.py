@@ -211,9 +211,7 @@ def test_a_field_in_some_sequences_only_is_named() -> None:
 
 
 def test_an_unpaired_row_is_named() -> None:
-    with pytest.raises(
-        ValueError, match=r"pair 'p2' holds sequence 2 \(chosen false\) and 3 \(chosen false\)"
-    ):
+    with pytest.raises(ValueError, match=r"pair 'p2' holds sequence 2 \(chosen false\) and 3 \(chosen false\)"):
         coefficients_of(parse_batch(changed(3, chosen=False)), "dpo", {})
     with pytest.raises(ValueError, match=r"pair 'p1' holds sequence 0 \(chosen true\); dpo needs"):
         coefficients_of(parse_batch(changed(1, pair="p3")), "dpo", {})

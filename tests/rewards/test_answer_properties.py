@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import importlib.util
+import random
+import re
 from fractions import Fraction
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewards import CORRECT_CLASS, Status, check_answer
+from rewards import CORRECT_CLASS, GoldAnswerError, Status, check_answer
+from rewards.equivalence import decide_exactly, values_equal
+from rewards.structure import read_answer
+from rewards.values import Value, value_key
 
 rationals = st.fractions(min_value=-10_000, max_value=10_000, max_denominator=999)
 
@@ -81,3 +88,62 @@ def test_answer_classes() -> None:
     classes = [check_answer(f"\\boxed{{{answer}}}", gold).answer_class for answer in different]
     assert len({*classes, CORRECT_CLASS}) == len(different) + 1
     assert all(classes)
+
+
+def _pool() -> list[tuple[str, Value]]:
+    """Every answer of the tables, read."""
+    texts: set[str] = set()
+    for name in ("answer_families", "answer_families_of_shapes"):
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for gold, _, equal, different in module.FAMILIES:
+            texts |= {gold, *equal, *different}
+    return [(text, read_answer(text)) for text in sorted(texts)]
+
+
+POOL = _pool()
+
+
+def test_any_two_answers_are_judged_the_same_both_ways() -> None:
+    """40,000 pairs by the exact rules, without the symbolic worker: as likely across families as within one."""
+    generator = random.Random(0)
+    for _ in range(40_000):
+        (text, value), (other_text, other) = generator.choice(POOL), generator.choice(POOL)
+        verdict = values_equal(value, other, decide_exactly)
+        assert values_equal(other, value, decide_exactly) is verdict, (text, other_text)
+        if value_key(value) == value_key(other):
+            assert verdict is not False, (text, other_text)
+
+
+def _respelled(text: str, generator: random.Random) -> str:
+    """The same answer in another spelling."""
+    rewrites = [
+        lambda t: f" {t} ",
+        lambda t: f"${t}$" if "$" not in t else t,
+        lambda t: f"\\({t}\\)" if "\\(" not in t and "$" not in t else t,
+        lambda t: f"{{{t}}}" if t.count("{") == t.count("}") and "｝" not in t else t,
+        lambda t: f"{t}." if not t.endswith((".", "…", "dots", "。")) else t,
+        lambda t: t.replace("\\frac", "\\dfrac"),
+        lambda t: t.replace("\\text{", "\\mathrm{"),
+        lambda t: re.sub(r"\\pm(?!o)", "±", t.replace("\\pi", "π").replace("\\infty", "∞").replace("\\cup", "∪")),
+        lambda t: t.replace(", ", ",").replace(",", ",  ") if not re.search(r",\d{3}|\\[!,]|\{,\}", t) else t,
+        lambda t: t.replace("=", " = ") if not re.search(r"[:!<>]=", t) else t,
+    ]
+    return generator.choice(rewrites)(text)
+
+
+@settings(max_examples=400, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_a_respelled_answer_equals_itself_and_keeps_its_class(seed: int) -> None:
+    generator = random.Random(seed)
+    text, value = generator.choice(POOL)
+    respelled = _respelled(_respelled(text, generator), generator)
+    other = read_answer(respelled)
+    assert value_key(other) == value_key(value), (text, respelled)
+    try:
+        assert check_answer(f"\\boxed{{{respelled}}}", text).correct, (text, respelled)
+    except GoldAnswerError:
+        assert check_answer(f"\\boxed{{{respelled}}}", "7919").status is not Status.CORRECT

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rewards import Status, check_answer, extract_answer, format_reward
+from rewards import Status, check_answer, extract_answer
 
 EXTRACTED: list[tuple[str, str | None, str]] = [
     ("It is \\boxed{5}.", "5", "a box"),
@@ -47,6 +47,23 @@ EXTRACTED: list[tuple[str, str | None, str]] = [
     ("\\boxed{4}<think>\\boxed{5}", "4", "a draft after the answer"),
     ("thinking \\boxed{4}</think> so \\boxed{5}", "5", "a draft opened in the prompt"),
     ("\\boxedx{5}", None, "another command"),
+    ("My answer is 5.", "5", "whoever's answer"),
+    ("So the answer should be 5", "5", "another verb"),
+    ("The answer is therefore 5.", "5", "an adverb"),
+    ("**Final Answer**: 5", "5", "emphasis before the colon"),
+    ("### Final Answer\n\n$5$", "5", "a heading"),
+    ("The answer is $7$ or $8$.", "$7$ or $8$", "candidates stay together"),
+    ("The answer is $7$, $8$", "$7$, $8$", "a list too"),
+    ("The answer is $7$ dollars.", "7", "math and a word"),
+    ("The answer is $9\\text{ square\nunits}$.", "9\\text{ square\nunits}", "math over two lines"),
+    ("<answer>The answer is 5</answer>", "5", "a closing tag ends the answer"),
+    ("#### 5</s>", "5", "also behind a marker"),
+    ("The answer is 5<|im_end|>", "5", "a special token ends it"),
+    ("故选B。", "B", "Chinese choice"),
+    ("所以答案应为 5。", "5", "Chinese, other verb phrase"),
+    ("我选了3个苹果", None, "the Chinese word for choosing alone is no marker"),
+    ("The answer is 5. The answer is", None, "the last phrase is cut off: no earlier one rescues it"),
+    ("How many are 3 and 4? 3, 4, 7, 12", None, "the question's numbers and a list of candidates"),
 ]
 
 
@@ -61,6 +78,26 @@ def test_no_answer_abstains(completion: str) -> None:
     assert (verdict.status, verdict.answer, verdict.answer_class) == (Status.NO_ANSWER, "", "")
 
 
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "The answer is $7$ or $8$.",
+        "The answer is 7 or 8.",
+        "The answer is 7, 8",
+        "#### 7 or 8",
+        "\\boxed{7} or \\boxed{8}",
+        "\\boxed{7, 8}",
+        "The answer is not 7.",
+        "The answer is more than 7.",
+        "The answer is 7 \\ne 8",
+        "<think>\\boxed{7}</think> The answer is 8.",
+        "The answer is 7. Therefore, the answer is",
+    ],
+)
+def test_no_candidates(completion: str) -> None:
+    assert not check_answer(completion, "7").correct
+
+
 def test_an_earlier_right_answer_does_not_rescue_a_final_wrong_one() -> None:
     assert check_answer("\\boxed{5} ... \\boxed{6}", "5").status is Status.INCORRECT
     assert check_answer("#### 5\nThe answer is 5. \\boxed{6}", "5").status is Status.INCORRECT
@@ -68,7 +105,21 @@ def test_an_earlier_right_answer_does_not_rescue_a_final_wrong_one() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["\\boxed{", "{", "}", "#### ", "the answer is ", "<think>", "answer: ", "\\", " ", "final  ", "答案是", "$x$ "],
+    [
+        "\\boxed{",
+        "{",
+        "}",
+        "#### ",
+        "the answer is ",
+        "<think>",
+        "answer: ",
+        "\\",
+        " ",
+        "final  ",
+        "答案是",
+        "选",
+        "$x$ ",
+    ],
 )
 def test_extraction_takes_linear_time(piece: str) -> None:
     """Eight times the text takes eight times the processor time, not 64 times; other processes do not count."""
@@ -84,23 +135,3 @@ def test_extraction_takes_linear_time(piece: str) -> None:
         return min(trials)
 
     assert seconds(400_000) < 24 * max(seconds(50_000), 1e-3)
-
-
-FORMATS: list[tuple[str, float]] = [
-    ("\\boxed{5}", 1.0),
-    ("so $\\boxed{\\frac{1}{2}}$.", 1.0),
-    ("\\boxed{5} \\boxed{5}", 0.0),
-    ("\\boxed{\\boxed{5}}", 0.0),
-    ("\\boxed{}", 0.0),
-    ("\\boxed{  }", 0.0),
-    ("\\boxed{5", 0.0),
-    ("\\boxed 5", 0.0),
-    ("\\fbox{5}", 0.0),
-    ("5", 0.0),
-    ("", 0.0),
-]
-
-
-@pytest.mark.parametrize(("completion", "expected"), FORMATS)
-def test_format_reward(completion: str, expected: float) -> None:
-    assert format_reward(completion) == expected

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import re
+import subprocess
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rewards import GoldAnswerError, Status, Verdict, check_answer, extract_answer
-from rewards.symbolic import worker_pid
+from rewards.symbolic import compare_symbolically, worker_pids
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -31,6 +35,8 @@ NUM_HOSTILE = 20_000
 NUM_GOLDS = 3_000
 NUM_PAIRS = 3_000
 MOST_SECONDS = 2.0
+Idle = Callable[[float], float]
+FUZZ_SECONDS = 600
 
 _TOKENS = r"""
 { } ( ) [ ] \{ \} $ ^ _ & \\ , ; : = < \le | % \frac \frac{ \frac12 \sqrt{ \sqrt[ ^{ _{ \left( \right. \boxed{ \text{
@@ -179,13 +185,13 @@ def completion_with(rng: random.Random, text: str) -> str:
     )
 
 
-def timed_verdict(completion: str, gold: str) -> tuple[Verdict, float]:
-    """The verdict and its seconds; the start of the symbolic worker is not timed."""
-    if worker_pid() is None:
-        check_answer("\\boxed{4^n}", "2^{2n}")
+def timed_verdict(completion: str, gold: str, idle_seconds: Idle) -> tuple[Verdict, float]:
+    """The verdict and its seconds, less the machine's load; the start of the symbolic worker is not timed."""
+    if not worker_pids():
+        compare_symbolically("4^n", "2^{2n}")
     start = time.perf_counter()
     verdict = check_answer(completion, gold)
-    return verdict, time.perf_counter() - start
+    return verdict, idle_seconds(time.perf_counter() - start)
 
 
 def bare(text: str) -> bool:
@@ -197,7 +203,7 @@ def bare(text: str) -> bool:
     return "####" not in text and extract_answer(f"\\boxed{{{text}}}") == text.strip(" \t\r\n\x00")
 
 
-def test_every_hostile_answer_gets_a_verdict_in_time() -> None:
+def test_every_hostile_answer_gets_a_verdict_in_time(idle_seconds: Idle) -> None:
     counts: Counter[Status] = Counter()
     slowest = (0.0, "", "")
     for case in range(NUM_HOSTILE):
@@ -205,7 +211,7 @@ def test_every_hostile_answer_gets_a_verdict_in_time() -> None:
         gold = rng.choice(GOLDS)
         completion = completion_with(rng, mutated(rng, gold) if rng.random() < 0.25 else hostile(rng))
         try:
-            verdict, seconds = timed_verdict(completion, gold)
+            verdict, seconds = timed_verdict(completion, gold, idle_seconds)
         except Exception as error:
             raise AssertionError(f"case {case}: {completion!r} against {gold!r} raises {error!r}") from error
         assert seconds < MOST_SECONDS, f"case {case}: {completion!r} against {gold!r} took {seconds:.2f} s"
@@ -217,23 +223,44 @@ def test_every_hostile_answer_gets_a_verdict_in_time() -> None:
     assert min(counts[status] for status in (Status.CORRECT, Status.NO_ANSWER, Status.UNPARSABLE)) >= 100
 
 
-def test_a_gold_answer_in_a_box_is_correct_and_one_more_is_not() -> None:
+def test_hostile_answers_on_both_sides(idle_seconds: Idle) -> None:
+    """A gold answer is trusted, not safe: it raises `GoldAnswerError` or is compared, in time."""
+    counts: Counter[str] = Counter()
+    slowest = (0.0, "", "")
+    for case in range(NUM_HOSTILE // 2):
+        rng = random.Random(4_000_000 + case)
+        gold = rng.choice([hostile(rng), answer(rng), mutated(rng, answer(rng))])
+        given = rng.choice([gold, mutated(rng, gold), hostile(rng), f"({gold}) + 1"])
+        start = time.perf_counter()
+        try:
+            verdict, seconds = timed_verdict(completion_with(rng, given), gold, idle_seconds)
+            counts[verdict.status.value] += 1
+        except GoldAnswerError:
+            seconds = idle_seconds(time.perf_counter() - start)
+            counts["unusable gold answer"] += 1
+        assert seconds < MOST_SECONDS, f"case {case}: {given!r} against {gold!r} took {seconds:.2f} s"
+        slowest = max(slowest, (seconds, given, gold))
+    print(f"{dict(counts)}; slowest {slowest[0]:.3f} s: {slowest[1]!r} against {slowest[2]!r}")
+    assert counts["CORRECT"] >= 100 and counts["INCORRECT"] >= 100 and counts["unusable gold answer"] >= 100
+
+
+def test_a_gold_answer_in_a_box_is_correct_and_one_more_is_not(idle_seconds: Idle) -> None:
     golds = [*GOLDS, *(answer(random.Random(1_000_000 + case)) for case in range(NUM_GOLDS))]
     wrong = []
     for gold in golds:
-        verdict, seconds = timed_verdict(f"So we get \\boxed{{{gold}}}.", gold)
+        verdict, seconds = timed_verdict(f"So we get \\boxed{{{gold}}}.", gold, idle_seconds)
         if verdict.status is not Status.CORRECT or seconds >= MOST_SECONDS:
             wrong.append(f"{gold!r} in a box: {verdict.status}, {seconds:.2f} s")
     for case in range(NUM_GOLDS):
         gold = expression(random.Random(2_000_000 + case), case % 4)
         for more in (f"({gold}) + 1", f"1 + ({gold})"):
-            verdict, seconds = timed_verdict(f"So we get \\boxed{{{more}}}.", gold)
+            verdict, seconds = timed_verdict(f"So we get \\boxed{{{more}}}.", gold, idle_seconds)
             if verdict.status is Status.CORRECT or seconds >= MOST_SECONDS:
                 wrong.append(f"{more!r} for {gold!r}: {verdict.status}, {seconds:.2f} s")
     assert not wrong, f"{len(wrong)} wrong verdicts:\n" + "\n".join(wrong[:40])
 
 
-def test_two_bare_answers_are_judged_alike_both_ways() -> None:
+def test_two_bare_answers_are_judged_alike_both_ways(idle_seconds: Idle) -> None:
     wrong, judged, equal = [], 0, 0
     for case in range(NUM_PAIRS):
         rng = random.Random(3_000_000 + case)
@@ -241,7 +268,9 @@ def test_two_bare_answers_are_judged_alike_both_ways() -> None:
         second = rng.choice([mutated(rng, first), answer(rng), first.replace(" ", ""), rng.choice(GOLDS)])
         if not (bare(first) and bare(second)):
             continue
-        forth, back = (timed_verdict(f"\\boxed{{{a}}}", b)[0].status for a, b in ((first, second), (second, first)))
+        forth, back = (
+            timed_verdict(f"\\boxed{{{a}}}", b, idle_seconds)[0].status for a, b in ((first, second), (second, first))
+        )
         judged += 1
         equal += forth is Status.CORRECT
         if Status.TIMEOUT not in (forth, back) and (forth is Status.CORRECT) != (back is Status.CORRECT):
@@ -249,3 +278,19 @@ def test_two_bare_answers_are_judged_alike_both_ways() -> None:
     print(f"{judged} pairs judged both ways, {equal} of them equal")
     assert judged >= NUM_PAIRS / 4 and equal >= NUM_PAIRS / 20
     assert not wrong, f"{len(wrong)} pairs judged differently:\n" + "\n".join(wrong[:40])
+
+
+def test_ten_minutes_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    command = [sys.executable, str(Path(__file__).with_name("coverage_fuzz.py")), str(corpus)]
+    options = [f"-max_total_time={FUZZ_SECONDS}", "-timeout=30", "-max_len=200", "-seed=1", "-print_final_stats=1"]
+    run = subprocess.run(
+        [*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=FUZZ_SECONDS + 300
+    )
+    assert run.returncode == 0, run.stderr[-4_000:]
+    executed = re.search(r"stat::number_of_executed_units: *([0-9]+)", run.stderr)
+    assert executed is not None and int(executed.group(1)) > 10 * FUZZ_SECONDS, run.stderr[-2_000:]
+    print(f"{executed.group(1)} pairs, {len(list(corpus.iterdir()))} of them reached new code")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import bisect
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from rewards import (
     step_token_ends,
 )
 from sampling.rollout import Rollout
+from sampling.text import token_ends
 
 LINES: list[tuple[str, float, str]] = [
     ("16 - 3 - 4 = 9", 1, "a sum"),
@@ -63,6 +66,22 @@ LINES: list[tuple[str, float, str]] = [
     ("10 / 3 = 3.33...", 0, "an open decimal"),
     ("f(3) + 2 = 9", 0, "a function before"),
     ("6:00 + 48 = 6:48", 0, "times of day"),
+    ("17 / 4 = 4 with a remainder of 1", 0, "a whole division"),
+    ("17 / 4 = 4.25 with nothing remaining", 1, "a doubt does not undo a right equation"),
+    ("17 + 4 = 20 = 5 * 4 remaining", -1, "nor an error before the side in doubt"),
+    ("\\[ 23 \\div 4 = 5 \\text{ remainder } 3 \\]", 0, "a whole division in LaTeX"),
+    ("$1 / 2 = 50 cents", 0, "another unit"),
+    ("49 - 6 = 3ab", 0, "a product of variables after"),
+    ("f'(5) = 3 + 1", 0, "a derivative before"),
+    ("2/9 = 0.\\overline{2}", 0, "a repeating decimal"),
+    ("4 / 3 = 1 and 1/3", 0, "a mixed number in words"),
+    ("12 x 1 and 1/4 = 15", 0, "a mixed number in words before"),
+    ("10 = -10", 0, "a sign is no operator"),
+    ("3 - 13 = -10", 1, "but a difference is one"),
+    ("This means $0=0$!", 0, "an exclamation mark after a formula"),
+    ("We subtract. - 48 - 2 = 46", 1, "a list bullet in the line"),
+    ("\\frac12(3+(-7)) = -2", 1, "a half, not twelve"),
+    ("6!/3!3! = 20", 0, "a quotient that can be read in two ways"),
     ("9**9**9 = 5", 0, "past a bound"),
     ("1/0 = 5 + 0", 0, "no value"),
 ]
@@ -131,3 +150,64 @@ def test_tokens_of_random_tokenisations(seed: int, lines: list[str]) -> None:
     )
     verdict = check_answer(text, "2")
     ScoredRollout(rollout=rollout, verdict=verdict, reward=0.0, step_rewards=rewards, step_ends=ends)  # does not raise
+
+
+class ByteTokenizer:
+    """Tokens are runs of bytes, cut anywhere, also within a character, as byte-level BPE cuts them."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+    def decode(self, token_ids, skip_special_tokens: bool = True) -> str:
+        return b"".join(self.pieces[token] for token in token_ids).decode("utf-8", "replace")
+
+
+CHARACTER_LINES = [
+    "1+1=2",
+    "1+1=3",
+    "3×4=12 ✓",
+    "3×4=13",
+    "答案是 5",
+    "π ≈ 3.14",
+    "",
+    "é\u0301👩\u200d🚀",
+    "−5 + 3 = −2",
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.sampled_from(
+                ["1+1=2", "1+1=3", "3×4=12 ✓", "3×4=13", "答案是 5", "π ≈ 3.14", "", "é\u0301👩‍🚀", "−5 + 3 = −2"]
+            ),
+            st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\ufffd"), max_size=6),
+        ),
+        max_size=8,
+    ),
+    data=st.data(),
+)
+def test_steps_of_characters_that_are_spread_over_tokens(lines: list[str], data: st.DataObject) -> None:
+    """The reference works on bytes: a step belongs to the token that holds its last byte."""
+    text = "\n".join(lines)
+    raw = text.encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=2 * len(raw))))
+    bounds = [0, *cuts, len(raw)]
+    pieces = [raw[start:end] for start, end in pairwise(bounds)] + [b""]  # the last is the EOS
+    ends = token_ends(ByteTokenizer(pieces), range(len(pieces)))  # type: ignore[arg-type]
+    assert ends == [len(raw[:bound].decode("utf-8", "ignore")) for bound in bounds[1:]] + [len(text)]
+    steps = check_steps(text)
+    rewards, indices = step_rewards_at_tokens(steps, ends)
+    if not steps:
+        assert (rewards, indices) == ((), ())
+        return
+    byte_ends = [len(text[: step.end].encode()) for step in steps]
+    owners = [bisect.bisect_left(bounds[1:], end) for end in byte_ends]
+    expected: dict[int, list[float]] = {}
+    for owner, step in zip(owners, steps, strict=True):
+        expected.setdefault(owner, []).append(step.reward)
+    assert list(indices) == [*list(expected)[:-1], len(pieces) - 1]
+    assert list(rewards) == [-1.0 if -1.0 in group else max(group) for group in expected.values()]
+    assert sum(reward < 0 for reward in rewards) <= sum(step.reward < 0 for step in steps)
+    assert any(reward < 0 for reward in rewards) == any(step.reward < 0 for step in steps)

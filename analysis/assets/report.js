@@ -1,0 +1,196 @@
+"use strict";
+// Sortable tables and the sample browser. Text from a run enters the page through textContent only, never as HTML.
+
+const SIZES = { k: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+const PAGE_SIZE = 20;
+
+// ---- tables: a click sorts upwards, the next downwards, the third restores the order of the page ----
+
+function cellValue(cell) {
+  const text = cell.textContent.trim();
+  const match = text.replace("−", "-").match(/^(?:< )?([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s?([kMGT])?(?![\p{L}\d])/u);
+  if (match) return Number(match[1]) * (SIZES[match[2]] || 1);
+  return text === "–" || text === "" ? null : text;
+}
+
+function compareValues(one, other) {
+  if (typeof one === "number" && typeof other === "number") return one - other;
+  if (typeof one !== typeof other) return typeof one === "number" ? -1 : 1;
+  return one.localeCompare(other, undefined, { numeric: true });
+}
+
+function sortTable(table, header) {
+  const order = { none: "ascending", ascending: "descending", descending: "none" }[header.getAttribute("aria-sort")];
+  for (const other of header.parentElement.children) other.setAttribute("aria-sort", "none");
+  header.setAttribute("aria-sort", order);
+  const body = table.tBodies[0];
+  const column = header.cellIndex;
+  const direction = order === "descending" ? -1 : 1;
+  const rows = [...body.rows].map((row) =>
+    ({ row, value: cellValue(row.cells[column]), place: Number(row.dataset.place) }));
+  rows.sort((one, other) => {
+    if (order === "none") return one.place - other.place;
+    if (one.value === null || other.value === null)  // what has no value stays below
+      return (one.value === null) - (other.value === null) || one.place - other.place;
+    return direction * compareValues(one.value, other.value) || one.place - other.place;
+  });
+  body.append(...rows.map((each) => each.row));
+}
+
+function makeSortable(table) {
+  if (table.tBodies[0].rows.length < 2) return;
+  [...table.tBodies[0].rows].forEach((row, place) => { row.dataset.place = place; });
+  for (const header of table.tHead.rows[0].cells) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...header.childNodes);
+    header.append(button);
+    header.setAttribute("aria-sort", "none");
+    button.addEventListener("click", () => sortTable(table, header));
+  }
+}
+
+// ---- samples ----
+
+function element(name, text, kind) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+}
+
+function block(text) {
+  const pre = element("pre", text);
+  pre.dir = "auto";
+  return pre;
+}
+
+function completionParts(sample) {
+  const parts = [block(sample.completion)];
+  if (sample.left_out) {
+    const gap = `${sample.left_out.toLocaleString("en")} characters are left out here`;
+    parts.push(element("p", gap, "left-out"), block(sample.tail));
+  }
+  return parts;
+}
+
+function problemName(data, problem) {
+  return data.benchmarks > 1 ? `${problem.benchmark}: ${problem.id}` : problem.id;
+}
+
+function sampleCard(data, sample, showProblem) {
+  const problem = data.problems[sample.problem];
+  const verdict = data.verdicts[sample.verdict];
+  const card = element("article", undefined, "sample");
+  const header = element("header");
+  const side = verdict === "CORRECT" ? "right" : "wrong";
+  header.append(
+    element("span", `${verdict}${sample.cut_off ? ", cut off" : ""}`, `verdict ${side}`),
+    element("strong", data.arms[sample.arm]),
+    element("span", `seed ${sample.seed}, sample ${sample.index}`),
+    element("span", `problem ${problemName(data, problem)}`),
+    element("span", sample.answer ? `answer ${sample.answer}` : "no answer"),
+    element("span", `gold ${problem.gold}`),
+  );
+  if (sample.class && sample.class !== sample.answer) header.append(element("span", `class ${sample.class}`));
+  header.append(element("span", `${sample.tokens} tokens, ended by ${sample.finish}`));
+  for (const span of header.children) span.dir = "auto";
+  const question = element("details");
+  question.append(element("summary", "Problem"), block(problem.question));
+  question.open = showProblem;
+  card.append(header, question, ...completionParts(sample));
+  return card;
+}
+
+function option(select, value, text) {
+  const made = element("option", text);
+  made.value = value;
+  select.append(made);
+}
+
+function fillFilters(form, data) {
+  data.arms.forEach((arm, place) => option(form.elements.arm, place, arm));
+  data.verdicts.forEach((verdict, place) => option(form.elements.verdict, place, verdict));
+  if (data.samples.some((sample) => sample.cut_off))
+    option(form.elements.verdict, "cut_off", "cut off at the length limit");
+  data.problems.map((problem, place) => ({ place, name: problemName(data, problem) }))
+    .sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }))
+    .forEach(({ place, name }) => option(form.elements.problem, place, name));
+}
+
+function searchText(data, sample) {
+  if (sample.searched === undefined) {
+    const problem = data.problems[sample.problem];
+    const parts = [sample.completion, sample.tail, sample.answer, problem.id, problem.question, problem.gold];
+    sample.searched = parts.join("\n").toLowerCase();
+  }
+  return sample.searched;
+}
+
+function chosenSamples(form, data) {
+  const { arm, verdict, problem, text } = form.elements;
+  const wanted = text.value.trim().toLowerCase();
+  return data.samples.filter((sample) =>
+    (arm.value === "" || sample.arm === Number(arm.value)) &&
+    (verdict.value === "" ||
+      (verdict.value === "cut_off" ? sample.cut_off : sample.verdict === Number(verdict.value))) &&
+    (problem.value === "" || sample.problem === Number(problem.value)) &&
+    (wanted === "" || searchText(data, sample).includes(wanted)));
+}
+
+function startBrowser(root) {
+  const raw = JSON.parse(document.getElementById("sample-data").textContent);
+  const data = {
+    ...raw,
+    benchmarks: new Set(raw.problems.map((problem) => problem.benchmark)).size,
+    samples: raw.samples.map((row) => Object.fromEntries(raw.columns.map((name, place) => [name, row[place]]))),
+  };
+  const form = root.querySelector("form");
+  const list = root.querySelector(".list");
+  const count = root.querySelector(".count");
+  const [back, on] = root.querySelectorAll(".pages button");
+  let page = 0;
+  let chosen = [];
+
+  function show() {
+    const first = page * PAGE_SIZE;
+    const shown = chosen.slice(first, first + PAGE_SIZE);
+    let before = null;  // the problem is open where it differs from that of the sample above
+    list.replaceChildren(...shown.map((sample) => {
+      const card = sampleCard(data, sample, sample.problem !== before);
+      before = sample.problem;
+      return card;
+    }));
+    const all = data.samples.length.toLocaleString("en");
+    const found = chosen.length.toLocaleString("en");
+    count.textContent = chosen.length
+      ? `${first + 1} to ${first + shown.length} of ${found} samples that match (${all} in the page)`
+      : `None of the ${all} samples in the page match`;
+    back.disabled = page === 0;
+    on.disabled = first + PAGE_SIZE >= chosen.length;
+  }
+
+  function choose() {
+    chosen = chosenSamples(form, data);
+    page = 0;
+    show();
+  }
+
+  function turn(pages) {
+    page += pages;
+    show();
+    root.scrollIntoView();
+  }
+
+  fillFilters(form, data);
+  form.addEventListener("input", choose);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  back.addEventListener("click", () => turn(-1));
+  on.addEventListener("click", () => turn(1));
+  root.hidden = false;
+  choose();
+}
+
+for (const table of document.querySelectorAll("main table:not(.matrix)")) makeSortable(table);
+const browser = document.getElementById("sample-browser");
+if (browser) startBrowser(browser);

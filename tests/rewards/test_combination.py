@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from experiments.plugins import REWARDS, load_reward, load_step_reward
+from rewards.combination import RewardPart, ScoredByParts, WeightedReward
+from rewards.format import format_reward
+from rewards.length import SoftOverlongPunishment
+from rewards.scoring import correctness_reward, score_rollouts
+from rewards.verdict import Verdict
+from sampling.rollout import Rollout
+from tests.rewards.rollouts import RIGHT, rollout_of
+from training.accounting import rollout_metrics
+
+COMBINED = WeightedReward(
+    name="rules",
+    parts=(
+        RewardPart(name="correct", weight=1.0, reward=correctness_reward),
+        RewardPart(name="format", weight=0.25, reward=format_reward),
+        RewardPart(name="overlong", weight=2.0, reward=SoftOverlongPunishment(max_tokens=4, cache_tokens=4)),
+    ),
+)
+ROLLOUTS = [
+    rollout_of("\\boxed{5}", ids=range(1)),  # 1 + 0.25 − 2 · 1/4
+    rollout_of("\\boxed{6}", ids=range(2)),  # 0 + 0.25 − 2 · 2/4
+    rollout_of("The answer is 5.", ids=range(4)),  # 1 + 0 − 2 · 4/4
+]
+
+
+def test_weighted_sum_by_hand() -> None:
+    assert COMBINED(ROLLOUTS[0], RIGHT) == 0.75
+    scored = score_rollouts(ROLLOUTS, reward=COMBINED)
+    assert [item.reward for item in scored] == [0.75, -0.75, -1.0]
+    assert [item.reward_parts for item in scored if isinstance(item, ScoredByParts)] == [
+        {"correct": 1.0, "format": 1.0, "overlong": -0.25},
+        {"correct": 0.0, "format": 1.0, "overlong": -0.5},
+        {"correct": 1.0, "format": 0.0, "overlong": -1.0},
+    ]
+
+
+def test_every_part_is_a_column_of_the_metrics() -> None:
+    row = rollout_metrics(score_rollouts(ROLLOUTS, reward=COMBINED))
+    assert row["reward_mean"] == pytest.approx((0.75 - 0.75 - 1.0) / 3)
+    parts = {name: value for name, value in row.items() if name.startswith("reward/")}
+    assert parts == {"reward/correct": 2 / 3, "reward/format": 2 / 3, "reward/overlong": pytest.approx(-1.75 / 3)}
+    plain = rollout_metrics(score_rollouts(ROLLOUTS, reward=correctness_reward))
+    assert not [name for name in plain if name.startswith("reward/")]
+
+
+def test_a_combination_can_be_a_part() -> None:
+    outer = WeightedReward(name="outer", parts=(RewardPart(name="rules", weight=-2.0, reward=COMBINED),))
+    assert [item.reward for item in score_rollouts(ROLLOUTS, reward=outer)] == [-1.5, 1.5, 2.0]
+
+
+def test_a_reward_with_threads_waits_for_several_completions_at_a_time() -> None:
+    class Meeting:
+        """Two completions can be scored only while both are being scored."""
+
+        threads = 2
+
+        def __init__(self) -> None:
+            self.barrier = threading.Barrier(2, timeout=20)
+
+        def __call__(self, rollout: Rollout, verdict: Verdict) -> float:
+            self.barrier.wait()
+            return float(len(rollout.completion_ids))
+
+    rollouts = [rollout_of(ids=range(size)) for size in (1, 2, 3, 4)]
+    assert [item.reward for item in score_rollouts(rollouts, reward=Meeting())] == [1, 2, 3, 4]
+    part = WeightedReward(name="w", parts=(RewardPart(name="met", weight=10.0, reward=Meeting()),))
+    assert [item.reward for item in score_rollouts(rollouts, reward=part)] == [10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("names", [(), ("a", "a"), ("A",), ("a b",), ("",)])
+def test_parts_need_different_words_for_names(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="different lower-case words"):
+        WeightedReward(name="w", parts=tuple(RewardPart(name=name, weight=1.0, reward=format_reward) for name in names))
+
+
+def test_a_part_that_is_no_number_is_named() -> None:
+    broken = WeightedReward(
+        name="w", parts=(RewardPart(name="broken", weight=0.0, reward=lambda rollout, verdict: float("nan")),)
+    )
+    with pytest.raises(ValueError, match="broken of problem 'p1', sample 0 is nan; expected a finite number"):
+        score_rollouts(ROLLOUTS[:1], reward=broken)
+
+
+def test_the_named_rewards_differ_on_one_completion() -> None:
+    boxed_wrong = rollout_of("\\boxed{6}", ids=[7] * 80)
+    rewards = {name: score_rollouts([boxed_wrong], reward=load_reward(name))[0].reward for name in REWARDS}
+    rewards.pop("random")
+    assert rewards == {
+        "correctness": 0.0,
+        "format": 1.0,
+        "think_format": 0.0,
+        "repetition": pytest.approx(-40 / 41),
+        "code": 0.0,
+        "code_feedback": -1.0,
+    }
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_reward_and_its_example_runs(tmp_path: Path) -> None:
+    named = re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE)
+    assert named == list(REWARDS)
+    [example] = re.findall(r"^```python\n# my_reward.py\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    file = tmp_path / "my_reward.py"
+    file.write_text(example, encoding="utf-8")
+    scored = score_rollouts([rollout_of("\\boxed{5}", ids=range(896))], reward=load_reward(f"{file}:rules"))
+    assert scored[0].reward == 1.0 + 0.1 - 0.5  # half of the cache of 256 tokens is used
+    for name in re.findall(r"`--step-reward ([a-z_]+)`", PAGE):
+        load_step_reward(name)

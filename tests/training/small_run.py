@@ -1,0 +1,70 @@
+"""A training run of seconds: a model of a few thousand parameters, three problems a step, the slow reference engine."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+
+from algorithms import Algorithm, DataSource
+from benchmarks.arithmetic import generate_problems
+from rewards.scoring import correctness_reward
+from sampling.sampler import SamplingConfig
+from sampling.transformers_engine import TransformersSampler
+from training.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
+from training.policy import Policy, load_policy
+from training.sources import IteratedSource, OnlineSource, Prompts, Source
+from training.trainer import Trainer, TrainingConfig
+
+TRAINING = TrainingConfig(
+    steps=5,
+    problems_per_step=3,
+    group_size=4,
+    learning_rate=3e-3,
+    max_completion_tokens=10,
+    iteration_steps=2,
+)
+SAMPLING = SamplingConfig(max_tokens=10)
+
+
+def save_start(folder: Path) -> Path:
+    """An untrained model."""
+    config = EmbeddedModelConfig(hidden_size=32, num_layers=1, num_heads=1, intermediate_size=48)
+    model, tokenizer = build_embedded_model(config, seed=0), build_embedded_tokenizer()
+    Policy(model=model, tokenizer=tokenizer, eos_token_ids=(2,), pad_token_id=0).save(folder)
+    return folder
+
+
+def make_trainer(start: Path, algorithm: Algorithm, folder: Path, training: TrainingConfig = TRAINING) -> Trainer:
+    """A trainer whose reward an untrained model does not always miss."""
+    policy = load_policy(start)
+    sampler = TransformersSampler(start, eos_token_ids=(2,))
+    source: Source = OnlineSource(
+        sampler=sampler, policy=policy, prompts=prompts_of(policy), sampling=SAMPLING, group_size=4, run_seed=0
+    )
+    if algorithm.data_source is DataSource.ITERATED:
+        assert training.iteration_steps is not None
+        source = IteratedSource(online=source, every=training.iteration_steps, steps=training.steps, folder=folder)
+    return Trainer(
+        policy=policy,
+        algorithm=algorithm,
+        config=training,
+        source=source,
+        sampler=sampler,
+        # Some of an untrained model's completions hold a 7, so that there are pairs to learn from.
+        reward=lambda rollout, verdict: correctness_reward(rollout, verdict) + ("7" in rollout.completion),
+        reference=copy.deepcopy(policy.model).requires_grad_(False),
+    )
+
+
+def prompts_of(policy: Policy) -> Prompts:
+    """Thirty training problems, three a step."""
+    problems = generate_problems("train", 30)
+    ids = [tuple(policy.tokenizer(item.question, add_special_tokens=False).input_ids) for item in problems]
+    return Prompts(problems=tuple(problems), prompt_ids=tuple(ids), per_step=3, seed="0")
+
+
+def weights(model: torch.nn.Module) -> torch.Tensor:
+    """All weights, end to end. A copy."""
+    return torch.cat([parameter.detach().flatten().clone() for parameter in model.parameters()])

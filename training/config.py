@@ -1,0 +1,85 @@
+"""How a run trains, apart from the method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["TrainingConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long and how fast is trained.
+
+    Attributes:
+        steps: sampling steps of the run; each is followed by `updates_per_batch` optimiser steps on what it gave.
+        problems_per_step: P.
+        group_size: G, completions a problem.
+        learning_rate: AdamW's rate after the warm-up; 0 goes through every motion and changes nothing (a control).
+        warmup_steps: steps of linear warm-up from 0.
+        schedule: constant, or linear decay to 0 at the last step.
+        updates_per_batch: μ of Algorithm 1; the paper has 1. With more, metrics are those of the last one.
+        microbatch_size: most sequences of one forward and backward pass; no result depends on it beyond rounding.
+        max_grad_norm: gradients are scaled down to this norm.
+        weight_decay: AdamW's.
+        adam_beta2: AdamW's second decay; the first is 0.9.
+        critic_learning_rate: AdamW's rate for the critic.
+        critic_updates_per_batch: optimiser steps of the critic on each batch.
+        temperature: of the sampling; π_θ is taken at it.
+        max_completion_tokens: longest completion.
+        use_autocast: forward passes in bfloat16 over float32 master weights.
+        iteration_steps: M, the steps of an iteration (Algorithm 1): before the first step of each but the first,
+            π_ref ← π_θ where the method reads a reference, and an iterated method draws the completions of the whole
+            iteration from π_θ; ``None`` is one iteration.
+        shuffle_rewards: permute the outcome rewards of each problem's completions (a control).
+    """
+
+    steps: int
+    problems_per_step: int
+    group_size: int
+    learning_rate: float
+    warmup_steps: int = 0
+    schedule: Literal["constant", "linear"] = "constant"
+    updates_per_batch: int = 1
+    microbatch_size: int = 64
+    max_grad_norm: float = 1.0
+    weight_decay: float = 0.0
+    adam_beta2: float = 0.999
+    critic_learning_rate: float = 1e-3
+    critic_updates_per_batch: int = 1
+    temperature: float = 1.0
+    max_completion_tokens: int = 1024
+    use_autocast: bool = False
+    iteration_steps: int | None = None
+    shuffle_rewards: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (
+            "steps",
+            "problems_per_step",
+            "group_size",
+            "updates_per_batch",
+            "critic_updates_per_batch",
+            "microbatch_size",
+            "max_completion_tokens",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        if self.iteration_steps is not None and self.iteration_steps < 1:
+            raise ValueError(f"iteration_steps is {self.iteration_steps}; expected at least 1, or null.")
+        if not self.learning_rate >= 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; expected 0 or more.")
+        for name in ("critic_learning_rate", "max_grad_norm", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0.")
+
+    def starts_iteration(self, step: int) -> bool:
+        """Whether `step`, counted from 0, is the first of an iteration other than the first."""
+        return self.iteration_steps is not None and step > 0 and step % self.iteration_steps == 0
+
+    def rate_factor(self, step: int) -> float:
+        """Share of the learning rate at `step`, counted from 0."""
+        warmup = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        decay = 1 - step / self.steps if self.schedule == "linear" else 1.0
+        return warmup * decay
