@@ -13,35 +13,28 @@ Deviations from the paper, both named:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch, compose
-from algorithms.pairs import pair_gap, pair_sign
+from algorithms.interface import Coefficients, PaperRow, TokenBatch
+from algorithms.pairs import PairwiseMethod
 
 __all__ = ["DPO"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DPO:
+class DPO(PairwiseMethod):
     """Preference of the chosen over the rejected completion of a pair, relative to the reference policy.
 
     Attributes:
         dpo_beta: β of Eq. 12, the strength of the pull towards the reference; per nat of log-ratio.
-        length_normalized: mean (Eq. 12) or sum (published DPO) of the log-ratios over the completion.
-        data_source: whose completions form the pairs: ``"π_sft"`` (Table 10), ``"π_k"`` of the policy at the start of
-            the iteration (iterative DPO), ``"π_θ"`` (online DPO).
     """
 
     dpo_beta: float = 0.1
-    length_normalized: bool = True
-    data_source: DataSource = DataSource.OFFLINE
 
-    batch_unit: BatchUnit = field(default=BatchUnit.PAIR, init=False)
-    needs: frozenset[Need] = field(default=frozenset({Need.PAIRS, Need.REFERENCE_LOGPROBS}), init=False)
     paper: ClassVar[PaperRow] = PaperRow(
         title="DPO",
         data_source="q ~ P_sft(Q), o⁺, o⁻ ~ π_sft(O|q)",
@@ -51,29 +44,12 @@ class DPO:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dpo_beta <= 0:
             raise ValueError(f"dpo_beta is {self.dpo_beta}; expected a number above 0.")
-        if self.data_source == DataSource.DEMONSTRATIONS:
-            raise ValueError("data_source is 'P_sft'; expected 'π_sft', 'π_k' or 'π_θ': pairs are sampled.")
-
-    @property
-    def aggregation(self) -> Aggregation:
-        """1/|o| a sequence where the margin is length-normalised, else plain sums."""
-        return Aggregation.SEQUENCE_MEAN if self.length_normalized else Aggregation.SEQUENCE_SUM
-
-    def credit(self, batch: TokenBatch) -> Tensor:
-        """+1 for every token of the chosen completion, −1 for the rejected one. (B, T)."""
-        return pair_sign(batch)[:, None] * batch.completion_mask
 
     def coefficients(self, batch: TokenBatch, credit: Tensor, policy_logprobs: Tensor) -> Coefficients:
         """± dpo_beta · σ(−margin), the exact gradient of Eq. 12. (B, T)."""
-        gap = pair_gap(batch, policy_logprobs.detach(), length_normalized=self.length_normalized)  # (B,)
-        margin = self.dpo_beta * gap
+        margin = self.dpo_beta * self.gap(batch, policy_logprobs)  # (B,)
         pull = self.dpo_beta * torch.sigmoid(-margin)
-        diagnostics = {
-            "margin": margin[:, None].expand_as(credit),
-            "pair_accuracy": (margin > 0).to(credit.dtype)[:, None].expand_as(credit),
-        }
-        return compose(
-            batch.completion_mask, credit, factors={"pull": pull[:, None]}, terms={}, diagnostics=diagnostics
-        )
+        return self.pulled(batch, credit, pull, {"margin": margin, "pair_accuracy": margin > 0})

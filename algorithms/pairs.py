@@ -1,19 +1,58 @@
-"""Log-ratios of pairs of completions, which DPO and IPO share."""
+"""What DPO and IPO share: pairs of a right and a wrong completion, and the gap of their log-ratios."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from algorithms.interface import TokenBatch
+from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, TokenBatch, compose
 from algorithms.ratios import masked_sum
 
-__all__ = ["pair_gap", "pair_sign"]
+__all__ = ["PairwiseMethod", "pair_gap"]
 
 
-def pair_sign(batch: TokenBatch) -> Tensor:
-    """+1 for a chosen completion, −1 for a rejected one. (B,)."""
-    return torch.where(batch.require("chosen", "a pairwise method"), 1.0, -1.0).to(batch.rewards.dtype)
+@dataclass(frozen=True, kw_only=True)
+class PairwiseMethod:
+    """Credit ±1 on pairs; what the two completions are pulled apart with is up to the method.
+
+    Attributes:
+        length_normalized: mean (DeepSeekMath, Eq. 12) or sum (as published) of the log-ratios over the completion.
+        data_source: whose completions form the pairs: ``"π_sft"`` (Table 10), ``"π_k"`` of the policy at the start of
+            the iteration (iterative DPO), ``"π_θ"`` (online DPO).
+    """
+
+    length_normalized: bool = True
+    data_source: DataSource = DataSource.OFFLINE
+
+    batch_unit: BatchUnit = field(default=BatchUnit.PAIR, init=False)
+    needs: frozenset[Need] = field(default=frozenset({Need.PAIRS, Need.REFERENCE_LOGPROBS}), init=False)
+
+    def __post_init__(self) -> None:
+        if self.data_source == DataSource.DEMONSTRATIONS:
+            raise ValueError("data_source is 'P_sft'; expected 'π_sft', 'π_k' or 'π_θ': pairs are sampled.")
+
+    @property
+    def aggregation(self) -> Aggregation:
+        """1/|o| a sequence where the gap is length-normalised, else plain sums."""
+        return Aggregation.SEQUENCE_MEAN if self.length_normalized else Aggregation.SEQUENCE_SUM
+
+    def credit(self, batch: TokenBatch) -> Tensor:
+        """+1 for every token of the chosen completion, −1 for the rejected one. (B, T)."""
+        return _sign(batch, batch.rewards.dtype)[:, None] * batch.completion_mask
+
+    def gap(self, batch: TokenBatch, policy_logprobs: Tensor) -> Tensor:
+        """`pair_gap` with this method's normalisation. (B,)."""
+        return pair_gap(batch, policy_logprobs.detach(), length_normalized=self.length_normalized)
+
+    def pulled(
+        self, batch: TokenBatch, credit: Tensor, pull_B: Tensor, diagnostics_B: Mapping[str, Tensor]
+    ) -> Coefficients:
+        """± the pull of each pair, with (B,) diagnostics spread over the tokens."""
+        spread = {name: value[:, None].expand_as(credit) for name, value in diagnostics_B.items()}
+        return compose(batch.completion_mask, credit, factors={"pull": pull_B[:, None]}, terms={}, diagnostics=spread)
 
 
 def pair_gap(batch: TokenBatch, policy_logprobs: Tensor, *, length_normalized: bool) -> Tensor:
@@ -32,7 +71,7 @@ def pair_gap(batch: TokenBatch, policy_logprobs: Tensor, *, length_normalized: b
     log_ratios = masked_sum(policy_logprobs - reference, mask)[:, 0]  # (B,)
     if length_normalized:
         log_ratios = log_ratios / mask.sum(dim=-1).clamp_min(1)
-    sign = pair_sign(batch).to(log_ratios.dtype)
+    sign = _sign(batch, log_ratios.dtype)
     pairs, index, sizes = torch.unique(
         batch.require("pair", "a pairwise method"), return_inverse=True, return_counts=True
     )
@@ -44,3 +83,8 @@ def pair_gap(batch: TokenBatch, policy_logprobs: Tensor, *, length_normalized: b
             "in the batch."
         )
     return log_ratios.new_zeros(len(pairs)).index_add_(0, index, sign * log_ratios)[index]
+
+
+def _sign(batch: TokenBatch, dtype: torch.dtype) -> Tensor:
+    """+1 for a chosen completion, −1 for a rejected one. (B,)."""
+    return torch.where(batch.require("chosen", "a pairwise method"), 1.0, -1.0).to(dtype)

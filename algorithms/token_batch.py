@@ -59,7 +59,7 @@ class TokenBatch:
         rows, tokens = self.completion_mask.shape
         steps = None if self.step_rewards is None else self.step_rewards.shape[-1]
         per_row = ("rewards", "group", "pair", "chosen", "truncated", "greedy_rewards")
-        axes: dict[str, tuple[int | None, ...]] = {name: (rows,) for name in per_row}
+        axes: dict[str, tuple[int | None, ...]] = dict.fromkeys(per_row, (rows,))
         axes |= dict.fromkeys(("step_rewards", "step_ends"), (rows, steps))
         for name, value in self.arrays().items():
             expected = axes.get(name, (rows, tokens))

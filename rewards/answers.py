@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Sequence
 
 from benchmarks.problem import Tolerance
 from rewards.equivalence import decide_exactly, values_equal, within_tolerance
@@ -21,7 +20,7 @@ from rewards.symbolic import DEADLINE_SECONDS, SymbolicTimeoutError, compare_sym
 from rewards.values import Clock, Collection, Relation, Scalar, Value, Words, value_key
 from rewards.verdict import Status, Verdict
 
-__all__ = ["CORRECT_CLASS", "GoldAnswerError", "check_answer", "check_answers"]
+__all__ = ["CORRECT_CLASS", "GoldAnswerError", "check_answer"]
 
 CORRECT_CLASS = "correct"
 _MAX_KEY_CHARS = 200
@@ -64,19 +63,6 @@ def check_answer(completion: str, gold_answer: str, *, tolerance: Tolerance | No
     return Verdict(
         status=status, answer=answer, answer_class=CORRECT_CLASS if status is Status.CORRECT else _class(value)
     )
-
-
-def check_answers(pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-    """`check_answer` on each (completion, gold answer), in order; a pair that occurs twice is judged once.
-
-    Raises:
-        GoldAnswerError: one of the gold answers is empty or cannot be read.
-    """
-    verdicts: dict[tuple[str, str], Verdict] = {}
-    for pair in pairs:
-        if pair not in verdicts:
-            verdicts[pair] = check_answer(*pair)
-    return [verdicts[pair] for pair in pairs]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -155,8 +141,6 @@ class _SymbolicSession:
         start = time.monotonic()
         reply = compare_symbolically(first, second, deadline=self._left_seconds)
         self._left_seconds -= min(reply.get("seconds", 0.0), time.monotonic() - start)
-        if reply.get("exhausted"):
-            raise SymbolicTimeoutError("the symbolic worker ran out of memory")
         return reply["equal"]
 
 
