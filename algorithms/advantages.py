@@ -172,7 +172,8 @@ def generalized_advantages(
     values = _packed(values_BT, mask_BT, left)
     deltas = _packed(rewards_BT, mask_BT, left).sub_(values)
     deltas[:, :-1].add_(values[:, 1:], alpha=discount)  # V is 0 after the last token
-    advantages = torch.where(mask, _decayed_sums(deltas, discount * gae_lambda), 0).to(rewards_BT.dtype)
+    advantages = _decayed_sums(deltas, discount * gae_lambda).to(rewards_BT.dtype)
+    torch.where(mask, advantages, advantages.new_zeros(()), out=advantages)
     if left is not None:
         advantages = torch.zeros_like(advantages).scatter_(1, left, advantages)
     return advantages

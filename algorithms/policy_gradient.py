@@ -126,8 +126,8 @@ class PolicyGradient:
         """kl_coef · KL(π_old ‖ π_ref) of each token, zero outside the mask; see `penalizes`. (B, T)."""
         name = f"{type(self).__name__} with the KL in the {self.kl_place}"
         old, reference = batch.require("old_logprobs", name), batch.require("reference_logprobs", name)
-        penalty = self._limited(kl_penalty(old, reference, self.kl_form))
-        return torch.where(batch.completion_mask, self.kl_coef * penalty, 0)
+        penalty = self._limited(kl_penalty(old, reference, self.kl_form)).mul_(self.kl_coef)
+        return torch.where(batch.completion_mask, penalty, penalty.new_zeros(()), out=penalty)
 
     def _limited(self, penalty: Tensor) -> Tensor:
         return penalty if self.kl_limit is None else penalty.clamp(-self.kl_limit, self.kl_limit)

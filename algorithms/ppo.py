@@ -68,9 +68,10 @@ class PPO(PolicyGradient):
     def token_rewards(self, batch: TokenBatch) -> Tensor:
         """r_t of Eq. 2: the outcome reward at the last token, minus the KL penalty at every token. (B, T)."""
         mask = batch.completion_mask
-        position = torch.arange(mask.shape[1], device=mask.device)
-        last = torch.where(mask, position, -1).amax(dim=-1, keepdim=True)
-        rewards = torch.where(mask & (position == last), batch.rewards[:, None], 0)
+        position = torch.arange(mask.shape[1], device=mask.device, dtype=torch.int32)
+        last = torch.where(mask, position, -1).amax(dim=-1, keepdim=True).long()
+        rewards = torch.zeros(mask.shape, dtype=batch.rewards.dtype, device=mask.device)
+        rewards.scatter_(1, last.clamp_min(0), torch.where(last >= 0, batch.rewards[:, None], 0))
         return rewards.sub_(self.old_penalty(batch)) if self.penalizes else rewards
 
     def _advantages(self, batch: TokenBatch) -> Tensor:

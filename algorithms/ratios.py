@@ -123,7 +123,7 @@ def kl_penalty(policy_logprobs: Tensor, reference_logprobs: Tensor, form: KlForm
     difference = reference_logprobs - policy_logprobs
     match form:
         case "k1":
-            return -difference
+            return difference.neg_()
         case "k2":
             return difference.square() / 2
         case "k3":

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from algorithms.advantages import check_scale, group_advantages, normalize_over_tokens, suffix_sums
@@ -65,9 +64,9 @@ class ReinforcePlusPlus(PolicyGradient):
     def credit(self, batch: TokenBatch) -> Tensor:
         """Returns after the KL penalty, normalised over all tokens of the batch (Eq. 4 and 5). (B, T)."""
         rewards = group_advantages(batch.rewards, batch.group, baseline=self.baseline, scale="none")
-        returns = torch.where(batch.completion_mask, rewards[:, None], 0)
+        returns = rewards[:, None].expand(batch.completion_mask.shape)
         if self.penalizes:
-            returns = torch.where(batch.completion_mask, returns - suffix_sums(self.old_penalty(batch)), 0)
+            returns = returns - suffix_sums(self.old_penalty(batch))
         return normalize_over_tokens(
             returns, batch.completion_mask, std_ddof=self.normalize_ddof, variance_eps=self.normalize_eps
         )

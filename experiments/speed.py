@@ -38,9 +38,9 @@ class Speed:
             print(timing_table(measure_analysis()))
             return
         if self.part == "coefficients":
-            from experiments.speed_coefficients import measure_coefficients, print_times
+            from experiments.speed_coefficients import print_times
 
-            print_times(measure_coefficients())
+            print_times()
             return
         peer = self.peer or PEERS[self.part]
         if self.part == "checker":
