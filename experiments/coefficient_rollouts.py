@@ -117,9 +117,9 @@ def draw_coefficients(
     found, gradients = [], {}
     for name, algorithm in usable.items():
         rows = pair_rows if algorithm.batch_unit is BatchUnit.PAIR else torch.arange(len(batch))
-        part = batch.rows(rows)
-        if len(rows) == 0:
+        if len(rows) == 0:  # no problem has a right and a wrong completion
             continue
+        part = batch.rows(rows)
         if name in methods:
             found.append(
                 {"name": name, "aggregation": str(algorithm.aggregation), **_values(algorithm, part, rows, len(batch))}

@@ -68,6 +68,10 @@ if ! .venv/bin/python -c 'import torch' >>"$log" 2>&1; then
     fail "torch is installed but cannot be imported: pip probably took its CUDA build, whose libraries this lock leaves out." \
         "Name an index with the CPU build (PyTorch has one): make setup PIP_ARGS='--extra-index-url URL'"
 fi
+# Processes that may write no file (symbolic workers, sandboxed programs) would compile these anew at every start.
+read_only_users="sympy mpmath antlr4 latex2sympy2_extended numpy"
+folder=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+(cd "$folder" && "$OLDPWD/.venv/bin/python" -m compileall -q -j 0 $read_only_users >>"$OLDPWD/$log" 2>&1) || true
 say "installing coeflab itself, as a link to this folder"
 .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e . >>"$log" 2>&1 ||
     fail "pip could not install this folder; see the end of $log"
