@@ -205,20 +205,20 @@ def normalize_over_tokens(
     """
     check_scale(std_ddof, variance_eps)
     count = int(mask_BT.sum())
-    highest = torch.where(mask_BT, advantages_BT, -torch.inf).amax() if count else 0
-    if count == 0 or bool(highest == torch.where(mask_BT, advantages_BT, torch.inf).amin()):
+    if count == 0:
+        return torch.zeros_like(advantages_BT)
+    highest = torch.where(mask_BT, advantages_BT, -torch.inf).amax()
+    if bool(highest == torch.where(mask_BT, advantages_BT, torch.inf).amin()):
         return torch.zeros_like(advantages_BT)
     inside = torch.where(mask_BT, advantages_BT, 0).to(torch.float64, copy=True)
     inside.sub_(inside.sum() / count)
     torch.where(mask_BT, inside, inside.new_zeros(()), out=inside)
-    variance = torch.linalg.vector_norm(inside).square() / max(1, count - std_ddof)
+    variance = torch.linalg.vector_norm(inside).square() / (count - std_ddof)
     return inside.div_((variance + variance_eps).sqrt()).to(advantages_BT.dtype)
 
 
 def _undecayed_sums(values_BT: Tensor) -> Tensor:
     """Σ_{l ≥ t} x_l in float64: the row's total less what came before, exactly 0 where nothing follows. (B, T)."""
-    if values_BT.shape[1] == 0:
-        return values_BT.double()
     before_and_now = torch.cumsum(values_BT, dim=1, dtype=torch.float64)
     total = before_and_now[:, -1:].clone()
     return before_and_now.neg_().add_(total).add_(values_BT)

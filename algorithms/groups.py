@@ -40,7 +40,7 @@ class GroupStatistics:
         mean = self._reduce(rewards - self.lowest, "sum") / self.size + self.lowest
         deviation = rewards - mean
         unit = self._reduce(deviation.abs(), "amax")
-        self.unit = torch.where(self.equal | (unit == 0), torch.ones_like(unit), unit)
+        self.unit = torch.where(unit == 0, torch.ones_like(unit), unit)
         self.deviation = deviation / self.unit
 
     def std(self, ddof: int) -> Tensor:

@@ -9,7 +9,7 @@ Outcome supervision: Â_{i,t} = (r_i − mean(r)) / std(r) for every token. Proc
 normalised over all steps of the group, and Â_{i,t} sums those of the steps that end at t or later.
 
 Named because the paper does not say: std_ddof and std_eps. Rewards (1,0,0,0,0,0,0,0) give the winner 2.47 with ddof 1
-and 2.65 with ddof 0. Dr. GRPO, DAPO, GSPO, CISPO, RLOO, RAFT++ and REINFORCE are this class with other fields:
+and 2.65 with ddof 0. Dr. GRPO, DAPO, GSPO, CISPO, RLOO, ReMax and REINFORCE are this class with other fields:
 `algorithms.catalogue`.
 """
 
@@ -25,8 +25,9 @@ from algorithms.advantages import Baseline, Scale, check_scale, group_advantages
 from algorithms.interface import Exclusion, Need, PaperRow, TokenBatch
 from algorithms.policy_gradient import PolicyGradient
 from algorithms.ratios import masked_sum
+from rewards.length import soft_overlong_punishment
 
-__all__ = ["GRPO", "overlong_penalty"]
+__all__ = ["GRPO"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,17 +122,10 @@ class GRPO(PolicyGradient):
             rewards = rewards - masked_sum(self.old_penalty(batch), batch.completion_mask)[:, 0]
         if self.overlong_buffer > 0:
             limit = batch.require("max_length", "overlong_buffer > 0")
-            lengths = batch.completion_mask.sum(dim=-1)
-            rewards = rewards - overlong_penalty(lengths, limit, self.overlong_buffer).to(rewards.dtype)
+            cache = self.overlong_buffer * limit
+            lengths = batch.completion_mask.sum(dim=-1).tolist()
+            punished = [soft_overlong_punishment(n, max_tokens=limit, cache_tokens=cache) for n in lengths]
+            rewards = rewards + torch.tensor(punished, dtype=rewards.dtype, device=rewards.device)
         if self.baseline == "greedy":
             rewards = rewards - batch.require("greedy_rewards", "baseline 'greedy'")
         return rewards
-
-
-def overlong_penalty(lengths: Tensor, max_length: int, buffer: float) -> Tensor:
-    """Soft overlong punishment with its sign turned (DAPO, arXiv 2503.14476, Eq. 13). (B,) between 0 and 1.
-
-    0 up to L_max − L_cache tokens, then rising linearly to 1 at L_max, with L_cache = buffer · L_max.
-    """
-    cache = buffer * max_length
-    return ((lengths.double() - (max_length - cache)) / cache).clamp(0, 1)

@@ -106,8 +106,8 @@ class PolicyGradient:
         needs = {Need.OLD_LOGPROBS}
         if self.kl_coef > 0:
             needs.add(Need.REFERENCE_LOGPROBS)
-            if self.kl_place != "coefficient":
-                needs.add(Need.OLD_LOGPROBS_FOR_CREDIT)
+        if self.penalizes:
+            needs.add(Need.OLD_LOGPROBS_FOR_CREDIT)
         if self.mismatch_correction != "none":
             needs.add(Need.SAMPLER_LOGPROBS)
         return frozenset(needs)

@@ -10,7 +10,7 @@ from sampling.rollout import Rollout
 __all__ = ["SoftOverlongPunishment", "soft_overlong_punishment"]
 
 
-def soft_overlong_punishment(num_tokens: int, *, max_tokens: int, cache_tokens: int) -> float:
+def soft_overlong_punishment(num_tokens: int, *, max_tokens: int, cache_tokens: float) -> float:
     """DAPO's length reward of a completion y, to be added to the reward of its answer.
 
     ::

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from algorithms import GRPO, Need, build_algorithm
+from algorithms import GRPO, PPO, BatchUnit, Counted, Need, build_algorithm
 from algorithms.ratios import clip_active, mismatch_weights
 from tests.algorithms.batches import make_batch
 
@@ -36,3 +36,28 @@ def test_a_bound_itself_is_inside() -> None:
         torch.testing.assert_close(weights, torch.full((1, 2), 0.5).double())
     down = torch.full((1, 2), -1.0)
     assert clip_active(torch.full((1, 2), 3.0), down, clip_low=0.2, clip_high=0.2, dual_clip=3.0).all()
+
+
+def test_counts_of_one_and_of_nothing() -> None:
+    """One token of one sequence is divided by 1; where nothing is left the counts are 1 too, and the loss is zero."""
+    for rows in (torch.tensor([True]), torch.tensor([False])):
+        counts = Counted(rows=rows, mask=rows[:, None]).denominator(BatchUnit.SEQUENCE, 5)
+        assert (counts.units, counts.tokens, counts.max_length) == (1, 1, 5)
+    pair = Counted(rows=torch.tensor([True] * 4), mask=torch.ones(4, 3, dtype=torch.bool))
+    assert pair.denominator(BatchUnit.PAIR, 5).units == 2 and pair.denominator(BatchUnit.SEQUENCE, 5).units == 4
+
+
+def test_a_completion_without_tokens_has_no_reward_and_harms_nobody() -> None:
+    batch, _ = make_batch()
+    mask = batch.completion_mask.clone()
+    mask[0] = False
+    rewards = PPO(kl_coef=0).token_rewards(replace(batch, completion_mask=mask))
+    assert not rewards[0].any()
+    assert torch.equal(rewards[1:], PPO(kl_coef=0).token_rewards(batch)[1:])
+
+
+def test_the_length_penalty_ends_at_one() -> None:
+    batch, _ = make_batch()
+    short = replace(batch, max_length=5)  # the longest completions have 6 and 7 tokens
+    shaped = GRPO(overlong_buffer=0.2).outcome_rewards(short)
+    assert (batch.rewards - shaped).tolist() == [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
