@@ -80,7 +80,7 @@ def group_advantages(
         case "std":
             advantages = _divide(numerator, groups.std(std_ddof), std_eps, keep=groups.equal)
         case "std_leave_one_out":
-            keep = groups.equal | groups.others_equal()
+            keep = groups.others_equal()
             advantages = _divide(numerator, groups.std_leave_one_out(std_ddof), std_eps, keep=keep)
     if baseline != "none":
         advantages = torch.where(groups.equal, torch.zeros_like(advantages), advantages)
@@ -230,8 +230,6 @@ BLOCK = 8
 def _decayed_sums(values_BT: Tensor, decay: float) -> Tensor:
     """Σ_{l ≥ t} decay^{l−t} x_l, block by block from the end, each block one product with a triangle. (B, T)."""
     rows, tokens = values_BT.shape
-    if decay == 0 or tokens == 0:
-        return values_BT
     if decay == 1:
         return _undecayed_sums(values_BT)
     num_blocks = -(-tokens // BLOCK)
@@ -265,7 +263,7 @@ def _packed(values_BT: Tensor, mask_BT: Tensor, left: Tensor | None) -> Tensor:
 def _divide(numerator: Tensor, std: Tensor, std_eps: float, *, keep: Tensor) -> Tensor:
     """numerator / (std + std_eps), and the numerator itself where the std is exactly zero (`keep`)."""
     divisor = std + std_eps
-    return torch.where(keep | (divisor == 0), numerator, numerator / torch.where(divisor == 0, 1, divisor))
+    return torch.where(keep | (divisor == 0), numerator, numerator / divisor)
 
 
 def _check_group_inputs(

@@ -65,7 +65,7 @@ class GroupStatistics:
         is_lowest, is_highest = self.rewards == self.lowest, self.rewards == self.highest
         all_others_highest = is_lowest & (self._reduce(is_highest.double(), "sum") == self.size - 1)
         all_others_lowest = is_highest & (self._reduce(is_lowest.double(), "sum") == self.size - 1)
-        return all_others_highest | all_others_lowest | (self.size <= 2)
+        return all_others_highest | all_others_lowest | self.equal
 
     def _others(self) -> tuple[Tensor, Tensor]:
         """The rewards of each sequence's group and which of them are there and not its own. Both (B, largest G)."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
-from algorithms import GRPO, PPO, BatchUnit, Counted, Need, build_algorithm
+from algorithms import GRPO, METHODS, PPO, BatchUnit, Counted, Need, build_algorithm
+from algorithms.advantages import normalize_over_tokens
+from algorithms.groups import GroupStatistics
 from algorithms.ratios import clip_active, mismatch_weights
 from tests.algorithms.batches import make_batch
 
@@ -36,6 +39,8 @@ def test_a_bound_itself_is_inside() -> None:
         torch.testing.assert_close(weights, torch.full((1, 2), 0.5).double())
     down = torch.full((1, 2), -1.0)
     assert clip_active(torch.full((1, 2), 3.0), down, clip_low=0.2, clip_high=0.2, dual_clip=3.0).all()
+    far = torch.tensor([[1e-3, 1e3]])
+    assert clip_active(far, torch.zeros(1, 2), clip_low=0.2, clip_high=0.2, dual_clip=3.0).all()  # A = 0 is on no side
 
 
 def test_counts_of_one_and_of_nothing() -> None:
@@ -61,3 +66,35 @@ def test_the_length_penalty_ends_at_one() -> None:
     short = replace(batch, max_length=5)  # the longest completions have 6 and 7 tokens
     shaped = GRPO(overlong_buffer=0.2).outcome_rewards(short)
     assert (batch.rewards - shaped).tolist() == [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_completion_without_tokens_has_no_coefficient(name: str) -> None:
+    """Its mean over no token is nobody's number: finite, zero in its own row, and the others keep their own."""
+    batch, logprobs = make_batch()
+    mask = batch.completion_mask.clone()
+    mask[0] = False
+    assert batch.step_ends is not None
+    step_ends = batch.step_ends.clone()
+    step_ends[0] = -1
+    algorithm = build_algorithm(name)
+    empty = replace(batch, completion_mask=mask, step_ends=step_ends)
+    values = algorithm.coefficients(empty, algorithm.credit(empty), logprobs.detach()).values
+    assert values.isfinite().all()
+    assert not values[0].any()
+
+
+def test_statistics_of_groups_without_spread() -> None:
+    """Two equal rewards, three equal ones, one alone, and one that differs from its equal others."""
+    rewards = torch.tensor([2.0, 2.0, 5.0, 5.0, 5.0, 1.0, 0.0, 3.0, 0.0], dtype=torch.float64)
+    groups = GroupStatistics(rewards, torch.tensor([0, 0, 1, 1, 1, 2, 3, 3, 3]))
+    assert groups.equal.tolist() == [True] * 6 + [False] * 3
+    assert groups.others_equal().tolist() == [True] * 6 + [False, True, False]
+    assert groups.std(0).tolist() == pytest.approx([0.0] * 6 + [2**0.5] * 3)
+    assert groups.std_leave_one_out(0).tolist() == pytest.approx([0.0] * 6 + [1.5, 0.0, 1.5])
+
+
+def test_variance_eps_is_added_to_the_variance() -> None:
+    advantages = torch.tensor([[1.0, -1.0]])
+    normalized = normalize_over_tokens(advantages, torch.ones(1, 2, dtype=torch.bool), std_ddof=0, variance_eps=3.0)
+    assert normalized.tolist() == [[0.5, -0.5]]
