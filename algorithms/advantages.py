@@ -210,7 +210,7 @@ def normalize_over_tokens(
     highest = torch.where(mask_BT, advantages_BT, -torch.inf).amax()
     if bool(highest == torch.where(mask_BT, advantages_BT, torch.inf).amin()):
         return torch.zeros_like(advantages_BT)
-    inside = torch.where(mask_BT, advantages_BT, 0).to(torch.float64, copy=True)
+    inside = torch.where(mask_BT, advantages_BT, 0).to(torch.float64)
     inside.sub_(inside.sum() / count)
     torch.where(mask_BT, inside, inside.new_zeros(()), out=inside)
     variance = torch.linalg.vector_norm(inside).square() / (count - std_ddof)
@@ -256,7 +256,7 @@ def _without_holes(mask_BT: Tensor) -> Tensor | None:
 
 def _packed(values_BT: Tensor, mask_BT: Tensor, left: Tensor | None) -> Tensor:
     """float64 values without holes, 0 outside the mask. (B, T)."""
-    inside = torch.where(mask_BT, values_BT, 0).to(torch.float64, copy=True)
+    inside = torch.where(mask_BT, values_BT, 0).to(torch.float64)
     return inside if left is None else inside.gather(1, left)
 
 

@@ -54,7 +54,7 @@ class GroupStatistics:
         count = self.size - 1
         lowest = torch.where(present, others, torch.inf).amin(dim=-1, keepdim=True)
         shifted = torch.where(present, others - lowest, 0)
-        deviation = torch.where(present, shifted - (shifted.sum(dim=-1) / count.clamp_min(1))[:, None], 0)
+        deviation = torch.where(present, shifted - (shifted.sum(dim=-1) / count)[:, None], 0)
         unit = deviation.abs().amax(dim=-1)
         unit = torch.where(unit == 0, torch.ones_like(unit), unit)
         squares = (deviation / unit[:, None]).square().sum(dim=-1)

@@ -93,8 +93,15 @@ def test_statistics_of_groups_without_spread() -> None:
     assert groups.std(0).tolist() == pytest.approx([0.0] * 6 + [2**0.5] * 3)
     assert groups.std_leave_one_out(0).tolist() == pytest.approx([0.0] * 6 + [1.5, 0.0, 1.5])
 
+    apart = torch.tensor([1.0, 2.0, 4.0, 9.0], dtype=torch.float64)
+    one_group = torch.zeros(4, dtype=torch.long)
+    near, far = (GroupStatistics(apart + offset, one_group).std_leave_one_out(0) for offset in (0.0, 1e15))
+    torch.testing.assert_close(far, near, rtol=1e-12, atol=0)  # the distances are exact, so nothing may be lost
+
 
 def test_variance_eps_is_added_to_the_variance() -> None:
     advantages = torch.tensor([[1.0, -1.0]])
     normalized = normalize_over_tokens(advantages, torch.ones(1, 2, dtype=torch.bool), std_ddof=0, variance_eps=3.0)
     assert normalized.tolist() == [[0.5, -0.5]]
+    nothing = torch.zeros(1, 2, dtype=torch.bool)
+    assert not normalize_over_tokens(advantages, nothing, std_ddof=1, variance_eps=0.0).any()
