@@ -155,7 +155,9 @@ def _pairs(urn: _Urn, rivals: _Rivals, inclusion: float, k: int) -> _Pairs:
         leader_T = urn.count_PD[problem_T, 0]
         challenged = np.flatnonzero(leader_T >= votes_T)
         rows = rivals.first_of[leader_T[challenged]] + votes_T[challenged] - 1
-        bound_T[challenged] *= (rivals.below_UF[rows, 0] + rivals.tied_UF[rows, 0]).real  # P(the leader has at most j)
+        bound_T[challenged] *= np.real(
+            rivals.below_UF[rows, 0] + rivals.tied_UF[rows, 0]
+        )  # P(the leader has at most j)
     kept = np.flatnonzero(bound_T >= NEGLIGIBLE)
     problem_T, votes_T = problem_T[kept], votes_T[kept]
     distinct_T = (urn.count_PD[problem_T] >= votes_T[:, None]).sum(axis=1)

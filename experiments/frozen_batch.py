@@ -3,7 +3,8 @@
     {"sequences": [{"group": "q1", "reward": 1.0, "policy_logprobs": [...], "old_logprobs": [...], ...}, ...],
      "max_length": 1024}
 
-What a method does not need may be absent; what is there must be complete, finite and of one length a sequence.
+or in JSON Lines, one sequence a line, which then holds max_length too. What a method does not need may be absent; what
+is there must be complete, finite and of one length a sequence.
 """
 
 from __future__ import annotations
@@ -94,20 +95,39 @@ class FrozenBatch:
 
 
 def read_batch(path: Path) -> FrozenBatch:
-    """The batch in a JSON file.
+    """The batch in a JSON file, or in a JSON Lines file (``.jsonl``), a sequence a line.
 
     Raises:
         ValueError: the file is not JSON, or not a batch; the message names the sequence and the field.
         OSError: the file cannot be read.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return parse_batch(_of_lines(text.split("\n")) if path.suffix == ".jsonl" else json.loads(text))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not JSON: {error}; expected an object with 'sequences'.") from error
-    try:
-        return parse_batch(data)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _of_lines(lines: list[str]) -> dict[str, Any]:
+    """The one object that lines of a sequence each stand for."""
+    sequences = [_of_line(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    limits = [sequence.pop("max_length", None) for sequence in sequences]
+    for index, limit in enumerate(limits):
+        if limit != limits[0]:
+            raise ValueError(f"max_length of sequence {index} is {limit}, of sequence 0 {limits[0]}; expected one.")
+    return {"sequences": sequences, "max_length": limits[0] if limits else None}
+
+
+def _of_line(number: int, line: str) -> dict[str, Any]:
+    try:
+        sequence = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number} is not JSON: {error}; expected one sequence, an object.") from error
+    if not isinstance(sequence, dict):
+        raise ValueError(f"line {number} is a {type(sequence).__name__}; expected one sequence, an object.")
+    return sequence
 
 
 def parse_batch(data: Any) -> FrozenBatch:

@@ -112,7 +112,7 @@ def test_the_dump_of_a_real_training_step_gives_trls_own_gradient(
     assert sorted(gradients) == [0, 1] and [len(batches) for batches in gradients.values()] == [2, 2]
     moved = []
     for step, batches in gradients.items():
-        frozen = read_batch(tmp_path / f"step-{step}.json")
+        frozen = read_batch(tmp_path / f"step-{step}.jsonl")
         assert sorted(sequence["group"] for sequence in frozen.sequences) == [0] * 4 + [1] * 4
         found = coefficients_of(frozen, "grpo@trl-1.16", settings)
         theirs = [row for batch in batches if batch is not None for row in (-batch).tolist()]
@@ -128,8 +128,9 @@ def test_the_example_prints_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("dump.json", "step-0.json"):
-        (tmp_path / name).write_text(EXAMPLE, encoding="utf-8")
+    (tmp_path / "dump.json").write_text(EXAMPLE, encoding="utf-8")
+    lines = [json.dumps(sequence | {"max_length": 8}) for sequence in json.loads(EXAMPLE)["sequences"]]
+    (tmp_path / "step-0.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     printed = [run(command, monkeypatch, capsys) for command in COMMANDS]
     assert len(printed) == 3
     assert [text.strip() for text in printed[1:]] == [text.strip() for text in OUTPUTS]

@@ -14,7 +14,7 @@ import pytest
 from algorithms import METHODS
 from experiments.cli import main
 from experiments.coefficients import coefficients_of
-from experiments.frozen_batch import parse_batch
+from experiments.frozen_batch import parse_batch, read_batch
 
 ARRAYS = ("policy_logprobs", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
 
@@ -231,3 +231,28 @@ def test_errors_are_one_paragraph(monkeypatch, tmp_path, capsys, data, options, 
     assert run(monkeypatch, tmp_path, data, *options) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error: ") and message in err and err.count("\n") == 1
+
+
+def test_a_sequence_a_line_is_the_same_batch(tmp_path: Path) -> None:
+    data = batch()
+    lines = [json.dumps(sequence | {"max_length": data["max_length"]}) for sequence in data["sequences"]]
+    (tmp_path / "batch.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    whole = parse_batch(data)
+    by_line = read_batch(tmp_path / "batch.jsonl")
+    assert by_line.sequences == whole.sequences and by_line.batch.max_length == data["max_length"]
+    assert coefficients_of(by_line, "grpo", {}) == coefficients_of(whole, "grpo", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"group": 1, "tokens": ["a"]}\n{', "line 2 is not JSON"),
+        ("\n[]", "line 2 is a list; expected one sequence"),
+        ("", "no sequences"),
+        ('{"tokens": ["a"], "max_length": 4}\n{"tokens": ["a"]}', "max_length of sequence 1 is None, of sequence 0 4"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "batch.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        read_batch(tmp_path / "batch.jsonl")

@@ -1,10 +1,14 @@
 """Coverage-guided fuzzing of `check_answer` with atheris; run by `test_fuzz_slow.py`, or by hand:
 
+    pip install atheris  # the extra "fuzz"
     python tests/rewards/coverage_fuzz.py -max_total_time=600
 
 A byte picks a piece of notation or a character, so that the fuzzer writes LaTeX sooner than noise. A crash is any
 exception but `GoldAnswerError`, a verdict that breaks its own rules, or one that takes more than two seconds.
 """
+
+# pyright: reportAttributeAccessIssue=false, reportMissingModuleSource=false
+# (atheris is an extra, and its public stub does not name what is used here)
 
 from __future__ import annotations
 

@@ -282,7 +282,7 @@ def test_two_bare_answers_are_judged_alike_both_ways(idle_seconds: Idle) -> None
 
 def test_ten_minutes_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
-        pytest.skip("atheris is not installed")
+        pytest.skip('atheris is not installed; `.venv/bin/pip install atheris` (the extra "fuzz") adds this test')
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     command = [sys.executable, str(Path(__file__).with_name("coverage_fuzz.py")), str(corpus)]
