@@ -80,6 +80,7 @@ class SymbolicWorker:
         self._process: subprocess.Popen[bytes] | None = None
         self._child = 0
         self._fresh = True
+        self._asked = 0  # pairs, so that no reply is taken for that to another one
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -104,10 +105,15 @@ class SymbolicWorker:
         """
         with self._lock:
             for _ in range(_ATTEMPTS):
+                self._asked += 1
                 try:
                     process = self._running()
-                    _send(process, {"left": left, "right": right, "deadline": deadline})
+                    _send(process, {"id": self._asked, "left": left, "right": right, "deadline": deadline})
                     reply = self._receive(process, max(deadline, _STALLED_SECONDS))
+                    if reply.get("died") in _FROM_OUTSIDE:
+                        raise _WorkerLostError("the worker's child was ended, before or after it took this pair")
+                    if reply.get("id", self._asked) != self._asked:
+                        raise _WorkerLostError("the worker answers another pair")
                     if "died" in reply or reply["retired"]:
                         self._child = self._receive(process, _START_SECONDS)["ready"]
                 except (_WorkerLostError, _WorkerStalledError):
@@ -119,7 +125,7 @@ class SymbolicWorker:
                 fresh, self._fresh = self._fresh, "died" in reply or reply["retired"]
                 if "died" not in reply:
                     return reply
-                if reply["died"] not in _FROM_OUTSIDE and (fresh or reply["died"] != EXHAUSTED):
+                if fresh or reply["died"] != EXHAUSTED:
                     raise SymbolicTimeoutError(f"the symbolic worker ended with code {reply['died']}")
         raise SymbolicTimeoutError(f"the symbolic worker was ended from outside {_ATTEMPTS} times on one pair")
 

@@ -4,11 +4,12 @@ It imports sympy, then forks a child that answers. A child that meets its deadli
 middle of a C extension too, and the next one is forked within milliseconds, without importing anything again. It ends
 when its input ends, and its child with it.
 
-Each message is a 4-byte big-endian length and that many bytes of JSON. In: ``{"left": latex, "right": latex,
-"deadline": seconds}``. Out: ``{"ready": pid}`` for each child, then for each message ``{"equal": true | false | null,
-"readable": bool, "seconds": float, "retired": bool}``, or ``{"died": exit code}``: minus the signal's number where one
-killed the child, `EXHAUSTED` where memory ran out. ``retired`` marks a child's last reply. ``seconds`` and the deadline
-are the child's own processor time, which other processes on the machine do not use up.
+Each message is a 4-byte big-endian length and that many bytes of JSON. In: ``{"id": number, "left": latex, "right":
+latex, "deadline": seconds}``. Out: ``{"ready": pid}`` for each child, then for each message ``{"id": its number,
+"equal": true | false | null, "readable": bool, "seconds": float, "retired": bool}``, or ``{"died": exit code}``: minus
+the signal's number where one killed the child, `EXHAUSTED` where memory ran out. ``retired`` marks a child's last
+reply. ``seconds`` and the deadline are the child's own processor time, which other processes on the machine do not use
+up.
 
 No text is evaluated. It only reaches the grammar of latex2sympy2_extended, whose numbers would pass through sympy's
 ``parse_expr`` and so through Python's parser: that function is replaced here by one that reads digits. Should a library
@@ -109,7 +110,8 @@ def _serve(replies: BinaryIO) -> NoReturn:
             reply = _compare(message["left"], message["right"])
             signal.setitimer(signal.ITIMER_PROF, 0)
             code = _RETIRED if count == _MOST_MESSAGES else 0
-            write_message(replies, reply | {"seconds": time.process_time() - start, "retired": bool(code)})
+            seconds = time.process_time() - start
+            write_message(replies, reply | {"id": message["id"], "seconds": seconds, "retired": bool(code)})
     except MemoryError:
         code = EXHAUSTED
     finally:

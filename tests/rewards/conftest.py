@@ -1,14 +1,19 @@
-"""Wall time against a machine that others may be using at the same time."""
+"""Symbolic workers, and wall time against a machine that others may be using at the same time."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import rewards.symbolic as symbolic
+from rewards.symbolic import SymbolicWorker
 
 _SPIN = "import time\nstart = time.monotonic()\nwhile time.process_time() < 0.3: pass\nprint(time.monotonic() - start)"
 
@@ -41,3 +46,38 @@ def in_time(idle_seconds: Callable[[float], float]) -> Callable[..., Any]:
         return value
 
     return call
+
+
+@pytest.fixture
+def worker() -> Iterator[SymbolicWorker]:
+    """A worker of the test's own."""
+    made = SymbolicWorker()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def worker_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], SymbolicWorker]]:
+    """A worker whose comparison is the given code, with `left` and `right`; limits and guards are the real ones."""
+    made: list[SymbolicWorker] = []
+
+    def make(code: str) -> SymbolicWorker:
+        file = tmp_path / "worker.py"
+        file.write_text(
+            f"import importlib.util, sys\n"
+            f"spec = importlib.util.spec_from_file_location('worker', {str(symbolic._WORKER_FILE)!r})\n"
+            f"worker = importlib.util.module_from_spec(spec)\n"
+            f"spec.loader.exec_module(worker)\n"
+            f"def compare(left, right):\n{textwrap.indent(textwrap.dedent(code), '    ')}\n"
+            f"    return {{'equal': True, 'readable': True}}\n"
+            f"worker._import_everything = worker._warm_up = lambda: None\n"
+            f"worker._compare = compare\n"
+            f"worker.main()\n"
+        )
+        monkeypatch.setattr(symbolic, "_WORKER_FILE", file)
+        made.append(SymbolicWorker())
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
