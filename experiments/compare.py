@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from experiments.progress import Board
 from experiments.recipes import START_ARM
 from experiments.run_folder import FolderKindError, write_json
 from experiments.tasks import load_problems
-from experiments.workers import WorkerError, run_jobs, usable_cores
+from experiments.workers import Job, WorkerError, run_jobs, usable_cores
 
 __all__ = ["check_recipe", "compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
 
@@ -81,45 +81,58 @@ def compare(
     recipe = check_recipe(recipe)
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     check_same_config(out / "recipe.json", recipe)
-    arms = [START_ARM, *recipe.arms] if evaluate_start else list(recipe.arms)
-    about = {
-        "title": f"coeflab: {recipe.name}",
-        "arms": arms,
-        "runs": [job.name for job in jobs if is_run(job)],
-        "baseline": arms[0],
-        "controls": {name: arm.control for name, arm in recipe.arms.items() if arm.control is not None},
-        **(description or {}),
-    }
+    about = _description(recipe, jobs, evaluate_start, description or {})
     write_json(out / "comparison.json", about)
+    progress = _Progress(board=board, num_jobs=len(jobs))
     failures: dict[str, str] = {}
-    left = len(jobs)
-
-    def on_progress(job: str, what: str, done: float, total: float, unit: str) -> None:
-        board.update(f"{job}: {what}", done, total, unit)
-
-    def on_done(job: str, result: Any) -> None:
-        nonlocal left
-        left -= 1
-        board.drop(f"{job}:")
-        board.update("all runs", len(jobs) - left, len(jobs), "runs")
-        board.say(f"{job}: {result}")
 
     def on_failed(job: str, why: str) -> None:
         failures[job] = why
         write_json(out / "comparison.json", {**about, "failures": failures})
-        on_done(job, f"FAILED: {why}")
+        progress.ended(job, f"FAILED: {why}")
 
     run_jobs(
         jobs,
         workers=workers,
         threads=max(1, usable_cores() // workers),
         logs=out / "logs",
-        on_progress=on_progress,
-        on_done=on_done,
+        on_progress=progress.moved,
+        on_done=progress.ended,
         on_failed=on_failed,
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``comparison.json`` says: the arms in the order of tables, the runs, whom they are compared with."""
+    arms = [START_ARM, *recipe.arms] if evaluate_start else list(recipe.arms)
+    return {
+        "title": f"coeflab: {recipe.name}",
+        "arms": arms,
+        "runs": [job.name for job in jobs if is_run(job)],
+        "baseline": arms[0],
+        "controls": {name: arm.control for name, arm in recipe.arms.items() if arm.control is not None},
+        **more,
+    }
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """The board of a comparison: a line for every job at work, and one for all."""
+
+    board: Board
+    num_jobs: int
+    num_ended: int = 0
+
+    def moved(self, job: str, what: str, done: float, total: float, unit: str) -> None:
+        self.board.update(f"{job}: {what}", done, total, unit)
+
+    def ended(self, job: str, result: Any) -> None:
+        self.num_ended += 1
+        self.board.drop(f"{job}:")
+        self.board.update("all runs", self.num_ended, self.num_jobs, "runs")
+        self.board.say(f"{job}: {result}")
 
 
 def failure_text(failures: Mapping[str, str], num_jobs: int) -> str:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from algorithms import Algorithm, build_algorithm, configure
-from rewards.code import code_feedback_reward, code_reward
+from rewards.code import CodeReward, code_feedback_reward, code_reward
+from rewards.combination import WeightedReward
 from rewards.control import random_reward
 from rewards.format import format_reward, think_format_reward
 from rewards.next_operations import check_next_operations
 from rewards.repetition import repetition_penalty
+from rewards.sandbox import check_sandbox
 from rewards.scoring import RewardFunction, StepRewardFunction, correctness_reward
 from rewards.steps import check_steps
 from rewards.verdict import StepVerdict
@@ -99,12 +101,16 @@ def load_reward(name: str) -> RewardFunction:
 
     Raises:
         ValueError: neither.
+        SandboxUnavailableError: the reward runs programs, which this machine cannot keep apart.
     """
-    if name in REWARDS:
-        return REWARDS[name]
-    if is_file_reference(name):
-        return cast(RewardFunction, _function(name))
-    raise ValueError(f"unknown reward {name!r}; expected {', '.join(map(repr, REWARDS))} or path/to/file.py:function.")
+    if name not in REWARDS and not is_file_reference(name):
+        known = ", ".join(map(repr, REWARDS))
+        raise ValueError(f"unknown reward {name!r}; expected {known} or path/to/file.py:function.")
+    reward = REWARDS[name] if name in REWARDS else cast(RewardFunction, _function(name))
+    for part in [part.reward for part in reward.parts] if isinstance(reward, WeightedReward) else [reward]:
+        if isinstance(part, CodeReward):
+            check_sandbox(part.isolation)
+    return reward
 
 
 def load_step_reward(name: str) -> StepRewardFunction:

@@ -263,6 +263,7 @@ def keep_coefficients(recipe: Any, out: Path) -> None:
 
 
 def write_report_of(folder: Path, baseline: str | None = None) -> None:
+    """Write the report of a comparison's folder and print its table."""
     from analysis import load_comparison, render_text, summary_table, write_report
 
     page = write_report(folder, baseline=baseline)
@@ -276,6 +277,7 @@ def write_report_of(folder: Path, baseline: str | None = None) -> None:
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Fields and values of ``--set field=value``, the values as JSON."""
     parsed = {}
     for setting in settings:
         name, equals, value = setting.partition("=")

@@ -8,8 +8,8 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -82,18 +82,10 @@ def run_jobs(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1.")
-    names = {job.name for job in jobs}
-    if len(names) != len(jobs):
-        raise ValueError(f"jobs {[job.name for job in jobs]} must have different names.")
-    lost = [job.name for job in jobs if not names.issuperset(job.after)]
-    if lost:
-        raise ValueError(f"jobs {lost} wait for jobs that are not there.")
+    _check_names(jobs)
     logs.mkdir(parents=True, exist_ok=True)
-    pool = _Pool(threads=threads, logs=logs)
     waiting, done = list(jobs), set[str]()
-    threads_before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    try:
+    with _threads_of_children(threads), closing(_Pool(threads=threads, logs=logs)) as pool:
         while waiting or pool.running:
             pool.grow(min(workers, len(pool.running) + len(waiting)))
             failures = pool.hand_out(waiting, done)
@@ -114,12 +106,29 @@ def run_jobs(
                 for dependent in _take_dependents(job, waiting):
                     on_failed(dependent, f"not started, because {job} failed")
         pool.end()
+
+
+def _check_names(jobs: Sequence[Job]) -> None:
+    names = {job.name for job in jobs}
+    if len(names) != len(jobs):
+        raise ValueError(f"jobs {[job.name for job in jobs]} must have different names.")
+    lost = [job.name for job in jobs if not names.issuperset(job.after)]
+    if lost:
+        raise ValueError(f"jobs {lost} wait for jobs that are not there.")
+
+
+@contextmanager
+def _threads_of_children(threads: int) -> Iterator[None]:
+    """Processes started meanwhile inherit the number: some libraries read it once, when they are loaded."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        yield
     finally:
-        pool.kill()
-        if threads_before is None:
+        if before is None:
             os.environ.pop("OMP_NUM_THREADS", None)
         else:
-            os.environ["OMP_NUM_THREADS"] = threads_before
+            os.environ["OMP_NUM_THREADS"] = before
 
 
 def _take_dependents(failed: str, waiting: list[Job]) -> list[str]:
@@ -201,8 +210,8 @@ class _Pool:
         for worker in self._workers.values():
             worker.process.join(timeout=20)
 
-    def kill(self) -> None:
-        """End what is left of them."""
+    def close(self) -> None:
+        """Kill what is left of them."""
         for worker in self._workers.values():
             worker.process.kill()
 

@@ -23,6 +23,7 @@ __all__ = [
     "ProgramRun",
     "SandboxLimits",
     "SandboxUnavailableError",
+    "check_sandbox",
     "run_program",
     "why_unavailable",
 ]
@@ -115,11 +116,7 @@ def run_program(
     Raises:
         SandboxUnavailableError: there are no namespaces on this machine and `isolation` asks for them.
     """
-    if isolation == "namespaces" and (reason := why_unavailable()) is not None:
-        raise SandboxUnavailableError(
-            f"programs of a model are run in Linux user namespaces only, and here {reason}. Allow them (see "
-            'docs/rewards.md), or pass isolation="none_i_trust_this_code" to run without any protection.'
-        )
+    check_sandbox(isolation)
     program = source.encode("utf-8", "replace")
     if len(program) > _MAX_PROGRAM_BYTES:
         message = f"the program has {len(program)} bytes; at most {_MAX_PROGRAM_BYTES} are compiled"
@@ -129,6 +126,19 @@ def run_program(
     with tempfile.TemporaryDirectory() as room:
         Path(room, "program.py").write_bytes(program)
         return _launch(program, limits, isolation, room=room)
+
+
+def check_sandbox(isolation: Isolation) -> None:
+    """Refuse what this machine cannot give; the first call in a process runs a program to find out.
+
+    Raises:
+        SandboxUnavailableError: there are no namespaces on this machine and `isolation` asks for them.
+    """
+    if isolation == "namespaces" and (reason := why_unavailable()) is not None:
+        raise SandboxUnavailableError(
+            f"programs of a model are run in Linux user namespaces only, and here {reason}. Allow them (see "
+            'docs/rewards.md), or pass isolation="none_i_trust_this_code" to run without any protection.'
+        )
 
 
 @functools.cache

@@ -41,6 +41,7 @@ libc = ctypes.PyDLL(None, use_errno=True)  # PyDLL keeps the interpreter's lock,
 
 
 def checked(result: int, what: str) -> int:
+    """What a call into the C library returned; `OSError` that names `what` where it failed."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -48,22 +49,26 @@ def checked(result: int, what: str) -> int:
 
 
 def prctl(option: int, value: int, pointer: object = 0) -> None:
+    """prctl(2) of this process."""
     arguments = [ctypes.c_ulong(value), pointer if pointer else ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)]
     checked(libc.prctl(ctypes.c_int(option), *arguments), f"prctl {option}")
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """mount(2)."""
     result = libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
     checked(result, f"mount {target}")
 
 
 def make_read_only(target: str, attributes: int, recursive: int) -> None:
+    """mount_setattr(2): attributes of a mount, with AT_RECURSIVE of those below it too."""
     request = struct.pack("=QQQQ", attributes, 0, 0, 0)
     arguments = (ctypes.c_long(AT_FDCWD), target.encode(), ctypes.c_long(recursive), request, ctypes.c_long(32))
     checked(libc.syscall(ctypes.c_long(MOUNT_SETATTR), *arguments), f"mount_setattr {target}")
 
 
 def main() -> None:
+    """Start the program in its room, watch it to its end, and write to standard output how it ended."""
     options = types.SimpleNamespace(**dict(argument.split("=", 1) for argument in sys.argv[1:]))
     prctl(SET_PDEATHSIG, SIGKILL)
     if os.getppid() != int(options.parent):
@@ -100,6 +105,7 @@ def main() -> None:
 
 
 def clone_into_namespaces() -> int:
+    """fork() whose child is in namespaces of its own; as fork(), 0 in the child and its number here."""
     number = CLONE[os.uname().machine]
     arguments = (ctypes.c_long(NEW_NAMESPACES | SIGCHLD), *(ctypes.c_long(0) for _ in range(4)))
     return checked(libc.syscall(ctypes.c_long(number), *arguments), "clone into new namespaces")
@@ -115,6 +121,7 @@ def map_ids(child: int) -> None:
 
 
 def write_file(path: str, text: str) -> None:
+    """Write in one call, as files of /proc want it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     os.write(descriptor, text.encode())
     os.close(descriptor)
@@ -238,6 +245,7 @@ def show_read_only(source: str, target: str, attributes: int) -> None:
 
 
 def drop_rights() -> None:
+    """From root to nobody, for good."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -287,6 +295,7 @@ def run_program(options: types.SimpleNamespace, writers: tuple[int, ...]) -> Non
 
 
 def install_filter(instructions: bytes) -> None:
+    """Refuse the system calls that this BPF program refuses, in this process and all that come from it (seccomp(2))."""
     array = ctypes.create_string_buffer(instructions, len(instructions))
     program = struct.pack("HxxxxxxP", len(instructions) // 8, ctypes.addressof(array))
     pointer = ctypes.create_string_buffer(program, len(program))

@@ -26,6 +26,7 @@ def with_solution_called(source: str) -> str:
 
 
 def main() -> None:
+    """Compile the program, say so on a descriptor of its own, and run it."""
     program, *packages = sys.argv[1:]
     sys.path.extend(packages)
     sys.argv[:] = [program]

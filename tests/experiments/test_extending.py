@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from algorithms.interface import TokenBatch
 from experiments import cli, recipes
 from experiments.config import Recipe
 from experiments.plugins import load_algorithm, load_object, load_reward, load_step_reward
+from rewards import sandbox
+from rewards.sandbox import SandboxUnavailableError
 from tests.experiments.miniature import recipe
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -95,3 +98,22 @@ def test_mistakes_are_named(load, message: str, page_folder: Path) -> None:
     (page_folder / "broken.py").write_text("x = 1\ny = x / 0\n")
     with pytest.raises(ValueError, match=message):
         load()
+
+
+WEIGHTED = """
+from rewards.code import CodeReward
+from rewards.combination import RewardPart, WeightedReward
+
+trusting = CodeReward(isolation="none_i_trust_this_code")
+both = WeightedReward(name="both", parts=(RewardPart(name="code", weight=1.0, reward=CodeReward()),))
+"""
+
+
+@pytest.mark.parametrize(("name", "refused"), [("code", True), ("w.py:both", True), ("w.py:trusting", False)])
+def test_programs_that_could_not_be_kept_apart_are_refused_before_a_run(
+    name: str, refused: bool, page_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (page_folder / "w.py").write_text(WEIGHTED)
+    monkeypatch.setattr(sandbox, "why_unavailable", lambda: "they are switched off")
+    with pytest.raises(SandboxUnavailableError, match="switched off") if refused else nullcontext():
+        load_reward(name)

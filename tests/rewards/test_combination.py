@@ -91,7 +91,7 @@ def test_a_part_that_is_no_number_is_named() -> None:
 
 def test_the_named_rewards_differ_on_one_completion() -> None:
     boxed_wrong = rollout_of("\\boxed{6}", ids=[7] * 80)
-    rewards = {name: score_rollouts([boxed_wrong], reward=load_reward(name))[0].reward for name in REWARDS}
+    rewards = {name: score_rollouts([boxed_wrong], reward=reward)[0].reward for name, reward in REWARDS.items()}
     rewards.pop("random")
     assert rewards == {
         "correctness": 0.0,
