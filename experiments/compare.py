@@ -64,14 +64,14 @@ def compare(
 
     Args:
         recipe: what is compared.
-        out: folder; it may hold part of the same comparison.
+        out: folder; it may hold part of the same comparison, also one of fewer arms.
         workers: runs side by side; they share the cores that this process may use.
         board: shows progress.
         evaluate_start: see `plan_jobs`.
         description: what ``comparison.json`` is to say beside the arms and runs.
 
     Raises:
-        ConfigMismatchError: `out` holds another comparison.
+        ConfigMismatchError: `out` holds another comparison, or arms that `recipe` lacks.
         WorkerError: runs failed; all others are finished.
     """
     if workers < 1:
@@ -80,7 +80,7 @@ def compare(
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
     recipe = check_recipe(recipe)
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
-    check_same_config(out / "recipe.json", recipe)
+    check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"))
     about = _description(recipe, jobs, evaluate_start, description or {})
     write_json(out / "comparison.json", about)
     progress = _Progress(board=board, num_jobs=len(jobs))

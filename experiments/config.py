@@ -262,8 +262,13 @@ def to_json(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
-def check_same_config(file: Path, config: Any) -> None:
+def check_same_config(file: Path, config: Any, *, may_gain: tuple[str, ...] = ()) -> None:
     """Write `config` to `file`, or check that `file` holds the same.
+
+    Args:
+        file: JSON file.
+        config: dataclass.
+        may_gain: fields, mappings, that may have more entries than in `file`, which then gets them too.
 
     Raises:
         ConfigMismatchError: `file` holds another configuration; the message lists the differing fields.
@@ -271,9 +276,7 @@ def check_same_config(file: Path, config: Any) -> None:
     data = to_json(config)
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(data, indent=2) + "\n")
-        temporary.rename(file)
+        _write(file, data)
         return
     try:
         held = json.loads(file.read_text())
@@ -281,6 +284,19 @@ def check_same_config(file: Path, config: Any) -> None:
         raise ConfigMismatchError(
             f"{file} is not JSON ({error}); remove the folder {file.parent} to start anew."
         ) from error
+    gained = {name: data[name] | held.get(name, {}) for name in may_gain}
+    _check_same(file.parent, held | gained, data)
+    if held != data:
+        _write(file, data)
+
+
+def _write(file: Path, data: dict[str, Any]) -> None:
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(json.dumps(data, indent=2) + "\n")
+    temporary.rename(file)
+
+
+def _check_same(folder: Path, held: dict[str, Any], data: dict[str, Any]) -> None:
     there, here = _flatten(held), _flatten(data)
     differing = [
         f"{name} is {there.get(name, 'absent')!r} there and {here.get(name, 'absent')!r} here"
@@ -289,7 +305,7 @@ def check_same_config(file: Path, config: Any) -> None:
     ]
     if differing:
         raise ConfigMismatchError(
-            f"{file.parent} already holds a run with another configuration: {'; '.join(differing[:5])}"
+            f"{folder} already holds a run with another configuration: {'; '.join(differing[:5])}"
             f"{f' and {len(differing) - 5} more' if len(differing) > 5 else ''}. "
             "Choose another folder with --out, or remove this one."
         )

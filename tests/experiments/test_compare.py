@@ -169,6 +169,24 @@ def test_a_folder_with_another_configuration_is_refused(whole: Path) -> None:
         run(changed, whole)
 
 
+def test_arms_can_be_added_but_neither_changed_nor_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.compare.run_jobs", lambda jobs, **options: None)
+    one = replace(recipe(), arms=select_arms(recipe(), ["rft"]))
+    two = replace(recipe(), arms=select_arms(recipe(), ["rft", "grpo"]))
+    run(one, tmp_path)
+    run(two, tmp_path)
+    assert list(json.loads((tmp_path / "recipe.json").read_text())["arms"]) == ["rft", "grpo"]
+    assert json.loads((tmp_path / "comparison.json").read_text())["arms"] == ["sft_start", "rft", "grpo"]
+    changed = {name: replace(arm, settings={"std_ddof": 0} if name == "grpo" else {}) for name, arm in two.arms.items()}
+    for other, message in (
+        (one, r"arms\.grpo\.\S+ is .* there and 'absent' here"),
+        (replace(two, arms=changed), r"arms\.grpo\.settings\.std_ddof is 'absent' there and 0 here"),
+        (replace(two, seeds=(0, 1)), r"seeds is \[0\] there and \[0, 1\] here"),
+    ):
+        with pytest.raises(ConfigMismatchError, match=message):
+            run(other, tmp_path)
+
+
 def test_two_processes_do_not_write_to_one_folder(tmp_path: Path) -> None:
     with lock_folder(tmp_path), pytest.raises(FolderBusyError, match="another coeflab process"), lock_folder(tmp_path):
         pass
