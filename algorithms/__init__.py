@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
@@ -119,7 +119,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if _is_enum(hint):
         return value in list(hint)
     if hint in (int, float):
-        return isinstance(value, (int, hint)) and not isinstance(value, bool) and abs(value) < math.inf
+        return isinstance(value, (int, hint)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 

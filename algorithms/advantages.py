@@ -56,11 +56,13 @@ def group_advantages(
         std_eps: added to the std; 0 is allowed.
 
     Returns:
-        (B,) advantages in the dtype of `rewards_B`, in units of std, or of the reward where scale is ``"none"``.
+        (B,) advantages in the dtype of `rewards_B`, torch's default where that is no floating one; in units of std, or
+        of the reward where scale is ``"none"``.
 
     Raises:
         ValueError: shapes differ, an option is unknown, or a reward is not finite.
     """
+    rewards_B = _floating(rewards_B)
     _check_group_inputs(rewards_B, group_B, baseline, scale, std_ddof, std_eps)
     if rewards_B.numel() == 0:
         return rewards_B.clone()
@@ -124,6 +126,7 @@ def process_advantages(
             f"step_rewards {tuple(step_rewards_BS.shape)}, step_ends {tuple(step_ends_BS.shape)} and group "
             f"{tuple(group_B.shape)} disagree; expected (B, S), (B, S) and (B,)."
         )
+    step_rewards_BS = _floating(step_rewards_BS)
     is_step = step_ends_BS >= 0
     if bool((step_ends_BS >= num_tokens).any()):
         raise ValueError(f"a step ends at token {int(step_ends_BS.max())}; the batch has only {num_tokens} tokens.")
@@ -154,7 +157,8 @@ def generalized_advantages(
         gae_lambda: λ in [0, 1].
 
     Returns:
-        (B, T) advantages in the dtype of `rewards_BT`, zero outside the mask.
+        (B, T) advantages in the dtype of `rewards_BT`, torch's default where that is no floating one; zero outside the
+        mask.
 
     Raises:
         ValueError: shapes differ, or a factor is outside [0, 1].
@@ -167,6 +171,7 @@ def generalized_advantages(
     for name, value in (("discount", discount), ("gae_lambda", gae_lambda)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; expected a number in [0, 1].")
+    rewards_BT = _floating(rewards_BT)
     left = _without_holes(mask_BT)
     mask = mask_BT if left is None else mask_BT.gather(1, left)
     values = _packed(values_BT, mask_BT, left)
@@ -258,6 +263,11 @@ def _packed(values_BT: Tensor, mask_BT: Tensor, left: Tensor | None) -> Tensor:
     """float64 values without holes, 0 outside the mask. (B, T)."""
     inside = torch.where(mask_BT, values_BT, 0).to(torch.float64)
     return inside if left is None else inside.gather(1, left)
+
+
+def _floating(rewards: Tensor) -> Tensor:
+    """Rewards that can hold advantages: 0 and 1 may come as integers or bools."""
+    return rewards if rewards.is_floating_point() else rewards.to(torch.get_default_dtype())
 
 
 def _divide(numerator: Tensor, std: Tensor, std_eps: float, *, keep: Tensor) -> Tensor:

@@ -75,6 +75,7 @@ class GRPO(PolicyGradient):
                 ("kl_place", self.kl_place, self.kl_place == "reward"),
                 ("overlong_buffer", self.overlong_buffer, self.overlong_buffer > 0),
                 ("baseline", self.baseline, self.baseline == "greedy"),
+                ("exclude_equal_groups", self.exclude_equal_groups, self.exclude_equal_groups),
             ):
                 if of_outcomes:
                     raise ValueError(f"{name} is {value!r} with process supervision, which reads no outcome reward.")

@@ -152,12 +152,15 @@ def compose(
 ) -> Coefficients:
     """GC = credit · Π factors + Σ terms inside the mask, with its parts kept for whoever asks.
 
-    Factors are finite and multiplied first, bools as 0 and 1: what a clip switches off stays 0 however large the rest.
+    Factors are finite and multiplied first, bools as 0 and 1, and their product is kept finite: where the credit is 0
+    or a clip switches off, the coefficient is 0 however large the rest.
     """
     first, *others = factors.values() if factors else (torch.ones_like(credit),)
     product = first
     for factor in others:
         product = product * factor
+        if factor.dtype != torch.bool:
+            product.clamp_(max=torch.finfo(product.dtype).max)
     values = credit * product
     for term in terms.values():
         values.add_(term)

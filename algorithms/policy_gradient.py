@@ -51,7 +51,7 @@ class PolicyGradient:
         clip_form: ``"min"`` is PPO's clip, gradient 0 beyond it; ``"weight"`` clamps ρ and keeps the gradient (CISPO).
         clip_low: offset of the clip below 1; 1 is no lower bound.
         clip_high: offset of the clip above 1.
-        dual_clip: ratio beyond which a token with A < 0 has gradient 0; ``null`` for none.
+        dual_clip: ratio beyond which a token with A < 0 has gradient 0 under ``"min"``; ``null`` for none.
         ratio_level: ρ of each token, or of the completion: ``"sequence"`` the geometric mean, ``"sequence_product"``.
         log_ratio_limit: tokens with |log ρ| beyond it have gradient 0 under ``"min"``, in nats; ``null`` for none.
         mismatch_correction: weight π_old/π_sampler of the policy term, of tokens or of the completion, truncated to

@@ -27,6 +27,7 @@ class RAFTPlusPlus(PolicyGradient):
 
     Attributes:
         kl_coef: weight of the KL penalty; the paper has none.
+        kl_place: ``"coefficient"``, the KL is part of the objective; the credit is I(o) and takes nothing off.
     """
 
     kl_coef: float = 0.0
@@ -38,6 +39,11 @@ class RAFTPlusPlus(PolicyGradient):
         coefficient="ρ_t I(o) 1[clip not active]",
         equation="Eq. 6 of arXiv 2504.11343",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kl_place != "coefficient":
+            raise ValueError(f"kl_place is {self.kl_place!r}; expected 'coefficient', since RAFT++'s credit is I(o).")
 
     def credit(self, batch: TokenBatch) -> Tensor:
         """I(o): 1 for every token of a correct completion (reward > 0), else 0. (B, T)."""

@@ -13,6 +13,9 @@ from torch import Tensor
 
 __all__ = ["TokenBatch"]
 
+LOGPROBS = ("old_logprobs", "reference_logprobs", "sampler_logprobs")
+REAL_ARRAYS = frozenset((*LOGPROBS, "rewards", "values", "step_rewards", "greedy_rewards"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenBatch:
@@ -65,6 +68,8 @@ class TokenBatch:
             expected = axes.get(name, (rows, tokens))
             if tuple(value.shape) != expected:
                 raise ValueError(f"{name} has shape {tuple(value.shape)}; expected {expected} (B={rows}, T={tokens}).")
+            if name in REAL_ARRAYS and not value.is_floating_point():
+                raise ValueError(f"{name} is {value.dtype}; expected a floating dtype, which its advantages take over.")
 
     def arrays(self) -> dict[str, Tensor]:
         """The arrays that this batch holds, by name."""
@@ -79,7 +84,8 @@ class TokenBatch:
         """
         value = getattr(self, name)
         if value is None:
-            raise ValueError(f"{algorithm} needs {name}, which this batch does not hold; add it to every sequence.")
+            where = "beside the sequences" if name == "max_length" else "to every sequence"
+            raise ValueError(f"{algorithm} needs {name}, which this batch does not hold; add it {where}.")
         return value
 
     def rows(self, index: Tensor) -> TokenBatch:

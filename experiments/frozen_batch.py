@@ -10,7 +10,7 @@ is there must be complete, finite and of one length a sequence.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,7 +195,7 @@ def _check_kinds(index: int, sequence: Any) -> None:
 
 
 def _check_number(index: int, name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{name} of sequence {index} is {value!r}; expected a finite number.")
 
 
@@ -237,9 +237,9 @@ def _max_length(data: dict[str, Any], lengths: tuple[int, ...]) -> int | None:
     max_length = data.get("max_length")
     if max_length is None:
         return None
-    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < max(lengths):
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or not max(lengths) <= max_length < 1 << 31:
         raise ValueError(
-            f"max_length is {max_length!r}; expected an integer of at least {max(lengths)}, the longest sequence."
+            f"max_length is {max_length!r}; expected an integer from {max(lengths)}, the longest sequence, to 2^31 − 1."
         )
     return max_length
 

@@ -59,9 +59,9 @@ class Coefficients:
         if self.json:
             print(_as_json([result.explained() if self.explain else result.summary() for result in results]))
             return
-        console = Console()
+        console = Console(markup=False, emoji=False)  # tokens such as [INST] are text
         if not console.is_terminal:
-            console = Console(width=160)
+            console = Console(markup=False, emoji=False, width=160)
         (print_explanations if self.explain else print_tables)(frozen, results, console)
 
 

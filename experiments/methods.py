@@ -179,8 +179,8 @@ def _markdown_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> s
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=200)
+    console = Console(markup=False, emoji=False)  # brackets in formulas are meant
+    return console if console.is_terminal else Console(markup=False, emoji=False, width=200)
 
 
 if __name__ == "__main__":

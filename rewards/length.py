@@ -32,9 +32,9 @@ def soft_overlong_punishment(num_tokens: int, *, max_tokens: int, cache_tokens: 
     """
     if num_tokens <= max_tokens - cache_tokens:
         return 0.0
-    if num_tokens <= max_tokens:
-        return ((max_tokens - cache_tokens) - num_tokens) / cache_tokens
-    return -1.0
+    if num_tokens < max_tokens:
+        return max(-1.0, ((max_tokens - cache_tokens) - num_tokens) / cache_tokens)
+    return -1.0  # at L_max too, where the quotient is −1 but for rounding
 
 
 @dataclass(frozen=True, kw_only=True)

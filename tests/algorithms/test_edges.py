@@ -7,9 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from algorithms import GRPO, METHODS, PPO, BatchUnit, Counted, Need, build_algorithm
-from algorithms.advantages import normalize_over_tokens
+from algorithms import GRPO, METHODS, PPO, BatchUnit, Counted, Need, TokenBatch, build_algorithm
+from algorithms.advantages import (
+    generalized_advantages,
+    group_advantages,
+    normalize_over_tokens,
+    process_advantages,
+)
 from algorithms.groups import GroupStatistics
+from algorithms.interface import compose
 from algorithms.ratios import clip_active, mismatch_weights
 from tests.algorithms.batches import make_batch
 
@@ -105,3 +111,57 @@ def test_variance_eps_is_added_to_the_variance() -> None:
     assert normalized.tolist() == [[0.5, -0.5]]
     nothing = torch.zeros(1, 2, dtype=torch.bool)
     assert not normalize_over_tokens(advantages, nothing, std_ddof=1, variance_eps=0.0).any()
+
+
+def test_rewards_of_0_and_1_may_be_integers_or_bools() -> None:
+    """By hand: one right of eight is 2.4749 standard deviations above the mean, and nothing is cut to whole numbers."""
+    group = torch.zeros(8, dtype=torch.long)
+    right = torch.arange(8) == 0
+    for rewards in (right, right.long()):
+        advantages = group_advantages(rewards, group)
+        assert advantages.dtype == torch.float32
+        assert advantages.tolist() == pytest.approx([2.4749] + [-0.3536] * 7, abs=1e-4)
+    steps, ends = torch.tensor([[1, -1], [1, 0]]), torch.tensor([[0, 1], [0, 1]])
+    whole, real = (
+        process_advantages(r, ends, torch.tensor([0, 0]), num_tokens=2) for r in (steps, steps.to(torch.float32))
+    )
+    assert torch.equal(whole, real) and whole.abs().max() > 1
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    returns = generalized_advantages(torch.tensor([[0, 0, 1]]), torch.full((1, 3), 0.5), mask)
+    assert returns.tolist() == [[0.5, 0.5, 0.5]]
+    batch, _ = make_batch()
+    with pytest.raises(ValueError, match=r"rewards is torch\.int64; expected a floating dtype"):
+        replace(batch, rewards=batch.rewards.long())
+
+
+def test_a_completion_as_long_as_the_limit_loses_exactly_one() -> None:
+    """Right and cut at the limit is worth what the wrong ones are: a group of equal rewards."""
+    for limit in range(4, 4097, 4):
+        mask = torch.arange(limit) < torch.tensor([limit, 1, 1, 1])[:, None]
+        batch = TokenBatch(
+            completion_mask=mask,
+            rewards=torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64),
+            group=torch.zeros(4, dtype=torch.long),
+            max_length=limit,
+        )
+        assert not GRPO(overlong_buffer=0.2).outcome_rewards(batch).any()
+
+
+def test_credit_of_zero_has_a_coefficient_of_zero_however_large_the_ratio() -> None:
+    ones = torch.ones(1, 2)
+    factors = {"ratio": ones * torch.finfo(torch.float32).max, "clip": ones > 0, "mismatch": ones * 2}
+    values = compose(ones > 0, torch.tensor([[0.0, -1.0]]), factors=factors, terms={}, diagnostics={}).values
+    assert values[0, 0] == 0 and values.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("raft_plus_plus", {"kl_coef": 1.0, "kl_place": "reward"}, "kl_place is 'reward'; expected 'coefficient'"),
+        ("grpo_process", {"exclude_equal_groups": True}, "exclude_equal_groups is True with process supervision"),
+        ("grpo", {"kl_coef": 10**400}, "expected a finite float"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(name: str, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_algorithm(name, settings)

@@ -195,7 +195,7 @@ def test_dr_grpo_needs_the_length_limit() -> None:
         ({"sequences": []}, "no sequences"),
         ({"sequences": [3]}, "sequence 0 is a int; expected an object"),
         ({"sequences": [{"reward": 1.0}]}, "sequence 0 has no array of its tokens"),
-        ({**batch(), "max_length": 2}, "max_length is 2; expected an integer of at least 3"),
+        ({**batch(), "max_length": 2}, "max_length is 2; expected an integer from 3, the longest"),
     ],
 )
 def test_a_broken_batch_is_named_by_sequence_and_field(data: Any, message: str) -> None:
@@ -256,3 +256,25 @@ def test_a_wrong_line_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "batch.jsonl").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_batch(tmp_path / "batch.jsonl")
+
+
+def test_brackets_and_colons_of_tokens_and_groups_are_printed(monkeypatch, tmp_path, capsys) -> None:
+    data = changed(0, tokens=["[/INST]", ":100:"])
+    for item in data["sequences"][:2]:
+        item["group"] = "[/q]"
+    assert run(monkeypatch, tmp_path, data, "--explain") == 0
+    out = capsys.readouterr().out
+    assert "[/INST]" in out and ":100:" in out and "[/q]" in out
+    monkeypatch.setattr(sys, "argv", ["coeflab", "methods"])
+    main()
+    assert "ρ_t I(o) 1[clip" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("field", "message"), [("reward", "reward of sequence 0"), ("max_length", "max_length is 1000")]
+)
+def test_a_number_past_every_float_is_refused(monkeypatch, tmp_path, capsys, field: str, message: str) -> None:
+    data = batch()
+    (data if field == "max_length" else data["sequences"][0])[field] = 10**400
+    assert run(monkeypatch, tmp_path, data, "--algorithm", "dr_grpo") == 1
+    assert message in capsys.readouterr().err
