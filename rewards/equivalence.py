@@ -143,6 +143,9 @@ def _all(verdicts: Sequence[bool | None]) -> bool | None:
 
 def _collections_equal(left: Collection, right: Collection, decide: Decide) -> bool | None:
     kinds = {left.kind, right.kind}
+    if "all" in kinds and kinds & {"list", "union"}:
+        return False
+    kinds = {"list" if kind == "all" else kind for kind in kinds}
     if kinds == {"list", "union"} and (rays := [as_interval(item) for item in (*left.items, *right.items)]):
         if all(ray is not None for ray in rays):
             middle = len(left.items)
@@ -166,7 +169,7 @@ def _collections_equal(left: Collection, right: Collection, decide: Decide) -> b
             if len(terms[0]) != len(terms[1]) or any(term is None for side in terms for term in side):
                 return False
             return _all([values_equal(a, b, decide) for a, b in zip(*terms, strict=True) if a and b])
-    if left.kind not in _UNORDERED:
+    if not kinds <= _UNORDERED:
         if len(left.items) != len(right.items):
             return False
         return _all(

@@ -129,6 +129,8 @@ class _Parser(Cursor):
             self._count_factor()
             if self.at("!"):
                 self.take()
+                if self.at("!"):
+                    raise UnreadableError("n!! is the double factorial, no factorial of one")
                 node = Apply("factorial", (node,))
             elif self.at("%"):
                 self.take()

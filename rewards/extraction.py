@@ -36,7 +36,10 @@ _PHRASE = re.compile(
 _PROBES = 40
 _KEY_WORDS = ("answer", "Answer", "ANSWER", "aNSWER", "答案", "选")
 _MATH_END = r"(?=[\s.,;*]*(?:$|[a-z.\n]))(?!\s*,?\s*(?:and|or|to)(?![A-Za-z]))"
-_LEADING_MATH = re.compile(rf"\$([^$]{{1,2000}})\${_MATH_END}|\\\(([^\n]{{1,2000}}?)\\\){_MATH_END}")
+_LEADING_MATH = re.compile(
+    rf"\$\$([^$]{{1,2000}})\$\${_MATH_END}|\\\[((?:(?!\\\])[\s\S]){{1,2000}})\\\]{_MATH_END}"
+    rf"|\$([^$]{{1,2000}})\${_MATH_END}|\\\(([^\n]{{1,2000}}?)\\\){_MATH_END}"
+)
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)|。|！|？|</\w{1,20}>|<\||,?\s(?:because|since|which|as|so|where)\s")
 _TAG = re.compile(r"</\w{1,20}>|<\|")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)

@@ -17,7 +17,7 @@ __all__ = ["surely_different", "values_within"]
 
 _DIGITS = 50
 _LARGEST_ARGUMENT = 10**6
-_SAME_NAME = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "ln", "exp", "sqrt", "cbrt")
+_SAME_NAME = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "ln", "exp", "sqrt")
 _FUNCTIONS = {name: name for name in _SAME_NAME} | {
     "log": "log10",
     "lg": "log10",
@@ -33,10 +33,17 @@ class _NoNumberError(ValueError):
 
 
 def surely_different(left: Node, right: Node) -> bool:
-    """Whether two expressions differ by far more than rounding at a fixed value of each variable: a positive one, or a
-    negative one where both are real throughout (so that ``|x|`` is not ``x``).
+    """Whether two expressions differ by far more than rounding at a fixed value of each variable: all positive, or with
+    some negative where both are real throughout, so that ``|x|`` is not ``x``.
+
+    Of the negative points one has no positive variable, and any two variables have different signs in two others, so
+    that ``|x| + |y|`` is not ``|x + y|``.
     """
-    return any(_differ(left, right, _Point(sign=sign)) for sign in (1, -1))
+    names = sorted(_variables(left) | _variables(right))
+    bits = range(max(0, len(names) - 1).bit_length())  # of a variable's place in the alphabet
+    halves = [frozenset(name for place, name in enumerate(names) if place >> bit & 1) for bit in bits]
+    points = [frozenset[str](), frozenset(names), *halves, *(frozenset(names) - half for half in halves)]
+    return any(_differ(left, right, _Point(negative=negative)) for negative in dict.fromkeys(points))
 
 
 def values_within(gold: Node, value: Node, absolute: Fraction, relative: Fraction) -> bool:
@@ -45,7 +52,7 @@ def values_within(gold: Node, value: Node, absolute: Fraction, relative: Fractio
         return False
     context = _context()
     try:
-        first, second = (_Point(sign=1).value(node) for node in (gold, value))
+        first, second = (_Point(negative=frozenset()).value(node) for node in (gold, value))
         if context.im(first) or context.im(second):
             return False
         allowed = abs(first) * relative.numerator / relative.denominator
@@ -56,9 +63,14 @@ def values_within(gold: Node, value: Node, absolute: Fraction, relative: Fractio
 
 
 def _has_variable(node: Node) -> bool:
+    return bool(_variables(node))
+
+
+def _variables(node: Node) -> frozenset[str]:
+    """Names of the symbols that are no number; ``i`` and ``infinity`` among them."""
     if isinstance(node, Apply):
-        return any(_has_variable(argument) for argument in node.arguments)
-    return isinstance(node, Symbol) and node.name not in ("pi", "e")
+        return frozenset[str]().union(*map(_variables, node.arguments))
+    return frozenset({node.name}) if isinstance(node, Symbol) and node.name not in ("pi", "e") else frozenset()
 
 
 def _differ(left: Node, right: Node, point: _Point) -> bool:
@@ -81,10 +93,13 @@ def _context() -> Any:
 
 
 class _Point:
-    """The values of all variables: each in (1, 2) by its name, times `sign`; below zero only real steps are taken."""
+    """The values of all variables: each in (1, 2) by its name, those in `negative` times −1.
 
-    def __init__(self, *, sign: int) -> None:
-        self._sign = sign
+    With any of these only real steps are taken.
+    """
+
+    def __init__(self, *, negative: frozenset[str]) -> None:
+        self._negative = negative
 
     def value(self, node: Node) -> Any:
         """The value of an expression here.
@@ -98,7 +113,7 @@ class _Point:
         if isinstance(node, Symbol):
             return self._symbol(node.name, context)
         values = [self.value(argument) for argument in node.arguments]
-        if self._sign < 0 and not _is_real_step(node.name, values):
+        if self._negative and not _is_real_step(node.name, values):
             raise _NoNumberError(node.name)
         return _applied(node.name, values, context)
 
@@ -107,11 +122,11 @@ class _Point:
             return +context.pi
         if name == "e":
             return +context.e
-        if name == "i" and self._sign > 0:
+        if name == "i" and not self._negative:
             return context.mpc(0, 1)
         if name in ("i", "infinity"):
             raise _NoNumberError(name)
-        return self._sign * (1 + context.mpf(zlib.crc32(name.encode()) % 9_973) / 9_973)
+        return (-1 if name in self._negative else 1) * (1 + context.mpf(zlib.crc32(name.encode()) % 9_973) / 9_973)
 
 
 def _is_real_step(name: str, values: list[Any]) -> bool:
@@ -119,11 +134,20 @@ def _is_real_step(name: str, values: list[Any]) -> bool:
     match name, values:
         case "pow", [base, exponent]:
             return base > 0 or exponent == int(exponent)
-        case (("root" | "sqrt" | "cbrt" | "ln" | "log" | "lg"), [value, *_]):
+        case "root", [value, index]:
+            return value > 0 or index % 2 == 1
+        case (("sqrt" | "ln" | "log" | "lg"), [value, *_]):
             return value > 0
         case (("arcsin" | "arccos"), [value]):
             return abs(value) <= 1
     return True
+
+
+def _root(radicand: Any, index: Any, context: Any) -> Any:
+    """The real root where there is one, else the principal one."""
+    if context.im(radicand) == 0 and context.re(radicand) < 0 and index % 2 == 1:
+        return -((-radicand) ** (1 / index))
+    return radicand ** (1 / index)
 
 
 def _applied(name: str, values: list[Any], context: Any) -> Any:
@@ -141,9 +165,9 @@ def _applied(name: str, values: list[Any], context: Any) -> Any:
                 raise OverflowError("exponent past the bound")
             return base**exponent
         case "root", [radicand, index]:
-            if context.im(radicand) == 0 and context.re(radicand) < 0 and index % 2 == 1:
-                return -((-radicand) ** (1 / index))
-            return radicand ** (1 / index)
+            return _root(radicand, index, context)
+        case "cbrt", [radicand]:
+            return _root(radicand, context.mpf(3), context)
         case "degree", [value]:
             return value * context.pi / 180
         case "log", [value, base]:

@@ -2,6 +2,7 @@ r"""Equations and inequalities as what they say: the value of a named quantity, 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
@@ -10,7 +11,7 @@ from fractions import Fraction
 from rewards.algebra import canonical_form
 from rewards.nodes import Apply, Symbol
 from rewards.polynomials import ONE, constant_value
-from rewards.values import Clock, Collection, Relation, Scalar, Value, Words, value_key
+from rewards.values import LISTS, Clock, Collection, Relation, Scalar, Value, Words, value_key
 
 __all__ = [
     "are_letters",
@@ -129,7 +130,7 @@ def same_name(left: Value, right: Value) -> bool:
 def _set_name(value: Value) -> str:
     if isinstance(value, Relation):
         return value_key(value.sides[1]) if len(value.sides) == 3 else name_of(value)
-    return _set_name(value.items[0]) if isinstance(value, Collection) and value.kind == "list" else ""
+    return _set_name(value.items[0]) if isinstance(value, Collection) and value.kind in LISTS else ""
 
 
 def is_at(clock: Clock, other: Value) -> bool:
@@ -180,15 +181,17 @@ def real_set(value: Value) -> list[Interval] | None:
     if isinstance(value, Relation) and value.operators == ("\\ne",):
         points = [_end(side) for side in value.sides if not is_name(side)]
         return without_points(points) if len(points) == 1 else None
-    if isinstance(value, Collection) and value.kind in ("union", "list"):
+    if isinstance(value, Collection) and value.kind in ("union", *LISTS):
         relations = [item for item in value.items if isinstance(item, Relation)]
         names = {name_of(item) for item in relations}
-        if value.kind == "list" and (len(relations) < len(value.items) or len(names) > 1):
+        if value.kind in LISTS and (len(relations) < len(value.items) or len(names) > 1):
             return None
         if value.kind == "list" and all(item.operators == ("\\ne",) for item in relations):
             return without_points([_end(side) for item in relations for side in item.sides if not is_name(side)])
-        parts = [real_set(item) for item in value.items]
-        return None if any(part is None for part in parts) else _joined([item for part in parts for item in part or ()])
+        parts = [part for item in value.items if (part := real_set(item)) is not None]
+        if len(parts) < len(value.items):
+            return None
+        return functools.reduce(_common, parts) if value.kind == "all" else _joined([*itertools.chain(*parts)])
     return None
 
 
@@ -199,6 +202,17 @@ def without_points(points: list[Fraction | float | None]) -> list[Interval] | No
         return None
     ends = [-math.inf, *sorted(set(finite)), math.inf]
     return [(low, False, high, False) for low, high in itertools.pairwise(ends)]
+
+
+def _common(left: list[Interval], right: list[Interval]) -> list[Interval]:
+    """What lies in both."""
+    both: list[Interval] = []
+    for first, second in itertools.product(left, right):
+        low, low_closed = max(first[:2], second[:2], key=lambda end: (end[0], not end[1]))
+        high, high_closed = min(first[2:], second[2:], key=lambda end: (end[0], end[1]))
+        if low < high:
+            both.append((low, low_closed, high, high_closed))
+    return sorted(both)
 
 
 def _joined(intervals: list[Interval]) -> list[Interval]:

@@ -16,9 +16,9 @@ from rewards.lexer import CONSTANTS, FUNCTIONS, GREEK
 from rewards.nodes import Apply
 from rewards.normalization import normalize, squeeze
 from rewards.numerals import read_based, read_clock
-from rewards.relations import between
+from rewards.relations import between, name_of
 from rewards.units import LEADING_CURRENCY, split_unit
-from rewards.values import Collection, Relation, Scalar, Value, Words
+from rewards.values import LISTS, Collection, Relation, Scalar, Value, Words
 
 __all__ = ["read_answer", "read_quantity"]
 
@@ -44,6 +44,9 @@ _REAL_LINE = re.compile(
 _PUNCTURED_LINE = re.compile(r"\\mathbb\{R\}\s*(?:\\setminus|\\backslash|\\|-)\s*\\\{([^{}]*)\\\}")
 _SET_BUILDER = re.compile(r"\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?(?:\||:)\s*(\S.*)", re.DOTALL)
 _ALTERNATIVE = re.compile(r"\bor\b|\\(?:lor|vee)(?![A-Za-z])|或")
+_TOGETHER = re.compile(r"\band\b|和")
+_LOGICAL = re.compile(r"\\(?:land|wedge)(?![A-Za-z])")
+_BOUNDS = frozenset({"<", ">", "\\le", "\\ge"})
 _TO = re.compile(r"(?<=\d) ?(?:\\text\s*\{\s*to\s*\}|\bto\b) ?(?=\d)")
 _SIGNS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 _MATRIX_BRACKETS = (("", ""), ("(", ")"), ("[", "]"), ("|", "|"))
@@ -133,7 +136,17 @@ def _read_list(text: str, depth: int) -> Value:
         return items[0]
     if len(items) == 2 and not _ALTERNATIVE.search(text) and (both := between(*items)) is not None:
         return both
-    return Collection("list", tuple(items)) if items else Scalar(text="")
+    return Collection(_list_kind(items, text), tuple(items)) if items else Scalar(text="")
+
+
+def _list_kind(items: list[Value], text: str) -> str:
+    """``all`` for bounds, or statements under a logical sign, that hold together; solutions are a list either way."""
+    bounds = [item for item in items if isinstance(item, Relation) and _BOUNDS.issuperset(item.operators)]
+    logical = _LOGICAL.search(text) is not None
+    if _ALTERNATIVE.search(text) or not (logical or len(bounds) == len(items)):
+        return "list"
+    together = logical or _TOGETHER.search(text) or len({name_of(bound) for bound in bounds}) > 1
+    return "all" if together else "list"
 
 
 def _is_short(item: Value) -> bool:
@@ -188,7 +201,7 @@ def _read_bracketed(text: str, depth: int) -> Value:
             return inner
         if isinstance(inner, Scalar) and not inner.text:
             return Words("empty set")
-        items = inner.items if isinstance(inner, Collection) and inner.kind == "list" else (inner,)
+        items = inner.items if isinstance(inner, Collection) and inner.kind in LISTS else (inner,)
         return Collection("set", items)
     if len(text) > 2 and text[0] in "([]" and text[-1] in ")][":
         inner = text[1:-1]

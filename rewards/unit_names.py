@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CANONICAL", "CHINESE", "MULTIPLIERS", "NO_UNIT"]
+__all__ = ["CANONICAL", "FOREIGN", "MULTIPLIERS", "NO_UNIT"]
 
 _NAMES = {
     "meter": "m meter metre",
@@ -57,16 +57,26 @@ MULTIPLIERS = {
     "million": "10^6",
     "billion": "10^9",
     "trillion": "10^12",
+    "lakh": "10^5",
+    "crore": "10^7",
     "dozen": "12",
 }
 _NO_UNIT = (
     "or not is are was were no maybe perhaps possibly about approximately wrong incorrect false than to plus minus "
     "over divided mod modulo base least most between either neither nor except but if when and answer half halves "
     "third thirds fourth fourths quarter fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth "
-    "tenths hundredth hundredths thousandth thousandths pi infinity"
+    "tenths pi infinity negative positive below above mille permille"
 )
-NO_UNIT = frozenset(_NO_UNIT.split())
-CHINESE = {
+_PARTS = (
+    "eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth "
+    "fortieth fiftieth sixtieth seventieth eightieth ninetieth hundredth thousandth millionth billionth trillionth"
+)
+NO_UNIT = frozenset([*_NO_UNIT.split(), *_PARTS.split(), *(f"{part}s" for part in _PARTS.split())])
+FOREIGN = {
+    "¢": "cent",
+    "₹": "rupee",
+    "₽": "ruble",
+    "₩": "won",
     "米": "meter",
     "厘米": "centimeter",
     "毫米": "millimeter",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rewards.lexer import CONSTANTS, FUNCTIONS, GREEK
-from rewards.unit_names import CANONICAL, CHINESE, MULTIPLIERS, NO_UNIT
+from rewards.unit_names import CANONICAL, FOREIGN, MULTIPLIERS, NO_UNIT
 
 __all__ = ["LEADING_CURRENCY", "canonical_unit", "split_letter_unit", "split_unit", "units_agree"]
 
@@ -165,5 +165,8 @@ def _split_foreign(text: str) -> tuple[str, str]:
     while name[:1] in ("万", "亿"):
         factor += "*10000" if name[0] == "万" else "*100000000"
         name = name[1:]
-    rest, unit = _checked(text, match.start(), CHINESE.get(name) or canonical_unit(name))
+    unit = FOREIGN.get(name) or canonical_unit(name)
+    if not unit and not factor:
+        return text, ""
+    rest, unit = _checked(text, match.start(), unit)
     return (f"({rest}){factor}" if factor and rest != text else rest), unit

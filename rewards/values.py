@@ -10,7 +10,21 @@ from rewards.bounds import OverBoundError, UnreadableError
 from rewards.nodes import Apply, Node
 from rewards.normalization import squeeze
 
-__all__ = ["Clock", "Collection", "Relation", "Scalar", "Value", "Words", "quotient_of", "ratio_quotients", "value_key"]
+__all__ = [
+    "LISTS",
+    "Clock",
+    "Collection",
+    "Relation",
+    "Scalar",
+    "Value",
+    "Words",
+    "quotient_of",
+    "ratio_quotients",
+    "value_key",
+]
+
+LISTS = ("list", "all")
+"""Kinds of `Collection` written one after the other: alternatives, and what holds together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +64,7 @@ class Clock:
 class Collection:
     """Several values.
 
-    `kind` is list, set, union, ratio, choice (letter, content), matrix, vmatrix, row, or the
+    `kind` is list, all, set, union, ratio, choice (letter, content), matrix, vmatrix, row, or the
     two brackets: ``()``, ``[]``, ``(]``, ``[)``."""
 
     kind: str
@@ -85,7 +99,7 @@ def value_key(value: Value) -> str:
             return f"ratio<{' ; '.join(value_key(item) for item in (items if quotients is None else quotients))}>"
         case Collection(kind=kind, items=items):
             keys = [value_key(item) for item in items]
-            if kind in ("list", "set", "union"):
+            if kind in (*LISTS, "set", "union"):
                 keys.sort()
             return f"{kind}<{' ; '.join(dict.fromkeys(keys) if kind == 'set' else keys)}>"
         case Relation(operators=operators, sides=sides):

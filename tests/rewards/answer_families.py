@@ -281,4 +281,17 @@ FAMILIES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
     (r"\sum_{k=1}^{10} k", "a sum over a range", ("55", r"\sum_{j=1}^{10} j"), ("54", r"\sum_{k=1}^{11} k")),
     (r"\sum_{k=1}^{10^9} k", "past the bound it is opaque", (r"\sum_{k=1}^{10^9}k",), ("500000000500000000",)),
     (r"\binom{n}{2}", "a binomial coefficient", (r"\frac{n(n-1)}{2}", r"{n \choose 2}"), (r"\frac{n(n+1)}{2}",)),
+    # functions of several variables, on all sides of zero
+    ("|x|+|y|", "absolute values of two variables", ("|y|+|x|",), ("|x+y|", "x+y")),
+    ("|xy|", "of a product", ("|x||y|", r"\sqrt{x^2y^2}"), ("xy", "-xy")),
+    ("|abc|", "of three factors", ("|a||b||c|",), ("|a|bc", "abc")),
+    (r"\frac{|x|}{|y|}", "of a quotient", (r"|\frac{x}{y}|",), (r"\frac{x}{y}",)),
+    (r"\sqrt[3]{x^3}", "an odd root keeps the sign", ("x",), ("|x|",)),
+    (r"\sqrt[3]{a^3b}", "an odd root of two", (r"a\sqrt[3]{b}",), (r"|a|\sqrt[3]{b}",)),
+    # marks and words that change a number
+    ("720", "(3!)! is no double factorial", ("(3!)!", "6!"), ("3!!",)),
+    ("10", "a binomial without braces", (r"\binom52", r"\binom{5}2"), (r"\binom53 + 1",)),
+    (r"\$50", "another currency", ("50", r"50 \text{ dollars}"), ("50¢", "50 ₽", "50 ₩", "50 ₹")),
+    ("3", "words that scale", ("3 apples",), ("3 crore", "3 lakh", "3 per mille", "3 millionths", "3 twelfths")),
+    ("3000000", "lakh and crore", ("30 lakh", "3 million"), ("3 crore", "3 lakh")),
 ]

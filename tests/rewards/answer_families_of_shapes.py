@@ -260,4 +260,15 @@ FAMILIES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
     (r"x\ge 2", "relations in unicode", ("x≥2", "x≧2", "x ⩾ 2", "2≤x"), ("x＞2", "x≤2")),
     ("2πr", "juxtaposed letters", (r"2\pi r", r"2 \cdot \pi \cdot r", "r·2·π"), (r"\pi r", r"2\pi r^2")),
     (r"\Delta", "Greek", ("Δ",), (r"\delta", r"\nabla")),
+    # what holds together, and what is one or the other
+    (
+        r"x>\sqrt2 \text{ and } x<\sqrt3",
+        "bounds that hold together",
+        (r"x<\sqrt3 \text{ and } x>\sqrt2",),
+        (r"x>\sqrt2 \text{ or } x<\sqrt3", r"(\sqrt2,\infty)\cup(-\infty,\sqrt3)"),
+    ),
+    ("x>5", "the narrower of two bounds", (r"x>3 \text{ and } x>5",), (r"x>3 \text{ or } x>5", "x>3")),
+    (r"x>2 \text{ or } x<1", "one bound or the other", ("x<1, x>2",), (r"x>2 \text{ and } x<1",)),
+    (r"x\ge1, y\ge2", "bounds on two names", (r"x\ge1 \text{ and } y\ge2",), (r"x\ge1 \text{ or } y\ge2",)),
+    (r"p\land q", "logical signs", (r"q\wedge p",), (r"p\lor q",)),
 ]

@@ -64,6 +64,9 @@ EXTRACTED: list[tuple[str, str | None, str]] = [
     ("我选了3个苹果", None, "the Chinese word for choosing alone is no marker"),
     ("The answer is 5. The answer is", None, "the last phrase is cut off: no earlier one rescues it"),
     ("How many are 3 and 4? 3, 4, 7, 12", None, "the question's numbers and a list of candidates"),
+    ("The answer is:\n\\[\n5\n\\]", "5", "a display formula on its own lines"),
+    ("The final answer is:\n\n$$\n\\frac{1}{2}\n$$\nDone.", "\\frac{1}{2}", "the same between double dollars"),
+    ("**Final Answer:**\n\n\\[\n7\n\\]", "7", "under a heading"),
 ]
 
 
