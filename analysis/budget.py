@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.differences import ArmValues, Difference, compare_values
 from analysis.evaluations import BUDGETS, accuracy_by_step, spent_by_step
-from analysis.intervals import Band, Resampling, bootstrap_band
+from analysis.intervals import Band, Resampling, allow_unseen, bootstrap_band, within
 from analysis.run_record import ComparisonRecord
 from analysis.seeds import total_band
 
@@ -230,13 +230,14 @@ def best_checkpoints(comparison: ComparisonRecord, *, resampling: Resampling) ->
 def _at_level(training: Training, x: str, level: float, problems: list[str | int], resampling: Resampling) -> AtBudget:
     place = {problem: row for row, problem in enumerate(training.problem_ids)}
     values_SP = values_at(training, level)[:, [place[problem] for problem in problems]]
+    total = within(total_band(values_SP[:, :, None], resampling.confidence), 0.0)
     return AtBudget(
         benchmark=training.benchmark,
         x=x,
         level=level,
         arm=training.arm,
         band=bootstrap_band(values_SP[:, :, None], resampling),
-        total=total_band(values_SP[:, :, None], resampling.confidence),
+        total=allow_unseen(total, values_SP.mean(axis=0)[:, None], resampling.confidence),
         values=ArmValues(arm=training.arm, seeds=training.seeds, problem_ids=tuple(problems), values_SP=values_SP),
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import page
 from analysis.crossings import Crossing, crossings
-from analysis.differences import Difference, compare_arms
+from analysis.differences import Difference, compare_arms, compare_with_controls
 from analysis.evaluations import BUDGETS
 from analysis.frames import column, records_of
 from analysis.intervals import Interval, Resampling
@@ -62,17 +62,12 @@ def make_claims(
     A control arm is one whose configuration says so (`control`); a method is any other arm that was trained.
     """
     controls = control_kinds(comparison)
-    methods = {arm for arm in comparison.arms if arm not in controls and _is_trained(comparison, arm)}
-    against = []
-    for benchmark in comparison.benchmarks if methods else ():
-        for control in controls:
-            here = [arm for arm in scores if arm.benchmark == benchmark and arm.arm in {*methods, control}]
-            against.append(compare_arms(here, resampling=resampling, baseline=control))
+    methods = [arm for arm in comparison.arms if arm not in controls and _is_trained(comparison, arm)]
     return Claims(
         summary=summary,
         baseline=baseline,
         differences=compare_arms(scores, resampling=resampling, baseline=baseline) if baseline else (),
-        controls=tuple(against),
+        controls=compare_with_controls(scores, methods=methods, controls=tuple(controls), resampling=resampling),
         missing_controls=tuple(words for kind, words in CONTROLS.items() if kind not in controls.values()),
         crossings=crossings(scores, resampling=resampling, baseline=baseline) if baseline else (),
         trained=any(_is_trained(comparison, arm) for arm in comparison.arms),
@@ -206,7 +201,8 @@ def _best_checkpoints_html(best: pd.DataFrame) -> str:
 
 
 def _in_brackets(row: Mapping[str, Any], point: str, low: str, high: str) -> str:
-    return f"{100 * row[point]:.1f} [{100 * row[low]:.1f}, {100 * row[high]:.1f}]"
+    ends = f"{100 * row[low]:.1f}, {100 * row[high]:.1f}" if np.isfinite(row[low]) else DASH  # one problem has no ends
+    return f"{100 * row[point]:.1f} [{ends}]"
 
 
 def _level_sentence(row: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter
 
 from analysis import page
 from analysis.coefficient_record import CoefficientRecord, MethodRecord, read_coefficients
+from analysis.frames import RecordError
 from analysis.plots import INK, blank_figure, figure_svg, legend_below, number_axis, plain_axes
 from analysis.run_record import ComparisonRecord
 from analysis.styles import arm_styles
@@ -39,8 +40,11 @@ COSINE_NOTE = (
 
 
 def coefficient_section(comparison: ComparisonRecord) -> str:
-    """The section's HTML; nothing where the comparison keeps no coefficients."""
-    record = read_coefficients(comparison.path)
+    """The section's HTML; nothing where the comparison keeps no coefficients, a note where they cannot be read."""
+    try:
+        record = read_coefficients(comparison.path)
+    except RecordError as error:
+        return page.paragraph(f"Left out: {str(error).replace(f'{comparison.path}/', '')}.", "note")
     if record is None or not record.methods:
         return ""
     limit = color_limit(record.methods)

@@ -19,7 +19,9 @@ class Crossing:
 
     `k` is NaN where the curves do not cross up to `largest_k`. The interval is over problems, the seeds given: `low` is
     0 where the order at K = 1 is itself not sure, `high` infinite where it may last beyond `largest_k`. `share` is that
-    of the resamples which cross in between.
+    of the resamples which cross in between. `leads_to` is the last K up to which the leader is ahead without a break (0
+    where nobody leads), `leads_surely_to` that in the resamples: all but the lowest (1 - confidence)/2 reach it. Curves
+    that meet and do not cross (both solve everything) are apart up to there only.
     """
 
     arm: str
@@ -30,7 +32,10 @@ class Crossing:
     low: float
     high: float
     share: float
+    leads_to: int
+    leads_surely_to: int
     largest_k: int
+    confidence: float
 
 
 def crossings(
@@ -73,7 +78,9 @@ def crossing_of(ours: ArmScores, theirs: ArmScores, resampling: Resampling) -> C
     names = {1.0: ours.arm, -1.0: theirs.arm, 0.0: ""}
     point = np.exp(_first_change(sign * point_X[None], log_k))[0] if sign else np.nan
     tail = (1 - resampling.confidence) / 2
-    logs_R = _first_change(sign * resample_means(difference_PX, resampling), log_k)
+    lead_RX = sign * resample_means(difference_PX, resampling)
+    logs_R = _first_change(lead_RX, log_k)
+    ahead_R = _last_lead(lead_RX, ks)
     low, high = np.exp(np.quantile(logs_R, [tail, 1 - tail], method="inverted_cdf")) if sign else (np.nan, np.nan)
     return Crossing(
         arm=ours.arm,
@@ -84,7 +91,10 @@ def crossing_of(ours: ArmScores, theirs: ArmScores, resampling: Resampling) -> C
         low=float(low),
         high=float(high),
         share=float(np.isfinite(logs_R).mean()) if sign else 0.0,
+        leads_to=int(_last_lead(sign * point_X[None], ks)[0]),
+        leads_surely_to=int(np.quantile(ahead_R, tail, method="inverted_cdf")),
         largest_k=largest,
+        confidence=resampling.confidence,
     )
 
 
@@ -96,6 +106,12 @@ def dense_ks(largest: int) -> list[int]:
 
 def _mean_scores(arm: ArmScores, ks: Sequence[int]) -> np.ndarray:
     return np.mean([pass_scores(votes, ks) for votes in arm.votes_S], axis=0)
+
+
+def _last_lead(lead_RX: np.ndarray, ks: Sequence[int]) -> np.ndarray:
+    """(R,): the last K up to which each row is ahead at every K; 0 where it is not ahead at the first."""
+    ahead_RX = np.logical_and.accumulate(lead_RX > SAME, axis=1)
+    return np.array([0, *ks])[ahead_RX.sum(axis=1)]
 
 
 def _first_change(lead_RX: np.ndarray, log_k: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.evaluations import accuracy_by_step, spent_by_step
 from analysis.frames import column
-from analysis.intervals import Band, Resampling, allow_unseen, bootstrap_band, bootstrap_difference_band
+from analysis.intervals import Band, Resampling, allow_unseen, bootstrap_band, bootstrap_difference_band, within
 from analysis.run_record import ComparisonRecord, RunRecord
 from analysis.scores import ArmScores
 from analysis.seeds import difference_noise, seed_band, total_band
@@ -103,9 +103,9 @@ def _difference_curve(
         quantity=f"{quantity}_difference",
         x_X=ks,
         band=bootstrap_difference_band(ours_SPK, theirs_SPK, resampling),
-        simultaneous=_within(simultaneous_band(across_SPK, resampling), -1.0),
-        seed=_within(own.band(resampling.confidence), -1.0),
-        total=_within(noise.band(resampling.confidence), -1.0),
+        simultaneous=within(simultaneous_band(across_SPK, resampling), -1.0),
+        seed=within(own.band(resampling.confidence), -1.0),
+        total=within(noise.band(resampling.confidence), -1.0),
         seeds=arm.seeds if paired else (),
         seed_x_SX=np.tile(ks, (len(by_seed_SPK), 1)),
         seed_y_SX=by_seed_SPK.mean(axis=1),
@@ -239,18 +239,13 @@ def _curve(
         quantity=quantity,
         x_X=x_SX.mean(axis=0) if np.ptp(x_SX, axis=0).any() else x_SX[0],
         band=bootstrap_band(values_SPX, resampling),
-        simultaneous=allow_unseen(_within(simultaneous_band(values_SPX, resampling), 0.0), means_PX, confidence),
-        seed=_within(seed_band(values_SPX, confidence), 0.0),
-        total=allow_unseen(_within(total_band(values_SPX, confidence), 0.0), means_PX, confidence),
+        simultaneous=allow_unseen(within(simultaneous_band(values_SPX, resampling), 0.0), means_PX, confidence),
+        seed=within(seed_band(values_SPX, confidence), 0.0),
+        total=allow_unseen(within(total_band(values_SPX, confidence), 0.0), means_PX, confidence),
         seeds=seeds,
         seed_x_SX=x_SX,
         seed_y_SX=values_SPX.mean(axis=1),
     )
-
-
-def _within(band: Band, lowest: float) -> Band:
-    """The band cut to the range that the true curve cannot leave."""
-    return Band(point=band.point, low=np.maximum(band.low, lowest), high=np.minimum(band.high, 1.0))
 
 
 def _diagnostic(run: RunRecord, quantity: str) -> dict[int, float]:

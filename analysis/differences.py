@@ -1,11 +1,11 @@
 """Two arms on the same problems: how far apart, how sure, and what this design could have seen.
 
 A claim rests on the total interval (problems and seeds, training noise pooled over arms: `analysis.seeds`) and on its
-p-value after Holm's correction (1979, Scandinavian J. Statistics 6, 65-70) over all pairs compared on one benchmark.
-With one seed the interval is over problems alone, and every sentence says so.
+p-value after Holm's correction (1979, Scandinavian J. Statistics 6, 65-70) over all pairs of one call on one benchmark.
+Where an arm has one seed its training noise is not in the interval, and every sentence says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.intervals import Band, Interval, Resampling, bootstrap_mean
+from analysis.intervals import Band, Interval, Resampling, bootstrap_mean, within
 from analysis.scores import ArmScores
-from analysis.seeds import Noise, difference_noise, problem_noise
+from analysis.seeds import Noise, difference_noise
 
 POWER = 0.8
 GRID = (np.arange(400) + 0.5) / 400  # quantile levels at which a variance estimate is averaged over its law
@@ -41,16 +41,17 @@ class Difference:
     benchmark: str
     quantity: str
     k: int
-    num_seeds: int  # of the arm with fewer
+    num_seeds: int  # of the arm
+    num_baseline_seeds: int
     num_problems: int
     point: float
     problem: Interval  # over problems, the seeds given
     seed: Interval  # over seeds, the problems given; NaN with one seed
-    total: Interval  # over both: what a claim rests on
+    total: Interval  # over both: what a claim rests on; NaN with one problem
     p_value: float
     p_holm: float
     num_comparisons: int
-    detectable: float
+    detectable: float  # NaN where no variance can be estimated
     improvement: Interval
     confidence: float
 
@@ -91,6 +92,23 @@ def compare_arms(
     return tuple(differences)
 
 
+def compare_with_controls(
+    scores: Sequence[ArmScores], *, methods: Collection[str], controls: Sequence[str], resampling: Resampling
+) -> tuple[tuple[Difference, ...], ...]:
+    """Pass@1 of every method minus that of every control arm: a group a benchmark and control.
+
+    Holm's correction is over all methods and all controls of a benchmark at once; training noise is pooled over all
+    arms of `scores`, as in `compare_arms`.
+    """
+    groups = []
+    for benchmark in dict.fromkeys(arm.benchmark for arm in scores) if methods and controls else ():
+        arms = {arm.arm: _at_k(arm, "pass", 1) for arm in scores if arm.benchmark == benchmark}
+        pairs = [(arms[arm], arms[control]) for control in controls for arm in arms if arm in methods]
+        found = _family(pairs, tuple(arms.values()), benchmark=benchmark, quantity="pass", k=1, resampling=resampling)
+        groups += [tuple(each for each in found if each.baseline == control) for control in controls]
+    return tuple(groups)
+
+
 def compare_values(
     values: Sequence[ArmValues],
     *,
@@ -108,13 +126,26 @@ def compare_values(
         pairs = [(arm, arms[baseline]) for arm in values if arm.arm != baseline]
     else:
         pairs = [(later, earlier) for earlier, later in combinations(values, 2)]
+    return _family(pairs, tuple(values), benchmark=benchmark, quantity=quantity, k=k, resampling=resampling)
+
+
+def _family(
+    pairs: Sequence[tuple[ArmValues, ArmValues]],
+    arms: tuple[ArmValues, ...],
+    *,
+    benchmark: str,
+    quantity: str,
+    k: int,
+    resampling: Resampling,
+) -> tuple[Difference, ...]:
+    """The first of each pair minus the second; Holm's correction over all pairs, noise pooled over the arms."""
     context = _Context(
         benchmark=benchmark,
         quantity=quantity,
         k=k,
         num_comparisons=len(pairs),
         resampling=resampling,
-        arms=tuple(values),
+        arms=arms,
     )
     found = [_difference(ours, theirs, context) for ours, theirs in pairs]
     adjusted = holm(np.array([difference.p_value for difference in found]))
@@ -134,10 +165,13 @@ def holm(p_values_M: np.ndarray) -> np.ndarray:
 
 
 def p_value(noise: Noise) -> float:
-    """Two-sided: one minus the confidence at which the interval of `noise` just reaches 0."""
+    """Two-sided: one minus the confidence at which the interval of `noise` just reaches 0.
+
+    1 where there is no interval, or one without width: nothing is known of the noise, and nothing can be claimed.
+    """
     distance = abs(float(noise.point_X[0]))
-    if float(noise.half_width(0.5)[0]) == 0:
-        return 1.0 if distance == 0 else 0.0
+    if not float(noise.half_width(0.5)[0]) > 0:
+        return 1.0
 
     def beyond(log_p: float) -> float:
         return float(noise.half_width(1 - np.exp(log_p))[0]) - distance
@@ -160,6 +194,9 @@ def detectable_difference(noise: Noise, *, level: float, power: float = POWER) -
         noise: of the difference.
         level: of the test: (1 - confidence) over the number of comparisons, Holm's first step.
         power: share of the repetitions.
+
+    Returns:
+        The difference; NaN where no variance could be estimated (one problem, or all differ by the same).
     """
     (problems_X, freedom), *seeds = noise.parts
     quantile = stats.t.ppf(1 - level / 2, freedom)
@@ -169,10 +206,11 @@ def detectable_difference(noise: Noise, *, level: float, power: float = POWER) -
         half_squares = np.add.outer(half_squares, stats.t.ppf(1 - level / 2, own_freedom) ** 2 * drawn).ravel()
         if len(half_squares) > len(GRID):  # two arms with seeds of their own: back to a grid of their sum
             half_squares = np.quantile(half_squares, GRID)
-    halves = np.sqrt(half_squares)
-    error = float(np.sqrt(sum(variance_X[0] for variance_X, _ in noise.parts)))
-    if error == 0:
-        return 0.0
+    halves = np.maximum(np.sqrt(half_squares), float(noise.alone_half_width(1 - level)[0]))
+    alone = 0.0 if noise.alone_X is None else float(noise.alone_X[0])
+    error = float(np.sqrt(max(alone, float(sum(variance_X[0] for variance_X, _ in noise.parts)))))
+    if not error > 0:
+        return np.nan
 
     def missing(effect: float) -> float:
         found = stats.norm.sf((halves - effect) / error) + stats.norm.cdf((-halves - effect) / error)
@@ -234,10 +272,11 @@ def _difference(ours: ArmValues, theirs: ArmValues, context: _Context) -> Differ
         benchmark=context.benchmark,
         quantity=context.quantity,
         k=context.k,
-        num_seeds=min(len(ours.seeds), len(theirs.seeds)),
+        num_seeds=len(ours.seeds),
+        num_baseline_seeds=len(theirs.seeds),
         num_problems=len(ours.problem_ids),
         point=float(noise.point_X[0]),
-        problem=_interval(problem_noise((a_SPX.mean(axis=0) - b_SPX.mean(axis=0))[None]).band(confidence)),
+        problem=_interval(noise.problems_only().band(confidence)),
         seed=_interval(own.band(confidence)),
         total=_interval(noise.band(confidence)),
         p_value=(p := p_value(noise)),
@@ -254,5 +293,6 @@ def _difference(ours: ArmValues, theirs: ArmValues, context: _Context) -> Differ
     )
 
 
-def _interval(band: Band) -> Interval:
+def _interval(difference: Band) -> Interval:
+    band = within(difference, -1.0)
     return Interval(point=float(band.point[0]), low=float(band.low[0]), high=float(band.high[0]))

@@ -71,15 +71,15 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        UnfinishedRunError: there is no such file.
-        RecordError: it is not JSON, or not an object.
+        UnfinishedRunError: there is no such file, or it was cut short: it is not JSON.
+        RecordError: it is not an object.
     """
     if not path.exists():
         raise UnfinishedRunError(f"{path.name} is missing in {path.parent}; resume the run or remove the folder")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{path}: not JSON ({error}); expected one object; rerun what wrote it") from error
+    except ValueError as error:  # no JSON, or half a character at the end
+        raise UnfinishedRunError(f"{path}: not JSON ({error}); expected one object; rerun what wrote it") from error
     if not isinstance(content, dict):
         raise RecordError(f"{path}: holds a {type(content).__name__}; expected one JSON object; rerun what wrote it")
     return content

@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
+SAME = 1e-9  # a score this close to 0 or 1 is 0 or 1: Maj@K is good to about 1e-13
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
@@ -97,15 +99,29 @@ def allow_unseen(band: Band, values_PX: np.ndarray, confidence: float) -> Band:
 
     No resample differs there, and the band would have no width, although P problems cannot show that all others are
     solved too. Its free end becomes the exact one (Clopper & Pearson 1934) for P successes in P trials, ((1 -
-    confidence) / 2)^(1/P): 96.4 % with 100 problems.
+    confidence) / 2)^(1/P): 96.4 % with 100 problems. Where every problem scores between 0 and 1, no end leaves that
+    range, not by rounding either.
     """
-    unseen = 1 - ((1 - confidence) / 2) ** (1 / len(values_PX))
-    all_X, none_X = (values_PX == 1).all(axis=0), (values_PX == 0).all(axis=0)
+    unseen = unseen_share(confidence, len(values_PX))
+    share_X = ((values_PX >= -SAME) & (values_PX <= 1 + SAME)).all(axis=0)
+    all_X, none_X = share_X & (values_PX >= 1 - SAME).all(axis=0), share_X & (values_PX <= SAME).all(axis=0)
+    low_X = np.where(all_X, np.minimum(band.low, 1 - unseen), np.where(none_X, 0.0, band.low))
+    high_X = np.where(none_X, np.maximum(band.high, unseen), np.where(all_X, 1.0, band.high))
     return Band(
         point=band.point,
-        low=np.where(all_X, np.minimum(band.low, 1 - unseen), band.low),
-        high=np.where(none_X, np.maximum(band.high, unseen), band.high),
+        low=np.where(share_X, np.clip(low_X, 0.0, 1.0), low_X),
+        high=np.where(share_X, np.clip(high_X, 0.0, 1.0), high_X),
     )
+
+
+def unseen_share(confidence: float, num_problems: int) -> float:
+    """The largest share of problems of a kind of which none was among so many (Clopper & Pearson 1934, one end)."""
+    return 1 - ((1 - confidence) / 2) ** (1 / num_problems)
+
+
+def within(band: Band, lowest: float) -> Band:
+    """The band cut to the range that the truth cannot leave: from `lowest`, -1 for a difference and 0 else, to 1."""
+    return Band(point=band.point, low=np.maximum(band.low, lowest), high=np.minimum(band.high, 1.0))
 
 
 def bootstrap_difference_band(a_SPX: np.ndarray, b_SPX: np.ndarray, resampling: Resampling) -> Band:

@@ -36,7 +36,8 @@ from analysis.styles import DASHED, DOTTED, KNOWN_STYLES, SOLID, ArmStyle
 
 PANEL_INCHES = (4.6, 4.1)
 FIGURE_5 = {"RFT": "rft", "Online RFT": "online_rft", "GRPO+OS": "grpo", "GRPO+PS": "grpo_process"}  # its line: our arm
-ITERATION_DASHES, ITERATION_MARKERS = (DOTTED, DASHED, SOLID), ("o", "s", "X")
+ITERATION_DASHES = (DOTTED, DASHED, SOLID)
+ITERATION_MARKERS = ("o", "s", "X", "^", "D", "v", "P", "*")  # with the dashes: no two of 24 iterations look alike
 BEFORE, AFTER = "sft_start", ("grpo", "grpo_process")  # figure 7: Instruct, and RL (the first that was run)
 MAJORITY, PASS = "Maj@K", "Pass@K"
 RESAMPLING = Resampling()
@@ -94,7 +95,9 @@ def draw_figure_6(comparison: ComparisonRecord) -> PaperFigure:
     base = KNOWN_STYLES["grpo"]
     styles = {
         f"Iteration-{number}": replace(
-            base, dashes=ITERATION_DASHES[number % 3], marker=("o", "s", base.marker)[number % 3]
+            base,
+            dashes=ITERATION_DASHES[number % len(ITERATION_DASHES)],
+            marker=ITERATION_MARKERS[number % len(ITERATION_MARKERS)],
         )
         for number in range(most)
     }

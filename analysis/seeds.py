@@ -13,6 +13,8 @@ sampling of completions and what a seed does to single problems. The mean over S
       V_problem = max(0, s²(problem means)/P - s²(rest)/(S·P)),        V_seed = s²(seed means)/S
       half width = √( t²_{P-1} · V_problem + t²_{S-1} · V_seed )
 
+  and never less than t_{P-1} · √(s²(problem means)/P), that of the problems alone: estimates may come out small by
+  chance, V_problem at 0 where the rest is large and V_seed at 0 where two seeds agree, and both at once.
   Each variance keeps the t quantile of its own degrees of freedom and the half widths are added in quadrature: Banerjee
   1960 (Sankhyā 22, 357-358) proves for independent variance estimates that such an interval covers at least at the
   stated rate, whatever the ratio of the variances. Simulated with 200 problems it covers in 95 to 98 % for three seeds
@@ -33,32 +35,67 @@ is noisier than that from being judged by the others. Simulated with eight arms 
 whether 2, 3 or 5 seeds; in 90 to 94 % where one arm of the pair is twice as noisy as all others; where the rest are
 quiet, 94 to 96 %. Not pooled, the interval of two seeds is five times as wide and that of three twice. The seeds' own
 interval, not pooled, is shown beside it.
+
+**Problems that say too little.** One problem says nothing of others: the interval is undefined (NaN). Where all P
+problems differ by exactly the same d, no variance can be estimated. With confidence 1 - p at most a share
+u = 1 - (p/2)^(1/P) of all problems is of a kind that was not seen (Clopper & Pearson 1934), and those may differ by as
+much as 1 the other way: the half width is u·(1 + |d|), and p = 2·(1 + |d|)^(-P), which is the sign test's 2^(1-P) for
+|d| = 1 and more below.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
-from analysis.intervals import Band, problem_means
+from analysis.intervals import Band, problem_means, unseen_share
 
 FEWEST_SEEDS = 3  # below these a claim carries a warning
+SAME = 1e-9  # differences of problems that are closer are equal, and a mean that is smaller is 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Noise:
     """Independent parts of the variance of a mean at X positions: each (variance (X,), degrees of freedom).
 
-    The first part is that of the problems, the others are those of the seeds.
+    The first part is that of the problems, the others are those of the seeds. `alone_X` is the variance over problems
+    with the rest in it, below which the half width never falls; `equal_X` is where all problems differ by the same,
+    which is not 0 (differences only).
     """
 
     point_X: np.ndarray
     parts: tuple[tuple[np.ndarray, int], ...]
+    alone_X: np.ndarray | None = None
+    equal_X: np.ndarray | None = None
 
     def half_width(self, confidence: float) -> np.ndarray:
-        """(X,): the parts' half widths in quadrature."""
+        """(X,): the parts' half widths in quadrature, at least that over problems alone; NaN with one problem."""
         chance = (1 + confidence) / 2
-        return np.sqrt(sum(stats.t.ppf(chance, freedom) ** 2 * variance_X for variance_X, freedom in self.parts))
+        both_X = np.sqrt(sum(stats.t.ppf(chance, freedom) ** 2 * variance_X for variance_X, freedom in self.parts))
+        return np.maximum(both_X, self.alone_half_width(confidence))
+
+    def alone_half_width(self, confidence: float) -> np.ndarray:
+        """(X,): the half width over problems, the seeds given; 0 where it is not known."""
+        if self.alone_X is None:
+            return np.zeros_like(self.point_X)
+        freedom = self.parts[0][1]
+        half_X = stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(self.alone_X)
+        if self.equal_X is None:
+            return half_X
+        unseen_X = unseen_share(confidence, freedom + 1) * (1 + np.abs(self.point_X))
+        return np.where(self.equal_X, np.maximum(half_X, unseen_X), half_X)
+
+    def problems_only(self) -> "Noise":
+        """Problems alone, the seeds given: the t-interval that the bootstrap approaches with many problems.
+
+        Raises:
+            ValueError: the variance over problems is not known.
+        """
+        if self.alone_X is None:
+            raise ValueError(
+                "problems_only: this noise has no alone_X; expected one of total_noise or difference_noise"
+            )
+        return replace(self, parts=((self.alone_X, self.parts[0][1]),))
 
     def seeds_only(self) -> "Noise":
         """Without the part of the problems."""
@@ -83,6 +120,7 @@ def total_noise(values_SPX: np.ndarray) -> Noise:
             (np.maximum(problems_X - _rest_variance(values_SPX), 0.0), max(1, len(means_PX) - 1)),
             *_seed_parts(values_SPX),
         ),
+        alone_X=problems_X,
     )
 
 
@@ -98,9 +136,14 @@ def difference_noise(
             seeds, and each its own part of the variance (none for an arm with a single seed).
         seed_means_ASX: for pairs, the seed means of all arms with these seeds, to pool over; without it nothing is.
     """
-    if not paired:
-        return _unpaired_noise(a_SPX, b_SPX)
-    noise = total_noise(a_SPX - b_SPX)
+    noise = _pooled(total_noise(a_SPX - b_SPX), seed_means_ASX) if paired else _unpaired_noise(a_SPX, b_SPX)
+    difference_PX = problem_means(a_SPX) - problem_means(b_SPX)
+    equal_X = (np.ptp(difference_PX, axis=0) <= SAME) & (np.abs(noise.point_X) > SAME)
+    return replace(noise, equal_X=equal_X)
+
+
+def _pooled(noise: Noise, seed_means_ASX: np.ndarray | None) -> Noise:
+    """The noise of a pair with the part of its seeds pooled over all arms, where there are three or more."""
     if seed_means_ASX is None or len(noise.parts) == 1 or len(seed_means_ASX) < 3:
         return noise
     problems, (own_X, _) = noise.parts
@@ -109,7 +152,7 @@ def difference_noise(
     rest_ASX = rest_ASX - rest_ASX.mean(axis=0)
     freedom = (num_arms - 1) * (num_seeds - 1)
     pooled_X = 2 * (rest_ASX**2).sum(axis=(0, 1)) / freedom / num_seeds
-    return Noise(point_X=noise.point_X, parts=(problems, (np.maximum(own_X, pooled_X), freedom)))
+    return replace(noise, parts=(problems, (np.maximum(own_X, pooled_X), freedom)))
 
 
 def _unpaired_noise(a_SPX: np.ndarray, b_SPX: np.ndarray) -> Noise:
@@ -117,14 +160,8 @@ def _unpaired_noise(a_SPX: np.ndarray, b_SPX: np.ndarray) -> Noise:
     problems_X = _variance(means_PX) / len(means_PX)
     rest_X = _rest_variance(a_SPX) + _rest_variance(b_SPX)
     first = (np.maximum(problems_X - rest_X, 0.0), max(1, len(means_PX) - 1))
-    return Noise(point_X=means_PX.mean(axis=0), parts=(first, *_seed_parts(a_SPX), *_seed_parts(b_SPX)))
-
-
-def problem_noise(values_SPX: np.ndarray) -> Noise:
-    """Problems alone, the seeds given: the t-interval that the bootstrap approaches with many problems."""
-    means_PX = problem_means(values_SPX)
-    variance_X = _variance(means_PX) / len(means_PX)
-    return Noise(point_X=means_PX.mean(axis=0), parts=((variance_X, max(1, len(means_PX) - 1)),))
+    parts = (first, *_seed_parts(a_SPX), *_seed_parts(b_SPX))
+    return Noise(point_X=means_PX.mean(axis=0), parts=parts, alone_X=problems_X)
 
 
 def seed_band(values_SPX: np.ndarray, confidence: float) -> Band:
@@ -156,5 +193,5 @@ def _rest_variance(values_SPX: np.ndarray) -> np.ndarray:
 
 
 def _variance(values_NX: np.ndarray) -> np.ndarray:
-    """(X,): the sample variance; 0 for a single row."""
-    return values_NX.var(axis=0, ddof=1) if len(values_NX) > 1 else np.zeros(values_NX.shape[1])
+    """(X,): the sample variance; NaN for a single row, which says nothing of others."""
+    return values_NX.var(axis=0, ddof=1) if len(values_NX) > 1 else np.full(values_NX.shape[1], np.nan)

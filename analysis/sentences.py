@@ -18,9 +18,11 @@ BAND_NOTE = (
 )
 TOTAL_NOTE = (
     "Claims rest on the total interval: half width √(t²·V over problems + t²·V over seeds), each part with the t "
-    "quantile of its own degrees of freedom (Banerjee 1960). Training noise is pooled over the arms with the same "
-    "seeds (seeds as blocks), but never taken smaller than the pair's own. p-values are corrected over all "
-    "comparisons (Holm 1979)."
+    "quantile of its own degrees of freedom (Banerjee 1960), and never less than over problems alone. Training noise "
+    "is pooled over the arms with the same seeds (seeds as blocks) where there are three or more, but never taken "
+    "smaller than the pair's own. p-values are corrected (Holm 1979) benchmark by benchmark, within one table: over "
+    "all arms minus the baseline, over all methods minus all control arms, in pairs.csv over all pairs, in "
+    "budget_differences.csv over the pairs at one budget."
 )
 QUANTITIES = {"pass": "Pass@{k}", "majority": "Maj@{k}"}
 
@@ -29,7 +31,7 @@ def difference_sentence(difference: Difference) -> str:
     """What may be said of two arms, such as "grpo beats rft on Pass@1 by 4.1 points (95 % 2.0 to 6.2, 3 seeds, 256
     problems)."; where nothing may, the smallest difference that the design would have found."""
     name = QUANTITIES[difference.quantity].format(k=difference.k)
-    detail = f"{interval_text(difference.total, difference.confidence)}, {_design(difference)}"
+    detail = f"{_total_text(difference)}, {_design(difference)}"
     arm, baseline = difference.arm, difference.baseline
     if difference.verdict == "better":
         return f"{arm} beats {baseline} on {name} by {points(difference.point)} ({detail})."
@@ -56,16 +58,24 @@ def crossing_sentence(crossing: Crossing) -> str:
         return f"{pair} have the same Pass@1; where their Pass@K curves cross is not defined."
     other = crossing.baseline if crossing.leader == crossing.arm else crossing.arm
     low, high = _k_text(crossing.low, crossing.largest_k), _k_text(crossing.high, crossing.largest_k)
+    band = f"{100 * crossing.confidence:.4g} % over problems"
     if np.isnan(crossing.k):
-        ahead = f"{crossing.leader} leads {other} on Pass@K at every K up to {crossing.largest_k}"
+        ahead = f"{crossing.leader} leads {other} on Pass@K {_lead_text(crossing.leads_to, crossing.largest_k)}"
         if np.isinf(crossing.low):
-            return f"{ahead}, in the resamples of the problems too."
+            share = f"in at least {50 * (1 + crossing.confidence):.4g} % of the resamples of the problems"
+            if crossing.leads_surely_to == crossing.leads_to:
+                return f"{ahead}, {share} too."
+            return f"{ahead}; {share} it leads {_lead_text(crossing.leads_surely_to, crossing.largest_k)}."
         if crossing.low < 1:
             return f"{ahead}, but not surely at any: the problems leave open who leads at K = 1."
-        return f"{ahead}, but that they cross from K = {low} on is not excluded (95 % over problems)."
-    return (
-        f"{crossing.leader} leads {other} on Pass@K up to K = {crossing.k:.3g} (95 % over problems: {low} to {high})."
-    )
+        return f"{ahead}, but that they cross from K = {low} on is not excluded ({band})."
+    return f"{crossing.leader} leads {other} on Pass@K up to K = {crossing.k:.3g} ({band}: {low} to {high})."
+
+
+def _lead_text(leads_to: int, largest: int) -> str:
+    if leads_to == largest:
+        return f"at every K up to {largest}"
+    return f"up to K = {leads_to} and is never behind up to {largest}"
 
 
 def _k_text(k: float, largest: int) -> str:
@@ -115,10 +125,13 @@ def seed_warning(scores: Sequence[ArmScores]) -> str:
     if not few:
         return ""
     listed = ", ".join(f"{arm} {count}" for arm, count in few.items())
-    return (
-        f"Fewer than {FEWEST_SEEDS} seeds carry these claims ({listed}): with one seed training noise is in no "
-        "interval, with two it is known only by taking it to be alike in all arms."
-    )
+    reasons = {
+        1: "with one seed an arm's training noise is in no interval",
+        2: "with two training noise is known only by taking it to be alike in three arms or more with the same seeds, "
+        "and hardly at all where fewer share them",
+    }
+    why = ", ".join(reason for count, reason in reasons.items() if count in few.values())
+    return f"Fewer than {FEWEST_SEEDS} seeds carry these claims ({listed}): {why}."
 
 
 def interval_text(interval: Interval, confidence: float) -> str:
@@ -145,6 +158,18 @@ def minus(value: float) -> str:
 
 def _design(difference: Difference) -> str:
     problems = f"{difference.num_problems} problem{'s' if difference.num_problems != 1 else ''}"
-    if difference.num_seeds == 1:
+    ours, theirs = difference.num_seeds, difference.num_baseline_seeds
+    if ours == theirs == 1:
         return f"1 seed: training noise is not in the interval, {problems}"
-    return f"{difference.num_seeds} seeds, {problems}"
+    if ours == theirs:
+        return f"{ours} seeds, {problems}"
+    if 1 not in (ours, theirs):
+        return f"{ours} seeds of {difference.arm} and {theirs} of {difference.baseline}, {problems}"
+    single, other = (difference.arm, difference.baseline) if ours == 1 else (difference.baseline, difference.arm)
+    return f"1 seed of {single}: its training noise is not in the interval, {max(ours, theirs)} of {other}, {problems}"
+
+
+def _total_text(difference: Difference) -> str:
+    if np.isfinite(difference.total.low):
+        return interval_text(difference.total, difference.confidence)
+    return "one problem gives no interval"

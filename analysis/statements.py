@@ -17,6 +17,7 @@ DIFFERENCE_COLUMNS = (
     "arm",
     "baseline",
     "num_seeds",
+    "num_baseline_seeds",
     "num_problems",
     "point",
     *(f"{name}_{end}" for name in ("problem", "seed", "total") for end in ("low", "high")),
@@ -30,7 +31,20 @@ DIFFERENCE_COLUMNS = (
     "verdict",
     "sentence",
 )
-CROSSING_COLUMNS = ("benchmark", "arm", "baseline", "leader", "k", "low", "high", "share", "largest_k", "sentence")
+CROSSING_COLUMNS = (
+    "benchmark",
+    "arm",
+    "baseline",
+    "leader",
+    "k",
+    "low",
+    "high",
+    "share",
+    "leads_to",
+    "leads_surely_to",
+    "largest_k",
+    "sentence",
+)
 
 
 def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import VERDICTS, codes_of, column
-from analysis.intervals import Resampling, bootstrap_band
+from analysis.intervals import Resampling, allow_unseen, bootstrap_band
 from analysis.run_record import ComparisonRecord, RunRecord
 from analysis.seeds import total_band
 
@@ -26,6 +26,7 @@ def sample_summaries(comparison: ComparisonRecord, *, resampling: Resampling) ->
             values_SPX = np.stack([_problem_summaries(run, benchmark) for run in comparison.runs_of(arm)])
             band = bootstrap_band(values_SPX, resampling)
             total = total_band(values_SPX, resampling.confidence)
+            total = allow_unseen(total, values_SPX.mean(axis=0), resampling.confidence)
             for place, quantity in enumerate(QUANTITIES):
                 rows.append(
                     {
@@ -36,7 +37,7 @@ def sample_summaries(comparison: ComparisonRecord, *, resampling: Resampling) ->
                         "low": band.low[place],
                         "high": band.high[place],
                         "total_low": max(total.low[place], 0.0),
-                        "total_high": total.high[place] if quantity == "num_tokens" else min(total.high[place], 1.0),
+                        "total_high": total.high[place],
                     }
                 )
     return pd.DataFrame(rows)

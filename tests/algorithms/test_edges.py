@@ -45,6 +45,15 @@ def test_a_bound_itself_is_inside() -> None:
         torch.testing.assert_close(weights, torch.full((1, 2), 0.5).double())
     down = torch.full((1, 2), -1.0)
     assert clip_active(torch.full((1, 2), 3.0), down, clip_low=0.2, clip_high=0.2, dual_clip=3.0).all()
+    batch, _ = make_batch()
+    assert batch.reference_logprobs is not None and batch.old_logprobs is not None
+    whole = replace(batch, old_logprobs=batch.old_logprobs * 0, reference_logprobs=batch.reference_logprobs * 0)
+    one_nat = torch.ones_like(whole.old_logprobs)  # type: ignore[arg-type]
+    free = GRPO(kl_form="k1").coefficients(whole, torch.zeros_like(one_nat), one_nat)
+    limited = GRPO(kl_form="k1", kl_limit=1.0).coefficients(whole, torch.zeros_like(one_nat), one_nat)
+    assert free.values.any() and torch.equal(limited.values, free.values)
+    wide = GRPO(clip_high=9.0, log_ratio_limit=1.0).coefficients(whole, one_nat, one_nat)
+    assert wide.factors["clip"].all()
     far = torch.tensor([[1e-3, 1e3]])
     assert clip_active(far, torch.zeros(1, 2), clip_low=0.2, clip_high=0.2, dual_clip=3.0).all()  # A = 0 is on no side
 
@@ -97,6 +106,7 @@ def test_statistics_of_groups_without_spread() -> None:
     assert groups.equal.tolist() == [True] * 6 + [False] * 3
     assert groups.others_equal().tolist() == [True] * 6 + [False, True, False]
     assert groups.std(0).tolist() == pytest.approx([0.0] * 6 + [2**0.5] * 3)
+    assert groups.std(1).tolist() == pytest.approx([0.0] * 6 + [3**0.5] * 3)
     assert groups.std_leave_one_out(0).tolist() == pytest.approx([0.0] * 6 + [1.5, 0.0, 1.5])
 
     apart = torch.tensor([1.0, 2.0, 4.0, 9.0], dtype=torch.float64)

@@ -73,6 +73,17 @@ def test_when_every_problem_is_solved_the_band_allows_for_unseen_failures():
     )  # half of the runs, whatever the problem
 
 
+def test_scores_that_are_one_or_zero_but_for_rounding_have_the_exact_band_too():
+    """Maj@16 of 64 right samples is 1 - 1e-16 on some machines, and a mean of ones may be 1 + 2e-16."""
+    exact = stats.binomtest(50, 50).proportion_ci(0.95)
+    for one in (np.nextafter(1, 0), np.nextafter(1, 2), 1 - 1e-13):
+        solved = bootstrap_mean(np.full((1, 50), one), seed=0)
+        assert (solved.low, solved.high) == (pytest.approx(exact.low), 1.0)
+    failed = bootstrap_mean(np.full((1, 50), 1e-16), seed=0)
+    assert (failed.low, failed.high) == (0.0, pytest.approx(1 - exact.low))
+    assert bootstrap_mean(np.full((1, 50), 7.0), seed=0).high == pytest.approx(7.0)  # no share: lengths in tokens, say
+
+
 def test_a_band_is_the_interval_at_each_position():
     values_SPX = np.random.default_rng(11).random((2, 25, 3))
     band = bootstrap_band(values_SPX, Resampling(seed=6))

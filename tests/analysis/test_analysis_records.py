@@ -76,8 +76,8 @@ def test_missing_keys_and_broken_json_are_refused(make_run):
     (run / "config.json").write_text('{"arm": "grpo"}')
     with pytest.raises(RecordError, match=r"lacks \['seed', 'algorithm'\]"):
         load_run(run)
-    (run / "config.json").write_text('{"arm": ')
-    with pytest.raises(RecordError, match=r"config\.json: not JSON"):
+    (run / "config.json").write_text('["arm"]')
+    with pytest.raises(RecordError, match=r"config\.json: holds a list"):
         load_run(run)
 
 
@@ -93,6 +93,9 @@ def test_unfinished_runs_are_listed_and_left_out(comparison_dir, make_run):
     make_run("rft", 0, {0: ["CCCC", "CCCC"]}, steps=4)  # trained to step 4, evaluated at 0
     (make_run("dpo", 0, {0: ["CCCC", "CCCC"]}) / "samples.parquet").unlink()
     make_run("grpo", 2, {0: ["CCCC", "CCCC"], 2: ["CCCC", "CCCC"]}, steps=2)  # the other seeds reach step 4
+    torn = make_run("grpo_process", 1, {0: ["CCCC", "CCCC"]})
+    (torn / "config.json").write_bytes('{"arm": "grpo_process", "title": "é'.encode()[:-1])  # within a character
+    (make_run("grpo_process", 2, {0: ["CCCC", "CCCC"]}) / "config.json").write_text("")
     half = make_run("online_rft", 0, {2: ["CCCC", "CCCC"]}, steps=2)
     (half / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "lo')
     (comparison_dir / "comparison.json").write_text(json.dumps({"runs": ["grpo-seed0", "grpo_process-seed0"]}))
@@ -107,6 +110,8 @@ def test_unfinished_runs_are_listed_and_left_out(comparison_dir, make_run):
         "dpo-seed0": "samples.parquet is missing",
         "grpo-seed2": "last evaluated at step 2, other seeds of grpo at step 4",
         "online_rft-seed0": "line 2 is not JSON",
+        "grpo_process-seed1": "config.json: not JSON",
+        "grpo_process-seed2": "config.json: not JSON",
     }
     assert reasons.keys() == expected.keys()
     for name, words in expected.items():

@@ -227,27 +227,6 @@ def test_unfinished_runs_are_on_the_page(comparison_dir, make_run):
     assert "ppo-seed0: samples.parquet is missing in ppo-seed0" in page
 
 
-def control_run(make_run, name, kind, votes):
-    """A run whose configuration says that it is a control arm."""
-    run = make_run(name, 0, votes, steps=2)
-    config = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps({**config, "control": kind}))
-
-
-def test_the_page_says_who_does_not_beat_the_controls(make_run, tmp_path):
-    right, wrong, half = ["CCCC"] * 30, ["aaab"] * 30, ["CCCC", "abab"] * 15
-    make_run("sft_start", 0, {0: wrong})
-    control_run(make_run, "control_random", "random_reward", {2: wrong})
-    control_run(make_run, "control_sft", "continued_sft", {2: half})
-    for arm, votes in (("rft", half), ("grpo", right)):
-        make_run(arm, 0, {2: votes}, steps=2)
-    page = write_report(tmp_path / "cmp").read_text()
-    assert "<li>Every method beats the control control_random.</li>" in page
-    assert "<li>Not shown to beat the control control_sft: rft.</li>" in page  # as good as the control, not better
-    assert "Control arms that were not run: format-only reward, no update, shuffled verdicts." in page
-    assert '<td class="text">random reward</td>' in page
-
-
 def test_settings_chosen_on_validation_and_failed_runs_are_shown(comparison_dir):
     table = [
         {"arm": "grpo", "value": 1e-4, "pass_at_1": 0.85, "chosen": True, "failure": None},

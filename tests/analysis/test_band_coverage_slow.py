@@ -163,7 +163,7 @@ def test_the_total_of_a_difference_covers_with_training_noise_pooled_over_eight_
         covered.append(inside(difference_noise(*arms, paired=True, seed_means_ASX=means_ASX).band(0.95), 0.1))
         unpaired.append(inside(difference_noise(*arms, paired=False).band(0.95), 0.1))
     assert 0.93 <= report(f"pooled difference, {num_seeds} seeds, seed noise {seed_sd / 2:g}", covered) <= 0.97
-    assert 0.93 <= report("arms with seeds of their own", unpaired) <= 0.995  # never too narrow; two seeds: too wide
+    assert 0.93 <= report("arms with seeds of their own", unpaired) <= 0.998  # never too narrow; two seeds: too wide
 
 
 def test_holm_keeps_false_claims_below_five_percent() -> None:

@@ -5,7 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from analysis import Resampling, at_equal_budget, best_checkpoints, budget_table, equal_budget, load_comparison
+from analysis import (
+    Resampling,
+    at_equal_budget,
+    best_checkpoints,
+    budget_table,
+    equal_budget,
+    load_comparison,
+    sample_summaries,
+)
 from analysis.budget import Training, left_out, values_at
 from analysis.evaluations import spent_by_step
 
@@ -66,6 +74,26 @@ def test_arms_are_compared_at_the_largest_budget_that_all_have_spent(make_run):
     assert [(arm.arm, arm.level) for arm in lone] == [("grpo", 4)]
     with pytest.raises(ValueError, match="level 17 lies outside"):
         at_equal_budget(comparison, "completions_sampled", resampling=FEW, level=17)
+
+
+def test_totals_stay_within_what_a_share_can_be_and_allow_for_problems_not_seen(make_run):
+    """One seed of grpo ends at 1, the other at 0: t at one degree of freedom reaches ±6. rft solves both problems under
+    both seeds: 0.025^(1/2) at least."""
+    for seed, end in ((0, "CC"), (1, "aa")):
+        make_run("grpo", seed, {0: ["aa", "aa"], 2: [end, end]}, steps=2)
+        make_run("rft", seed, {0: ["aa", "aa"], 2: ["CC", "CC"]}, steps=2)
+    comparison = load_comparison(make_run("sft_start", 0, {0: ["aa", "aa"]}).parent.parent)
+    ends = budget_table(comparison, ["step"], resampling=FEW).set_index("arm")[["total_low", "total_high"]]
+    assert ends.loc["grpo"].tolist() == [0, 1]
+    assert ends.loc["rft"].tolist() == [pytest.approx(0.025**0.5), 1]
+    (pair,) = equal_budget(comparison, "step", resampling=FEW)
+    assert (pair.difference.total.low, pair.difference.total.high) == (-1, 1)
+    shares = sample_summaries(comparison, resampling=FEW).set_index(["arm", "quantity"])
+    right = shares.loc[("rft", "CORRECT")]
+    assert (right["total_low"], right["total_high"]) == (pytest.approx(0.025**0.5), 1)
+    wrong = shares.loc[("rft", "INCORRECT")]
+    assert (wrong["total_low"], wrong["total_high"]) == (0, pytest.approx(1 - 0.025**0.5))
+    assert shares.loc[("rft", "num_tokens"), "total_high"] == pytest.approx(10.5)
 
 
 def test_the_distance_of_a_step_is_measured_by_the_row_after_it(make_run):

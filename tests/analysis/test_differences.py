@@ -8,9 +8,16 @@ from scipy import stats
 
 from analysis import Resampling, compare_arms, crossing_of, difference_table
 from analysis.crossings import dense_ks
-from analysis.differences import detectable_difference, holm, p_value, probability_of_improvement
+from analysis.differences import (
+    compare_with_controls,
+    detectable_difference,
+    holm,
+    p_value,
+    probability_of_improvement,
+)
 from analysis.scores import ArmScores, VoteTable, score_votes
 from analysis.seeds import Noise, difference_noise, total_noise
+from analysis.sentences import crossing_sentence
 
 FEW = Resampling(num_resamples=200)
 
@@ -57,9 +64,51 @@ def test_the_p_value_is_that_of_a_t_test_where_there_is_one_part():
 def test_the_interval_excludes_zero_exactly_where_p_is_below_the_level():
     rng = np.random.default_rng(2)
     for _ in range(30):
-        noise = difference_noise(*rng.normal(0, 1, (2, 3, 20, 1)), paired=True)
-        band = noise.band(0.95)
-        assert (band.low[0] > 0 or band.high[0] < 0) == (p_value(noise) < 0.05)
+        few = rng.integers(0, 2, (2, 2, 12, 1)).astype(float)  # both parts of the variance are often 0
+        equal = np.full((1, int(rng.integers(2, 12)), 1), rng.random())
+        for arms in (rng.normal(0, 1, (2, 3, 20, 1)), few, (equal, equal * rng.random())):
+            noise = difference_noise(*arms, paired=True)
+            band = noise.band(0.95)
+            assert (band.low[0] > 0 or band.high[0] < 0) == (p_value(noise) < 0.05)
+
+
+@pytest.mark.parametrize("num_problems", [2, 3, 6, 20])
+def test_equal_differences_are_no_surer_than_the_sign_test(num_problems):
+    """All solved against none is the two-sided sign test, scipy's binomial test of all heads; less is less sure."""
+    sign_test = stats.binomtest(num_problems, num_problems).pvalue
+    none, some, every = (arm_of(name, [[n] * num_problems]) for name, n in (("none", 0), ("some", 1), ("every", 8)))
+    most, least = compare_arms([none, some, every], resampling=FEW, baseline="none")[::-1]
+    assert most.p_value == pytest.approx(sign_test)
+    assert least.p_value == pytest.approx(min(1, 2 * (1 + 1 / 8) ** -num_problems))
+    assert least.total.low < least.point < least.total.high
+    assert np.isnan(least.detectable)
+
+
+@pytest.mark.parametrize("ours", [[[3]], [[3], [4]]])
+def test_one_problem_makes_no_claim(ours):
+    theirs = [[2]] * len(ours)
+    (found,) = compare_arms([arm_of("base", theirs), arm_of("new", ours)], resampling=FEW)
+    assert (found.p_value, found.verdict) == (1.0, "undecided")
+    assert np.isnan([found.total.low, found.total.high, found.problem.low, found.detectable]).all()
+    sentence = difference_table([found]).iloc[0]["sentence"]
+    assert sentence.startswith("new and base cannot be told apart on Pass@1: +1")
+    assert "(one problem gives no interval, " in sentence
+
+
+def test_all_methods_and_controls_of_a_benchmark_are_one_family():
+    rng = np.random.default_rng(6)
+    names = ("start", "rft", "grpo", "random", "shuffled")
+    arms = [arm_of(name, rng.integers(0, 9, (2, 20)).tolist()) for name in names]
+    groups = compare_with_controls(arms, methods=["rft", "grpo"], controls=["random", "shuffled"], resampling=FEW)
+    assert [[(each.arm, each.baseline) for each in group] for group in groups] == [
+        [("rft", "random"), ("grpo", "random")],
+        [("rft", "shuffled"), ("grpo", "shuffled")],
+    ]
+    found = [each for group in groups for each in group]
+    assert [each.p_holm for each in found] == holm(np.array([each.p_value for each in found])).tolist()
+    assert {each.num_comparisons for each in found} == {4}
+    pairs = {(each.arm, each.baseline): each for each in compare_arms(arms, resampling=FEW)}
+    assert found[0].p_value == pytest.approx(pairs["random", "rft"].p_value)  # noise pooled over the same arms
 
 
 def test_probability_of_improvement_is_the_mean_mann_whitney_statistic():
@@ -75,7 +124,11 @@ def test_pairs_and_baseline_by_hand():
     pairs = compare_arms([x, y, z], resampling=FEW)
     assert [(pair.arm, pair.baseline) for pair in pairs] == [("y", "x"), ("z", "x"), ("z", "y")]
     assert [pair.point for pair in pairs] == pytest.approx([-1 / 8, -1 / 8, 0])
-    assert pairs[0].total.low == pytest.approx(-1 / 8 - stats.t.ppf(0.975, 1) / 8)  # s/√P = (1/4/√2)/√2
+    half = stats.t.ppf(0.975, 1) / 8  # s/√P = (1/4/√2)/√2
+    assert (pairs[0].total.low, pairs[0].total.high) == (-1.0, 1.0)  # -1/8 ± 1.59, cut to what a difference can be
+    assert compare_arms([x, y], resampling=Resampling(num_resamples=200, confidence=0.5))[0].total.low == pytest.approx(
+        -1 / 8 - half * stats.t.ppf(0.75, 1) / stats.t.ppf(0.975, 1)
+    )
     to_y = compare_arms([x, y, z], resampling=FEW, baseline="y")
     assert [(pair.arm, pair.num_comparisons) for pair in to_y] == [("x", 2), ("z", 2)]
     assert to_y[0].improvement.point == pytest.approx((1 + 0.5) / 2)
@@ -168,8 +221,21 @@ def test_curves_that_do_not_cross_or_start_together():
     low, high = arm_of("low", [[1, 2, 3]]), arm_of("high", [[2, 3, 4]])
     apart = crossing_of(high, low, FEW)
     assert (apart.leader, np.isnan(apart.k), apart.low, apart.high, apart.share) == ("high", True, np.inf, np.inf, 0.0)
+    assert (apart.leads_to, apart.leads_surely_to, apart.largest_k) == (7, 5, 8)  # both solve all at 8; see below
     same = crossing_of(low, low, FEW)
     assert same.leader == "" and np.isnan(same.k)
+    assert (same.leads_to, same.leads_surely_to) == (0, 0)
+
+
+def test_curves_that_meet_are_apart_up_to_there_only():
+    """`high` has 5 and 4 wrong samples of 8, so Pass@6 is 1; `low` has 6 and 5, so Pass@7 is: both are 1 from 7 on."""
+    crossing = crossing_of(arm_of("high", [[3, 4]]), arm_of("low", [[2, 3]]), FEW)
+    assert (crossing.leader, crossing.low, crossing.leads_to) == ("high", np.inf, 6)
+    assert (
+        crossing.leads_surely_to == 5
+    )  # a resample may hold the second problem only: 5 wrong samples, equal from 6 on
+    text = crossing_sentence(crossing)
+    assert text.startswith("high leads low on Pass@K up to K = 6 and is never behind up to 8; in at least 97.5 %")
 
 
 def test_ks_between_doublings_are_whole_and_reach_the_end():
@@ -182,5 +248,6 @@ def test_the_table_has_a_row_a_pair_with_its_sentence():
     table = difference_table(compare_arms([arm_of("x", [[6, 4]]), arm_of("y", [[4, 4]])], resampling=FEW))
     row = table.iloc[0]
     assert (row["point"], row["improvement"]) == pytest.approx((-1 / 8, 1 / 4))
-    assert row["total_low"] == pytest.approx(-1 / 8 - stats.t.ppf(0.975, 1) / 8)
+    assert (row["total_low"], row["total_high"]) == (-1.0, 1.0)
+    assert (row["num_seeds"], row["num_baseline_seeds"]) == (1, 1)
     assert row["sentence"].startswith("y and x cannot be told apart on Pass@1: −12.5 points")

@@ -119,6 +119,15 @@ def test_figure_6_cuts_the_run_where_iterations_meet(make_run, tmp_path):
     }
 
 
+def test_no_two_of_many_iterations_look_alike(make_run, tmp_path):
+    figure = FIGURES["figure6"](iterative(tmp_path / "cmp", make_run, evaluated=(0, 2, 4, 6, 8, 10, 12, 14, 16))).figure
+    (legend,) = figure.legends
+    drawn = zip(legend.get_lines(), legend.get_texts(), strict=True)
+    marks = {text.get_text(): line.get_marker() for line, text in drawn}
+    assert [marks[f"Iteration-{number}"] for number in range(3)] == ["o", "s", "X"]  # as the paper draws them
+    assert len(set(marks.values())) == len(marks) == 8
+
+
 def test_an_iteration_begins_at_the_last_evaluation_before_it(make_run, tmp_path):
     values = FIGURES["figure6"](iterative(tmp_path / "cmp", make_run, evaluated=(0, 1, 3, 5))).values
     ours = values[values["source"] == "ours"]

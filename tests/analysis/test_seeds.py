@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis import Resampling, bootstrap_mean, simultaneous_band
-from analysis.seeds import difference_noise, problem_noise, seed_band, total_band, total_noise
+from analysis.seeds import Noise, difference_noise, seed_band, total_band, total_noise
 
 
 def scores(num_seeds: int, num_problems: int, *, seed_sd: float, rest_sd: float, seed: int) -> np.ndarray:
@@ -71,12 +71,13 @@ def test_the_total_adds_half_widths_in_quadrature():
 
 
 def test_two_arms_with_the_same_seeds_are_a_paired_t_test_where_problems_do_not_differ():
-    """Every problem alike, so that only seeds vary: the interval is that of scipy's paired t-test on seed means."""
+    """Every problem alike, so that only seeds vary: their interval is that of scipy's paired t-test on seed means."""
     rng = np.random.default_rng(5)
     shared_S = rng.normal(0, 0.1, 4)
     means_AS = np.stack([0.6 + shared_S + rng.normal(0, 0.02, 4), 0.5 + shared_S + rng.normal(0, 0.02, 4)])
     a_SPX, b_SPX = np.tile(means_AS[:, :, None, None], (1, 1, 20, 1))
-    band = difference_noise(a_SPX, b_SPX, paired=True, seed_means_ASX=means_AS[:, :, None]).band(0.95)
+    noise = difference_noise(a_SPX, b_SPX, paired=True, seed_means_ASX=means_AS[:, :, None])
+    band = noise.seeds_only().band(0.95)
     expected = stats.ttest_rel(means_AS[0], means_AS[1]).confidence_interval(0.95)
     assert (band.low[0], band.high[0]) == pytest.approx((expected.low, expected.high))
 
@@ -108,8 +109,51 @@ def test_the_interval_over_problems_is_scipys_one_sample_t_interval():
     values_SPX = scores(2, 25, seed_sd=0.1, rest_sd=0.1, seed=8)
     means_P = values_SPX[:, :, 0].mean(axis=0)
     low, high = stats.t.interval(0.9, 24, loc=means_P.mean(), scale=stats.sem(means_P))
-    band = problem_noise(values_SPX).band(0.9)
+    band = total_noise(values_SPX).problems_only().band(0.9)
     assert (band.low[0], band.high[0]) == pytest.approx((low, high))
+    with pytest.raises(ValueError, match="no alone_X"):
+        Noise(point_X=np.zeros(1), parts=((np.ones(1), 3),)).problems_only()
+
+
+def test_the_total_is_never_narrower_than_over_problems_alone():
+    """One sample of each of 16 problems, two seeds: by chance the seeds' means agree, or their part of the problems'
+    variance comes out as all of it. No total may be narrower than scipy's interval over problems."""
+    rng = np.random.default_rng(12)
+    for _ in range(200):
+        a_SPX, b_SPX = rng.integers(0, 2, (2, 2, 16, 1)).astype(float)
+        means_P = (a_SPX - b_SPX).mean(axis=0)[:, 0]
+        low, high = stats.t.interval(0.95, 15, loc=means_P.mean(), scale=stats.sem(means_P))
+        for paired in (True, False):
+            band = difference_noise(a_SPX, b_SPX, paired=paired).band(0.95)
+            assert band.low[0] <= low + 1e-12
+            assert band.high[0] >= high - 1e-12
+
+
+def test_two_seeds_that_disagree_on_every_problem_alike_do_not_make_a_sure_interval():
+    """Differences 1 0 1 0 / 0 1 0 1 under two seeds, and half a point more on one problem in both: seed means are equal
+    and the rest is larger than the problems' part, so both parts are 0."""
+    difference_SP = np.array([[1.5, 0, 1, 0], [0.5, 1, 0, 1]])
+    noise = total_noise(difference_SP[:, :, None])
+    assert [float(variance_X[0]) for variance_X, _ in noise.parts] == [0.0, 0.0]
+    assert noise.half_width(0.95)[0] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem([1.0, 0.5, 0.5, 0.5]))
+
+
+def test_one_problem_has_no_interval_over_problems():
+    values_SPX = scores(3, 1, seed_sd=0.1, rest_sd=0.1, seed=13)
+    band = total_band(values_SPX, 0.95)
+    assert np.isnan([band.low[0], band.high[0]]).all()
+    assert np.isfinite(seed_band(values_SPX, 0.95).low).all()  # the seeds on this one problem
+
+
+def test_equal_differences_allow_for_problems_that_were_not_seen():
+    """Ten problems better by 1/4: scipy's exact interval of 10 successes in 10 trials ends at 0.6915, and the others
+    may be worse by 1, so that the mean is 0.25 - 0.3085 * 1.25 at least."""
+    exact = stats.binomtest(10, 10).proportion_ci(0.95)
+    b_SPX = np.random.default_rng(14).random((1, 10, 2)) / 2
+    a_SPX = b_SPX + np.array([0.25, 0.0])
+    band = difference_noise(a_SPX, b_SPX, paired=True).band(0.95)
+    assert band.low[0] == pytest.approx(0.25 - (1 - exact.low) * 1.25)
+    assert (band.low[1], band.high[1]) == pytest.approx((0, 0), abs=1e-9)  # no difference, none claimed
 
 
 def test_a_simultaneous_band_of_one_point_or_of_equal_points_is_pointwise():

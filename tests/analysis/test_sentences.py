@@ -9,6 +9,7 @@ from analysis.budget import BudgetDifference
 from analysis.crossings import Crossing
 from analysis.differences import Difference
 from analysis.intervals import Interval
+from analysis.scores import VoteTable, score_votes
 from analysis.sentences import (
     budget_sentence,
     control_sentence,
@@ -16,6 +17,7 @@ from analysis.sentences import (
     difference_sentence,
     improvement_sentence,
     minus,
+    seed_warning,
 )
 
 AHEAD = Difference(
@@ -25,6 +27,7 @@ AHEAD = Difference(
     quantity="pass",
     k=1,
     num_seeds=3,
+    num_baseline_seeds=3,
     num_problems=256,
     point=0.041,
     problem=Interval(point=0.041, low=0.025, high=0.057),
@@ -46,7 +49,10 @@ CROSSING = Crossing(
     low=7.0,
     high=np.inf,
     share=0.96,
+    leads_to=64,
+    leads_surely_to=64,
     largest_k=64,
+    confidence=0.95,
 )
 
 
@@ -74,9 +80,24 @@ CROSSING = Crossing(
             "five is 3.2 points.",
         ),
         (
-            replace(AHEAD, num_seeds=1),
+            replace(AHEAD, num_seeds=1, num_baseline_seeds=1),
             "GRPO+OS beats RFT on Pass@1 by 4.1 points (95 % 2.0 to 6.2, 1 seed: training noise is not in the "
             "interval, 256 problems).",
+        ),
+        (
+            replace(AHEAD, num_seeds=1),
+            "GRPO+OS beats RFT on Pass@1 by 4.1 points (95 % 2.0 to 6.2, 1 seed of GRPO+OS: its training noise is not "
+            "in the interval, 3 of RFT, 256 problems).",
+        ),
+        (
+            replace(AHEAD, num_baseline_seeds=1),
+            "GRPO+OS beats RFT on Pass@1 by 4.1 points (95 % 2.0 to 6.2, 1 seed of RFT: its training noise is not in "
+            "the interval, 3 of GRPO+OS, 256 problems).",
+        ),
+        (
+            replace(AHEAD, num_baseline_seeds=2),
+            "GRPO+OS beats RFT on Pass@1 by 4.1 points (95 % 2.0 to 6.2, 3 seeds of GRPO+OS and 2 of RFT, 256 "
+            "problems).",
         ),
     ],
 )
@@ -94,7 +115,17 @@ def test_differences(difference, expected):
         ),
         (
             replace(CROSSING, k=np.nan, low=np.inf),
-            "grpo leads rft on Pass@K at every K up to 64, in the resamples of the problems too.",
+            "grpo leads rft on Pass@K at every K up to 64, in at least 97.5 % of the resamples of the problems too.",
+        ),
+        (
+            replace(CROSSING, k=np.nan, low=np.inf, leads_surely_to=45),
+            "grpo leads rft on Pass@K at every K up to 64; in at least 97.5 % of the resamples of the problems it "
+            "leads up to K = 45 and is never behind up to 64.",
+        ),
+        (
+            replace(CROSSING, k=np.nan, low=np.inf, leads_to=32, leads_surely_to=32),
+            "grpo leads rft on Pass@K up to K = 32 and is never behind up to 64, in at least 97.5 % of the resamples "
+            "of the problems too.",
         ),
         (
             replace(CROSSING, k=np.nan, low=16.0),
@@ -130,6 +161,30 @@ def test_controls():
     assert control_sentence([AHEAD, same]) == "Not shown to beat the control RFT: DPO."
     with pytest.raises(ValueError, match=r"differences to \['PPO', 'RFT'\]; expected one control"):
         control_sentence([AHEAD, replace(AHEAD, baseline="PPO")])
+
+
+def warned(*counts: int) -> str:
+    """The warning for arms with so many seeds."""
+    votes = VoteTable(
+        problem_ids=("p",),
+        num_samples_P=np.array([1]),
+        num_correct_P=np.array([1]),
+        num_abstaining_P=np.array([0]),
+        wrong_votes_P=((),),
+    )
+    return seed_warning(
+        [score_votes([votes] * n, [1], arm=f"arm{n}", benchmark="sums", seeds=range(n)) for n in counts]
+    )
+
+
+def test_the_warning_names_the_cases_that_there_are():
+    assert warned(3, 5) == ""
+    one = "with one seed an arm's training noise is in no interval"
+    two = "with two training noise is known only by taking it to be alike in three arms or more with the same seeds, "
+    two += "and hardly at all where fewer share them"
+    assert warned(1, 3) == f"Fewer than 3 seeds carry these claims (arm1 1): {one}."
+    assert warned(2) == f"Fewer than 3 seeds carry these claims (arm2 2): {two}."
+    assert warned(2, 1) == f"Fewer than 3 seeds carry these claims (arm2 2, arm1 1): {one}, {two}."
 
 
 def test_a_rounded_zero_has_no_minus():
