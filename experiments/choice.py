@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments.config import ArmConfig, ConfigMismatchError, Recipe
+from experiments.compare import with_files
+from experiments.config import ArmConfig, ConfigMismatchError, Recipe, differences, to_json
 from experiments.grid import Varied, resolve, with_value
 from experiments.plan import run_folder_name
 from experiments.run_folder import write_json
@@ -58,7 +59,9 @@ def pick(scores: Mapping[float, float | None]) -> float | None:
 
 
 def choose(recipe: Recipe, varied: Varied, out: Path, run: Callable[[Recipe, Path], None]) -> dict[str, Any]:
-    """Run the choice's comparison in ``out/choice`` and choose; once chosen, ``out/choice.json`` stands.
+    """Run the choice's comparison in ``out/choice`` and choose.
+
+    What was chosen for an arm stands in ``out/choice.json``; an arm of which every run failed is tried again.
 
     Args:
         recipe: arms to choose for.
@@ -73,39 +76,69 @@ def choose(recipe: Recipe, varied: Varied, out: Path, run: Callable[[Recipe, Pat
     Raises:
         ConfigMismatchError: `out` holds the choice of another sweep.
     """
-    from_arms = choice_recipe(recipe, varied)
-    file, folder = out / "choice.json", out / CHOICE_FOLDER
+    from_arms = with_files(choice_recipe(recipe, varied))
+    file, folder, seed = out / "choice.json", out / CHOICE_FOLDER, from_arms.seeds[0]
     path = resolve(recipe, varied.name, within=("method", "training"))
-    asked = {"field": path, "values": list(varied.values), "arms": list(recipe.arms)}
-    if file.is_file():
-        held = json.loads(file.read_text())
-        if {name: held.get(name) for name in asked} != asked:
-            raise ConfigMismatchError(f"{file} is the choice of another sweep; choose another folder with --out.")
-        return held
-    failures: dict[str, str] = {}
+    asked = {"field": path, "values": list(varied.values), "arms": list(recipe.arms), "seed": seed}
+    table = _held_table(file, asked, from_arms)
+    settled = {row["arm"] for row in table if row["chosen"]}
+    complete = settled.issuperset(recipe.arms)
+    if not complete:
+        failures = _run_all(from_arms, folder, run)
+        for name in recipe.arms:
+            if name not in settled:
+                table = [row for row in table if row["arm"] != name] + _rows(name, varied, seed, folder, failures)
+        table.sort(key=lambda row: asked["arms"].index(row["arm"]))
+    rule = (
+        f"each arm was trained at each value of {path} with seed {seed}, which the comparison does not use, and "
+        f"evaluated on the validation problems; the highest Pass@1 was kept, of equals the smaller {path}"
+    )
+    choice = {**asked, "rule": rule, "split": "validation", "table": table}
+    if not complete and any(row["chosen"] for row in table):
+        write_json(file, {**choice, "recipe": to_json(from_arms)})
+    return choice
+
+
+def _held_table(file: Path, asked: Mapping[str, Any], from_arms: Recipe) -> list[dict[str, Any]]:
+    """The table of an earlier choice, empty where there is none; the choice must be the same one.
+
+    Raises:
+        ConfigMismatchError: it is another one.
+    """
+    if not file.is_file():
+        return []
+    held = json.loads(file.read_text())
+    differing = differences({name: held.get(name) for name in asked}, dict(asked))
+    if not differing and "recipe" in held:  # older ones do not have it
+        differing = differences({"recipe": held["recipe"]}, {"recipe": to_json(from_arms)})
+    if differing:
+        raise ConfigMismatchError(
+            f"{file} is the choice of another sweep: {differing}. Choose another folder with --out."
+        )
+    return held["table"]
+
+
+def _run_all(from_arms: Recipe, folder: Path, run: Callable[[Recipe, Path], None]) -> dict[str, str]:
+    """Run the choice's comparison; why runs failed, by folder."""
     try:
         run(from_arms, folder)
     except WorkerError:
         failures = json.loads((folder / "comparison.json").read_text()).get("failures", {})
         if not failures:
             raise
-    seed = from_arms.seeds[0]
-    table: list[dict[str, Any]] = []
-    for name in recipe.arms:
-        runs = {value: run_folder_name(_label(name, varied, value), seed) for value in varied.values}
-        scores = {value: _pass_at_1(folder / "runs" / run) for value, run in runs.items()}
-        best = pick(scores)
-        for value, score in scores.items():
-            why = failures.get(runs[value])
-            row = {"arm": name, "value": value, "pass_at_1": score, "chosen": value == best, "failure": why}
-            table.append(row)
-    rule = (
-        f"each arm was trained at each value of {path} with seed {seed}, which the comparison does not use, and "
-        f"evaluated on the validation problems; the highest Pass@1 was kept, of equals the smaller {path}"
-    )
-    choice = {**asked, "rule": rule, "split": "validation", "seed": seed, "table": table}
-    write_json(file, choice)
-    return choice
+        return failures
+    return {}
+
+
+def _rows(arm: str, varied: Varied, seed: int, folder: Path, failures: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of an arm in the table of the choice."""
+    runs = {value: run_folder_name(_label(arm, varied, value), seed) for value in varied.values}
+    scores = {value: _pass_at_1(folder / "runs" / run) for value, run in runs.items()}
+    best = pick(scores)
+    return [
+        {"arm": arm, "value": value, "pass_at_1": score, "chosen": value == best, "failure": failures.get(runs[value])}
+        for value, score in scores.items()
+    ]
 
 
 def apply_choice(recipe: Recipe, choice: Mapping[str, Any]) -> Recipe:

@@ -20,6 +20,7 @@ from algorithms import METHODS, Algorithm, BatchUnit, Need, build_algorithm, cou
 from algorithms.interface import aggregation_weights
 from experiments.config import EngineConfig, TaskConfig
 from experiments.engines import build_sampler
+from experiments.plan import start_folder_name
 from experiments.plugins import load_algorithm, load_step_reward
 from experiments.tasks import load_problems, render_prompts
 from rewards.scoring import score_rollouts
@@ -29,7 +30,7 @@ from sampling.text import token_ends
 from training.batches import TrainingBatch, build_batch
 from training.checkpoints import latest_checkpoint
 from training.critic import Critic
-from training.policy import Policy, load_policy
+from training.policy import Policy, load_policy, resolve_model
 from training.scores import ForwardOptions, score_logprobs, score_values
 from training.update import UpdateOptions, accumulate_gradients
 
@@ -65,11 +66,10 @@ def write_coefficients(folder: Path, *, max_tokens: int, seed: int) -> Path | No
     arm = next((name for name in PREFERRED_ARMS if name in runs), next(iter(runs)))
     methods = {name: load_algorithm(config["algorithm"], config["settings"]) for name, (config, _) in runs.items()}
     config, checkpoint = runs[arm]
-    start = _start_folder(folder, seed)
     critic = runs["ppo"][1] / "training" / "critic.safetensors" if "ppo" in runs else None
     content = draw_coefficients(
         checkpoint,
-        reference=start or checkpoint,
+        reference=_start_folder(folder, config) or checkpoint,
         critic=critic,
         methods=methods,
         task=TaskConfig(**config["task"]),
@@ -145,8 +145,14 @@ def _runs_with_checkpoints(folder: Path, seed: int) -> dict[str, tuple[dict[str,
     return runs
 
 
-def _start_folder(folder: Path, seed: int) -> Path | None:
-    return latest_checkpoint(folder / f"start-seed{seed}" / "checkpoints")
+def _start_folder(folder: Path, config: Mapping[str, Any]) -> Path | None:
+    """Folder of the policy that a run started from: its model, or the start policy trained for its arm and seed."""
+    if config["model"] is not None:
+        return resolve_model(config["model"])
+    recipe = folder / "recipe.json"
+    arms = json.loads(recipe.read_text(encoding="utf-8"))["arms"] if recipe.is_file() else {}
+    overrides = arms.get(config["arm"], {}).get("overrides", {})
+    return latest_checkpoint(folder / start_folder_name(overrides, config["seed"]) / "checkpoints")
 
 
 def _draw(policy: Policy, model: Path, task: TaskConfig, max_tokens: int, seed: int) -> list[ScoredRollout]:

@@ -8,16 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from experiments.arms import select_arms
-from experiments.config import EngineConfig, EvaluationConfig, Recipe, RunConfig, TaskConfig, check_same_config
+from experiments.config import (
+    ConfigMismatchError,
+    EngineConfig,
+    EvaluationConfig,
+    Recipe,
+    RunConfig,
+    TaskConfig,
+    check_same_config,
+)
 from experiments.plan import evaluation_job, is_run, plan_jobs
 from experiments.plugins import file_hashes, load_algorithm, load_reward, load_step_reward
 from experiments.progress import Board
 from experiments.recipes import START_ARM
-from experiments.run_folder import FolderKindError, write_json
+from experiments.run_folder import FolderKindError, other_checker, write_json
 from experiments.tasks import load_problems
 from experiments.workers import Job, WorkerError, run_jobs, usable_cores
+from rewards.verdict import CHECKER_VERSION
 
-__all__ = ["check_recipe", "compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
+__all__ = ["check_recipe", "compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms", "with_files"]
 
 
 def check_recipe(recipe: Recipe) -> Recipe:
@@ -34,7 +43,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
     from training.policy import resolve_model
     from training.requirements import check_requirements
 
-    references, opened = list[str](), set[object]()
+    opened, num_training = set[object](), dict[TaskConfig, int]()
     for name, arm in recipe.arms.items():
         check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
         own = recipe.overridden(arm.overrides)
@@ -43,10 +52,22 @@ def check_recipe(recipe: Recipe) -> Recipe:
         if own.model is not None and own.model not in opened:
             resolve_model(own.model)
         opened.add(own.model)
-        if own.task not in opened:
+        if own.task not in num_training:
             load_problems(own.task, own.evaluation.split, own.evaluation.problems)
-            load_problems(own.task, "train", own.task.train_problems)
-        opened.add(own.task)
+            num_training[own.task] = len(load_problems(own.task, "train", own.task.train_problems))
+        most, per_step = num_training[own.task], arm.training.problems_per_step
+        if per_step > most:
+            raise ValueError(
+                f"{name}: problems_per_step is {per_step}; expected at most the number of training problems, {most}."
+            )
+    return with_files(recipe)
+
+
+def with_files(recipe: Recipe) -> Recipe:
+    """The recipe with the hashes of the user's own files in it."""
+    references = list[str]()
+    for arm in recipe.arms.values():
+        own = recipe.overridden(arm.overrides)
         references += [arm.algorithm, own.reward, own.task.step_reward]
     return replace(recipe, files=file_hashes(references))
 
@@ -71,7 +92,8 @@ def compare(
         description: what ``comparison.json`` is to say beside the arms and runs.
 
     Raises:
-        ConfigMismatchError: `out` holds another comparison, or arms that `recipe` lacks.
+        ConfigMismatchError: `out` holds another comparison, or arms that `recipe` lacks, or runs are left to do and
+            those that it holds were judged by another version of the answer checker.
         WorkerError: runs failed; all others are finished.
     """
     if workers < 1:
@@ -80,6 +102,7 @@ def compare(
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
     recipe = check_recipe(recipe)
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
+    _check_checker(jobs, out)
     check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"))
     about = _description(recipe, jobs, evaluate_start, description or {})
     write_json(out / "comparison.json", about)
@@ -102,6 +125,20 @@ def compare(
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _check_checker(jobs: Sequence[Job], out: Path) -> None:
+    """Refuse to train what the report would refuse to compare with the runs that are there."""
+    folders = [out / "runs" / job.name for job in jobs if is_run(job)]
+    finished = [folder for folder in folders if (folder / "finished.json").is_file()]
+    others = {folder.name: version for folder in finished if (version := other_checker(folder)) is not None}
+    if others and len(finished) < len(folders):
+        listed = ", ".join(f"{name} by {version}" for name, version in others.items())
+        raise ConfigMismatchError(
+            f"{out} holds runs that were judged by another version of the answer checker than today's, "
+            f"{CHECKER_VERSION} ({listed}); runs of different versions are not compared. Choose another folder with "
+            "--out, or remove those runs."
+        )
 
 
 def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more: Mapping[str, Any]) -> dict[str, Any]:

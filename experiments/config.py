@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from sampling.sampler import SamplingConfig
 from sampling.vllm_engine import VllmConfig
 from training.embedded import EmbeddedModelConfig
 from training.supervised import SupervisedConfig
@@ -24,6 +25,7 @@ __all__ = [
     "StartConfig",
     "TaskConfig",
     "check_same_config",
+    "differences",
     "to_json",
 ]
 
@@ -84,6 +86,11 @@ class EvaluationConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
         if self.problems is not None and self.problems < 1:
             raise ValueError(f"problems (--limit) is {self.problems}; expected at least 1.")
+        if self.every < 0:
+            raise ValueError(f"every is {self.every}; expected steps between evaluations, or 0 for none.")
+        SamplingConfig(
+            temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens
+        )  # refuses what it must
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +164,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise ValueError(f"seeds are {self.seeds}; expected different ones, at least one.")
+        if self.checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every is {self.checkpoint_every}; expected at least 1.")
 
     def overridden(self, overrides: dict[str, Any]) -> Recipe:
         """The recipe with the fields of these dotted names replaced: for an arm, its `ArmConfig.overrides`.
@@ -285,7 +294,12 @@ def check_same_config(file: Path, config: Any, *, may_gain: tuple[str, ...] = ()
             f"{file} is not JSON ({error}); remove the folder {file.parent} to start anew."
         ) from error
     gained = {name: data[name] | held.get(name, {}) for name in may_gain}
-    _check_same(file.parent, held | gained, data)
+    differing = differences(held | gained, data)
+    if differing:
+        raise ConfigMismatchError(
+            f"{file.parent} already holds a run with another configuration: {differing}. "
+            "Choose another folder with --out, or remove this one."
+        )
     if held != data:
         _write(file, data)
 
@@ -296,19 +310,15 @@ def _write(file: Path, data: dict[str, Any]) -> None:
     temporary.rename(file)
 
 
-def _check_same(folder: Path, held: dict[str, Any], data: dict[str, Any]) -> None:
+def differences(held: dict[str, Any], data: dict[str, Any]) -> str:
+    """The fields in which two configurations, as JSON data, differ; the first five in words. Empty where none does."""
     there, here = _flatten(held), _flatten(data)
     differing = [
         f"{name} is {there.get(name, 'absent')!r} there and {here.get(name, 'absent')!r} here"
         for name in sorted(there.keys() | here.keys())
         if there.get(name, "absent") != here.get(name, "absent")
     ]
-    if differing:
-        raise ConfigMismatchError(
-            f"{folder} already holds a run with another configuration: {'; '.join(differing[:5])}"
-            f"{f' and {len(differing) - 5} more' if len(differing) > 5 else ''}. "
-            "Choose another folder with --out, or remove this one."
-        )
+    return "; ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
 
 
 def _with_field(config: Any, path: list[str], value: Any) -> Any:

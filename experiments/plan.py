@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from experiments.plugins import load_algorithm
 from experiments.recipes import START_ARM
 from experiments.workers import Job
 
-__all__ = ["evaluation_job", "is_run", "plan_jobs", "run_folder_name", "run_job"]
+__all__ = ["evaluation_job", "is_run", "plan_jobs", "run_folder_name", "run_job", "start_folder_name"]
 
 # Fields of a recipe that make another start policy; arms that differ in anything else share it.
 START_FIELDS = ("model", "embedded", "supervised", "task.benchmark", "task.data_dir", "task.prompt")
+# Fields of a recipe that change how a start policy is measured, or which one it is where none is trained.
+MEASURED_FIELDS = ("model", "task", "evaluation", "engine")
 
 
 def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
@@ -59,7 +61,7 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
                 control=arm.control,
             )
             offline = _offline(own, arm, seed, start_of_arm, out, shared)
-            same = (own.task, own.evaluation, own.engine) == (recipe.task, recipe.evaluation, recipe.engine)
+            same = all(getattr(own, name) == getattr(recipe, name) for name in MEASURED_FIELDS)
             measured = evaluated if same and start_of_arm == start and own.evaluation.every else None
             runs.append(run_job(run, out, start_of_arm, offline=offline, evaluated=measured))
     return [*first.values(), *shared.values(), *runs]
@@ -71,6 +73,12 @@ def run_folder_name(arm: str, seed: int) -> str:
     if len(name) > 150:
         name = f"{name[:140]}-{hashlib.sha256(arm.encode()).hexdigest()[:8]}"
     return f"{name}-seed{seed}"
+
+
+def start_folder_name(overrides: Mapping[str, Any], seed: int) -> str:
+    """Folder of the start policy that is trained for arms with these overrides, and name of its job."""
+    label = "".join(f" {path}={json.dumps(value)}" for path, value in sorted(_of_start(overrides).items()))
+    return run_folder_name(f"start{label}", seed)
 
 
 def is_run(job: Job) -> bool:
@@ -110,15 +118,17 @@ def evaluation_job(run: RunConfig, folder: Path) -> Job:
     return Job(name=run.arm, function=_arm_job, arguments=(run, None, None, None, folder))
 
 
+def _of_start(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: value for path, value in overrides.items() if path.startswith(START_FIELDS)}
+
+
 def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs: dict[str, Job]) -> str | None:
     """The job that trains the start policy of an arm with these overrides; ``None`` where there is a model."""
-    own = {path: value for path, value in overrides.items() if path.startswith(START_FIELDS)}
-    changed = recipe.overridden(own)
+    changed = recipe.overridden(_of_start(overrides))
     if changed.model is not None:
         return None
     assert changed.supervised is not None
-    label = "".join(f" {path}={json.dumps(value)}" for path, value in sorted(own.items()))
-    name = run_folder_name(f"start{label}", seed)
+    name = start_folder_name(overrides, seed)
     config = StartConfig(
         seed=seed,
         embedded=changed.embedded,

@@ -34,7 +34,16 @@ REWARDS: dict[str, RewardFunction] = {
 }
 """Outcome rewards by the name that `--reward` takes; those that need a number of yours are built in a file."""
 
-__all__ = ["REWARDS", "arm_name", "file_hashes", "load_algorithm", "load_object", "load_reward", "load_step_reward"]
+__all__ = [
+    "REWARDS",
+    "arm_name",
+    "check_unchanged",
+    "file_hashes",
+    "load_algorithm",
+    "load_object",
+    "load_reward",
+    "load_step_reward",
+]
 
 
 def is_file_reference(name: str) -> bool:
@@ -138,8 +147,34 @@ def _function(reference: str) -> Callable[..., Any]:
 
 def file_hashes(references: Iterable[str]) -> dict[str, str]:
     """SHA-256 of the file behind each reference of the form ``file.py:Name``; the others are left out."""
-    files = [reference for reference in references if is_file_reference(reference)]
-    return {name: hashlib.sha256(Path(name.rpartition(":")[0]).expanduser().read_bytes()).hexdigest() for name in files}
+    return {name: _digest(_file_of(name)) for name in references if is_file_reference(name)}
+
+
+def check_unchanged(files: Mapping[str, str]) -> None:
+    """Refuse to load files that are no longer what they were when the comparison started.
+
+    Args:
+        files: SHA-256 by reference, from `file_hashes`.
+
+    Raises:
+        ValueError: a file was edited or is gone.
+    """
+    for name, recorded in files.items():
+        path = _file_of(name)
+        now = _digest(path) if path.is_file() else "that of no file"
+        if now != recorded:
+            raise ValueError(
+                f"{path} was edited since the comparison started: its SHA-256 is {now}, expected {recorded}. Put the "
+                "file back as it was and start the same command again, or start anew in another folder (--out)."
+            )
+
+
+def _file_of(reference: str) -> Path:
+    return Path(reference.rpartition(":")[0]).expanduser()
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _next_operations(rollout: Rollout) -> tuple[StepVerdict, ...]:

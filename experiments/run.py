@@ -12,9 +12,9 @@ from typing import Any
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
 from experiments.config import EngineConfig, OfflineConfig, RunConfig, TaskConfig
-from experiments.engines import build_sampler, longest_sequence
+from experiments.engines import build_sampler, check_room, model_config
 from experiments.evaluation import Cost, evaluate
-from experiments.plugins import load_algorithm, load_reward, load_step_reward
+from experiments.plugins import check_unchanged, load_algorithm, load_reward, load_step_reward
 from experiments.run_folder import RunFolder
 from experiments.tasks import load_problems, render_prompts
 from sampling.sampler import Sampler, SamplingConfig
@@ -55,9 +55,9 @@ class SamplerCache:
         self._key: tuple[Any, ...] = ()
 
     def get(self, engine: EngineConfig, folder: Path, policy: Policy) -> Sampler:
-        """The engine of that configuration, built from `folder` if there is none of that architecture yet."""
+        """The engine of that configuration, built from `folder` if there is none of that model yet, weights aside."""
         shapes = tuple((name, tuple(weight.shape)) for name, weight in named_weights(policy.model))
-        key = (engine, shapes, policy.eos_token_ids)
+        key = (engine, shapes, model_config(policy), policy.eos_token_ids)
         if self._sampler is None or key != self._key:
             self._sampler, self._key = build_sampler(folder, policy, engine), key
         return self._sampler
@@ -77,17 +77,19 @@ def execute_run(config: RunConfig, inputs: RunInputs, path: Path, samplers: Samp
         A line for the reader.
 
     Raises:
-        ConfigMismatchError: the folder holds another configuration.
+        ConfigMismatchError: the folder holds another configuration, or an unfinished run of another checker version.
+        ValueError: a file of the user's was edited since the comparison started, or there is no room for completions.
         SamplerMismatchError: the engine does not hold the policy's weights after a load.
     """
     folder = RunFolder(path, config)
     if folder.finished:
         return "was already finished"
+    check_unchanged(config.files)
     algorithm = None if config.training is None else load_algorithm(config.algorithm, config.settings)
     policy = load_policy(inputs.start, device=config.engine.device)
     problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
     prompts = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
-    _check_lengths(config, policy, prompts)
+    check_room([ids for _, ids in prompts], "max_tokens", config.evaluation.max_tokens, policy, config.engine)
     sampler = samplers.get(config.engine, inputs.start, policy)
     _check_sampler(folder, sampler, policy, prompts)
     steps = 0
@@ -98,17 +100,6 @@ def execute_run(config: RunConfig, inputs: RunInputs, path: Path, samplers: Samp
     pass_at_1 = folder.pass_at_1(steps)
     folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
     return f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})"
-
-
-def _check_lengths(config: RunConfig, policy: Policy, prompts: list[tuple[Problem, tuple[int, ...]]]) -> None:
-    """Refuse prompts that leave no room for a whole completion."""
-    longest = max(len(ids) for _, ids in prompts)
-    limit = longest_sequence(policy, config.engine)
-    if longest + config.evaluation.max_tokens > limit:
-        raise ValueError(
-            f"the longest prompt has {longest} tokens and completions may have {config.evaluation.max_tokens}; the "
-            f"model and the engine take {limit} together. Use --max-tokens {max(1, limit - longest)} or fewer."
-        )
 
 
 def _check_sampler(
@@ -203,13 +194,15 @@ def _source(
         if inputs.offline is None:
             raise ValueError(f"{config.arm} trains on completions of the start policy, and was given no file of them.")
         return OfflineSource.read(inputs.offline, prompts)
+    room = training.max_completion_tokens
+    check_room(prompts.prompt_ids, "max_completion_tokens", room, policy, config.engine)
     online = OnlineSource(
         sampler=sampler,
         policy=policy,
         prompts=prompts,
         sampling=SamplingConfig(
             temperature=training.temperature,
-            max_tokens=training.max_completion_tokens,
+            max_tokens=room,
             with_logprobs=Need.SAMPLER_LOGPROBS in algorithm.needs,
         ),
         group_size=training.group_size,
@@ -243,6 +236,8 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
     policy = load_policy(start, device=config.engine.device)
     sampler = samplers.get(config.engine, start, policy)
     prompts = _training_prompts(config.task, policy, per_step=config.problems_per_step, seed=config.seed)
+    room = config.max_completion_tokens
+    check_room(prompts.prompt_ids, "max_completion_tokens", room, policy, config.engine)
     check_weight_loading(
         sampler,
         policy,

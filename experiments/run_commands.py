@@ -257,7 +257,8 @@ def keep_coefficients(recipe: Any, out: Path) -> None:
     """Write what every method makes of the same completions, where the policy is small enough to do so in passing."""
     from experiments.coefficient_rollouts import write_coefficients
 
-    if recipe.embedded is not None:
+    models = {recipe.model, *(recipe.overridden(arm.overrides).model for arm in recipe.arms.values())}
+    if models == {None}:
         print("drawing completions for the coefficients of every method")
         write_coefficients(out, max_tokens=recipe.evaluation.max_tokens, seed=recipe.seeds[0])
 

@@ -16,11 +16,19 @@ from typing import Any, Generic, TypeVar
 import pandas as pd
 
 from analysis import SAMPLE_COLUMNS
-from experiments.config import RunConfig, StartConfig, check_same_config
+from experiments.config import ConfigMismatchError, RunConfig, StartConfig, check_same_config
 from rewards.verdict import CHECKER_VERSION, Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "environment", "lock_folder", "write_json"]
+__all__ = [
+    "FolderBusyError",
+    "FolderKindError",
+    "RunFolder",
+    "environment",
+    "lock_folder",
+    "other_checker",
+    "write_json",
+]
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
 
@@ -41,7 +49,7 @@ class RunFolder(Generic[AnyConfig]):
         config: what the run is; the folder may hold the same configuration, to be resumed, but no other.
 
     Raises:
-        ConfigMismatchError: the folder holds another configuration.
+        ConfigMismatchError: the folder holds another configuration, or an unfinished run of another checker version.
     """
 
     def __init__(self, path: Path, config: AnyConfig) -> None:
@@ -53,6 +61,8 @@ class RunFolder(Generic[AnyConfig]):
         check_same_config(path / "config.json", config)
         if not (path / "environment.json").exists():
             write_json(path / "environment.json", environment(config.seed))
+        elif not self.finished:
+            _check_checker(path)
 
     @property
     def checkpoints(self) -> Path:
@@ -181,6 +191,22 @@ def lock_folder(path: Path) -> Iterator[None]:
                 f"another coeflab process writes to {path}; wait for it, stop it, or choose another --out."
             ) from error
         yield
+
+
+def other_checker(path: Path) -> str | None:
+    """Version of the answer checker that a run's folder was written with, where that is not today's."""
+    file = path / "environment.json"
+    recorded = json.loads(file.read_text()).get("checker_version") if file.is_file() else None
+    return recorded if recorded != CHECKER_VERSION else None
+
+
+def _check_checker(path: Path) -> None:
+    recorded = other_checker(path)
+    if recorded is not None:
+        raise ConfigMismatchError(
+            f"{path} holds an unfinished run that was judged by version {recorded} of the answer checker; this is "
+            f"version {CHECKER_VERSION}, and a run is judged by one. Remove that folder to run it anew."
+        )
 
 
 def environment(seed: int) -> dict[str, Any]:

@@ -55,13 +55,15 @@ def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, 
     )
     folder.keep("sampler_check", dataclasses.asdict(check))
     checkpoint = latest_checkpoint(folder.checkpoints)
-    folder.drop_after(-1 if checkpoint is None else int(checkpoint.name[5:]) - 1)
+    folder.drop_after(-1 if checkpoint is None else int(checkpoint.name[5:]))
     validation = load_problems(config.task, "validation")
     prompts = list(zip(validation, render_prompts(validation, config.task, policy.tokenizer), strict=True))
 
     def measure(step: int) -> float:
         pass_at_1 = _validation_pass_at_1(config, sampler, policy, prompts, step)
-        folder.append({"step": step, "validation_pass_at_1": pass_at_1})
+        held = {row["step"] for row in folder.rows() if "validation_pass_at_1" in row}
+        if step not in held:  # a resumed training measures the step of its checkpoint again
+            folder.append({"step": step, "validation_pass_at_1": pass_at_1})
         return pass_at_1
 
     def on_step(row: dict[str, float | int | None], expected: int) -> None:

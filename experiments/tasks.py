@@ -37,6 +37,7 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
 
     Raises:
         UnknownBenchmarkError: no such benchmark; the nearest names are given.
+        ValueError: `count` is below 1.
         DataFileError: a data file is missing or broken.
         GoldAnswerError: a gold answer cannot be read; the problem is named.
         BenchmarkUnavailableError: the hub is out of reach.
@@ -45,8 +46,10 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
         close = difflib.get_close_matches(task.benchmark, BENCHMARKS, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
         raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {hint}Known: {', '.join(BENCHMARKS)}.")
+    if count is not None and count < 1:
+        raise ValueError(f"{count} problems of split {split!r} are asked for; expected at least 1.")
     if task.benchmark == "arithmetic":
-        return generate_problems(split, count or ARITHMETIC_SIZES[split])  # type: ignore[arg-type]
+        return generate_problems(split, ARITHMETIC_SIZES[split] if count is None else count)  # type: ignore[arg-type]
     has_split = split in FILES[task.benchmark]
     problems = _load(task, split if has_split else "train")
     if split == "validation" and not has_split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import multiprocessing.process
 import os
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 __all__ = ["Job", "WorkerError", "run_jobs", "usable_cores"]
+
+
+FRESH_WORKERS = 3  # processes that are started for a job whose worker died before it could take it
 
 
 class WorkerError(RuntimeError):
@@ -153,29 +157,47 @@ class _Pool:
     def grow(self, count: int) -> None:
         """Start processes until there are `count`."""
         while len(self._workers) < count:
-            ours, theirs = self._context.Pipe()
-            used = {worker.log for worker in self._workers.values()}
-            logs = (self._logs / f"worker-{number}.log" for number in range(count))
-            log = next(log for log in logs if log not in used)
-            process = self._context.Process(target=_serve, args=(theirs, log, self._threads), daemon=False)
-            process.start()
-            theirs.close()
-            self._workers[ours] = _Worker(process=process, log=log)
+            self._start()
+
+    def _start(self) -> Connection:
+        ours, theirs = self._context.Pipe()
+        used = {worker.log for worker in self._workers.values()}
+        logs = (self._logs / f"worker-{number}.log" for number in itertools.count())
+        log = next(log for log in logs if log not in used)
+        process = self._context.Process(target=_serve, args=(theirs, log, self._threads), daemon=False)
+        process.start()
+        theirs.close()
+        self._workers[ours] = _Worker(process=process, log=log)
+        return ours
 
     def hand_out(self, waiting: list[Job], done: set[str]) -> list[tuple[str, str]]:
-        """Give each free worker the first job that is ready; (job, why) of those whose worker was dead."""
+        """Give each free worker the first job that is ready; (job, why) of those that no worker lived to take."""
         failures = []
         for pipe in [pipe for pipe in self._workers if pipe not in self.running]:
             ready = next((job for job in waiting if done.issuperset(job.after)), None)
             if ready is None:
                 break
             waiting.remove(ready)
-            try:
-                pipe.send(ready)
-                self.running[pipe] = ready.name
-            except (BrokenPipeError, ConnectionResetError):
-                failures.append((ready.name, self._bury(pipe)))
+            why = self._send(pipe, ready)
+            if why is not None:
+                failures.append((ready.name, why))
         return failures
+
+    def _send(self, pipe: Connection, job: Job) -> str | None:
+        """Give the job to a worker or, where that died while it was idle, to a fresh one; why that could not be."""
+        fresh = 0
+        while True:
+            try:
+                pipe.send(job)
+                break
+            except (BrokenPipeError, ConnectionResetError):
+                why = self._bury(pipe)
+            if fresh == FRESH_WORKERS:
+                return f"{fresh} fresh processes ended before they could take it; of the last: {why}"
+            fresh += 1
+            pipe = self._start()
+        self.running[pipe] = job.name
+        return None
 
     def receive(self, pipe: Connection) -> tuple[str, str, Any]:
         """(job, "progress", "done" or "failed", what comes with it) of a pipe that has something to say."""

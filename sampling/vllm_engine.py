@@ -95,15 +95,26 @@ class VllmSampler:
             for request in requests
         ]
         prompts: Any = [{"prompt_token_ids": list(request.prompt_ids)} for request in requests]
-        self._llm.enqueue(prompts, params, use_tqdm=False)
-        outputs: list[Any] = []
-        while len(outputs) < len(requests):
-            done = [output for output in self._llm.llm_engine.step() if output.finished]
-            outputs += done
-            if on_progress is not None and done:
-                on_progress(len(done))
-        outputs.sort(key=lambda output: int(output.request_id))  # request ids count up in the order of `requests`
+        outputs = self._complete(prompts, params, on_progress)
         return [_generation(output.outputs[0], with_logprobs=config.with_logprobs) for output in outputs]
+
+    def _complete(self, prompts: Any, params: Any, on_progress: Callable[[int], None] | None = None) -> list[Any]:
+        """vLLM's output for each prompt, in their order. However this ends, it leaves no request in the engine."""
+        engine: Any = self._llm.llm_engine
+        outputs: dict[str, Any] = {}
+        try:
+            # vLLM adds "-" and random characters to the ids that it gives back, and outputs go by the id without.
+            ids = [name.partition("-")[0] for name in self._llm.enqueue(prompts, params, use_tqdm=False)]
+            wanted = set(ids)
+            while len(outputs) < len(ids):
+                done = [output for output in engine.step() if output.finished and output.request_id in wanted]
+                outputs |= {output.request_id: output for output in done}
+                if on_progress is not None and done:
+                    on_progress(len(done))
+        except BaseException:
+            engine.abort_request(list(engine.output_processor.request_states), internal=True)
+            raise
+        return [outputs[name] for name in ids]
 
     def logprobs(self, sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[tuple[float, ...]]:
         """See `Sampler.logprobs`; read off vLLM's prompt logprobs."""
@@ -113,7 +124,7 @@ class VllmSampler:
         prompts: Any = [
             {"prompt_token_ids": [*prompt_ids, *completion_ids]} for prompt_ids, completion_ids in sequences
         ]
-        outputs: Any = self._llm.generate(prompts, params, use_tqdm=False)
+        outputs = self._complete(prompts, params)
         return [
             tuple(
                 position[token].logprob  # type: ignore[index]

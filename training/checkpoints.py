@@ -85,7 +85,14 @@ def save_checkpoint(
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the highest step, ``None`` where there is none. Half-written ones do not count."""
+    """The checkpoint of the highest step, ``None`` where there is none. Half-written ones do not count.
+
+    One that a kill left set aside, before what was to replace it had its name, gets its name back.
+    """
+    for aside in folder.glob(".step-*.old"):
+        name = aside.name.removeprefix(".").removesuffix(".old")
+        if not (folder / name).exists():
+            aside.rename(folder / name)
     found = _checkpoints(folder)
     return found[-1] if found else None
 

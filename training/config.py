@@ -68,6 +68,8 @@ class TrainingConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
         if self.iteration_steps is not None and self.iteration_steps < 1:
             raise ValueError(f"iteration_steps is {self.iteration_steps}; expected at least 1, or null.")
+        if not 0 <= self.adam_beta2 < 1:
+            raise ValueError(f"adam_beta2 is {self.adam_beta2}; expected a number in [0, 1).")
         if not self.learning_rate >= 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; expected 0 or more.")
         for name in ("critic_learning_rate", "max_grad_norm", "temperature"):

@@ -18,7 +18,8 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
 
     Raises:
         ValueError: groups or pairs with one completion a problem; pairs without `BatchUnit.PAIR`; a critic without
-            `value_targets`; iterations that the data source does not have, or has and is not given.
+            `value_targets`; iterations that the data source does not have, or has and is not given; logprobs
+            of the policy that drew the batch, where that is not π_θ.
     """
     needs = algorithm.needs
     if needs & {Need.GROUPS, Need.PAIRS} and training.group_size < 2:
@@ -35,10 +36,11 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             f"{name} draws from the policy at the start of each iteration; iteration_steps of its training is null, "
             "expected the steps of an iteration."
         )
-    if source is DataSource.ITERATED and needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
+    of_sampler = needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT, Need.SAMPLER_LOGPROBS}
+    if source is not DataSource.ONLINE and of_sampler:
         raise ValueError(
-            f"{name} takes its ratio to the policy that drew the batch, whose logprobs an iterated source does not "
-            f"keep; expected data source {DataSource.ONLINE}."
+            f"{name} takes its ratio to the policy that drew the batch, whose logprobs are not kept where completions "
+            f"come from {source}; expected data source {DataSource.ONLINE}."
         )
     if source in (DataSource.DEMONSTRATIONS, DataSource.OFFLINE) and training.iteration_steps is not None:
         raise ValueError(

@@ -95,11 +95,12 @@ def train_supervised(
     step, decay_from, seconds = _restore(policy, optimizers, folder)
     while True:
         started = time.perf_counter()
-        if decay_from is None and step >= config.measure_from and step % config.measure_every == 0:
-            pass_at_1 = measure(step)
-            if pass_at_1 >= config.target_pass_at_1 or step >= config.max_steps:
-                decay_from = step
-            _save(folder, step, policy, optimizers, decay_from, seconds)
+        if decay_from is None:
+            due = step >= config.measure_from and step % config.measure_every == 0
+            reached = due and measure(step) >= config.target_pass_at_1
+            decay_from = step if reached or step >= config.max_steps else None
+            if due or decay_from is not None:
+                _save(folder, step, policy, optimizers, decay_from, seconds)
         last = None if decay_from is None else decay_from + config.decay_steps
         if last is not None and step >= last:
             return _save(folder, step, policy, optimizers, decay_from, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ def test_folders_of_runs_are_safe_and_different() -> None:
         (["kl_coef"], "expected field=value,value"),
         (["evaluation.split=test,train"], "changes which problems are asked"),
         (["seeds=1,2"], "no field 'seeds'"),
+        (["adam_beta2=0.9,1"], r"adam_beta2 is 1; expected a number in \[0, 1\)"),
     ],
 )
 def test_mistakes_in_a_grid_are_named(vary: list[str], message: str) -> None:
@@ -180,35 +182,87 @@ def test_iterated_arms_have_three_iterations_and_the_recipes_settings() -> None:
     assert named["online_dpo"].training.iteration_steps is None
 
 
-def test_values_whose_runs_failed_are_not_chosen_and_the_choice_stands(tmp_path: Path) -> None:
+class Runs:
+    """Stands in for the runs of a choice: Pass@1 by folder, or a failure."""
+
+    def __init__(self, scores: Mapping[str, float | str]) -> None:
+        self.scores = scores
+        self.calls = 0
+
+    def __call__(self, choice: Recipe, folder: Path) -> None:
+        self.calls += 1
+        failures = {name: score for name, score in self.scores.items() if isinstance(score, str)}
+        for name in self.scores.keys() - failures.keys():
+            (folder / "runs" / name).mkdir(parents=True, exist_ok=True)
+            (folder / "runs" / name / "finished.json").write_text(json.dumps({"pass_at_1": self.scores[name]}))
+        (folder / "comparison.json").write_text(json.dumps({"failures": failures}))
+        if failures:
+            raise WorkerError("runs failed")
+
+
+def test_values_whose_runs_failed_are_not_chosen_and_what_was_chosen_stands(tmp_path: Path) -> None:
     base = replace(only("grpo", "ppo"), seeds=(0,))
     varied = parse_varied("learning_rate=1e-3,2e-3")
-    scores = {"grpo_learning_rate=0.001": 0.4, "grpo_learning_rate=0.002": None}
-    calls = []
-
-    def run(choice: Recipe, folder: Path) -> None:
-        calls.append(list(choice.arms))
-        for name, score in scores.items():
-            (folder / "runs" / f"{name}-seed100").mkdir(parents=True)
-            if score is not None:
-                (folder / "runs" / f"{name}-seed100" / "finished.json").write_text(json.dumps({"pass_at_1": score}))
-        lost = {"grpo_learning_rate=0.002-seed100": "out of memory", "ppo_learning_rate=0.001-seed100": "nan"}
-        (folder / "comparison.json").write_text(json.dumps({"failures": lost}))
-        raise WorkerError("three runs failed")
-
+    low, high = (f"_learning_rate={rate}-seed100" for rate in ("0.001", "0.002"))
+    (tmp_path / "choice").mkdir()
+    run = Runs({f"grpo{low}": 0.4, f"grpo{high}": "out of memory", f"ppo{low}": "nan", f"ppo{high}": "killed"})
     choice = choose(base, varied, tmp_path, run)
     assert [(row["arm"], row["value"], row["chosen"], row["failure"]) for row in choice["table"]] == [
         ("grpo", 1e-3, True, None),
         ("grpo", 2e-3, False, "out of memory"),
         ("ppo", 1e-3, False, "nan"),
-        ("ppo", 2e-3, False, None),
+        ("ppo", 2e-3, False, "killed"),
     ]
     chosen = apply_choice(base, choice)
     assert {name: arm.training.learning_rate for name, arm in chosen.arms.items()} == {"grpo": 1e-3}
+
+    # PPO is tried again; GRPO has been trained at what was chosen, whatever its other value gives now.
+    run.scores = {f"grpo{low}": 0.4, f"grpo{high}": 0.9, f"ppo{low}": "nan", f"ppo{high}": 0.2}
+    again = choose(base, varied, tmp_path, run)
+    assert [(row["arm"], row["value"]) for row in again["table"] if row["chosen"]] == [("grpo", 1e-3), ("ppo", 2e-3)]
+    assert choose(base, varied, tmp_path, run) == again
+    assert run.calls == 2
+
+
+def test_a_choice_of_which_every_run_failed_is_tried_again(tmp_path: Path) -> None:
+    base, varied = only("grpo"), parse_varied("learning_rate=1e-3,2e-3")
+    names = [f"grpo_learning_rate={rate}-seed100" for rate in ("0.001", "0.002")]
+    (tmp_path / "choice").mkdir()
+    run = Runs(dict.fromkeys(names, "killed"))
+    with pytest.raises(WorkerError, match="no run of the choice finished: killed"):
+        apply_choice(base, choose(base, varied, tmp_path, run))
+    run.scores = {names[0]: 0.1, names[1]: 0.2}
+    chosen = apply_choice(base, choose(base, varied, tmp_path, run))
+    assert chosen.arms["grpo"].training.learning_rate == 2e-3
+
+
+def test_a_choice_is_not_taken_over_by_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "choice").mkdir()
+    (tmp_path / "mine.py").write_text("def reward(rollout, verdict):\n    return 1.0\n")
+    base = replace(only("grpo"), reward="mine.py:reward")
+    varied = parse_varied("learning_rate=1e-3,2e-3")
+    run = Runs({f"grpo_learning_rate={rate}-seed100": 0.5 for rate in ("0.001", "0.002")})
+    choice = choose(base, varied, tmp_path, run)
+    assert "recipe" not in choice  # choice.json has it; comparison.json has its own
+    others = (
+        (base, parse_varied("learning_rate=1e-3,4e-3"), r"values is \[0.001, 0.002\] there and \[0.001, 0.004\] here"),
+        (replace(base, reward="format"), varied, "recipe.reward is 'mine.py:reward' there and 'format' here"),
+        (replace(base, seeds=(100,)), varied, "seed is 100 there and 101 here"),
+    )
+    for other, other_varied, message in others:
+        with pytest.raises(ConfigMismatchError, match=f"is the choice of another sweep: .*{message}"):
+            choose(other, other_varied, tmp_path, run)
+    held = json.loads((tmp_path / "choice.json").read_text())
+    (tmp_path / "mine.py").write_text("def reward(rollout, verdict):\n    return 2.0\n")
+    with pytest.raises(ConfigMismatchError, match=r"recipe\.files\.mine\.py:reward is"):
+        choose(base, varied, tmp_path, run)
+    del held["recipe"]  # a file of an older version, that says less
+    (tmp_path / "choice.json").write_text(json.dumps(held))
     assert choose(base, varied, tmp_path, run) == choice
-    assert len(calls) == 1
-    with pytest.raises(ConfigMismatchError, match="the choice of another sweep"):
-        choose(base, parse_varied("learning_rate=1e-3,4e-3"), tmp_path, run)
+    with pytest.raises(ConfigMismatchError, match="seed is 100 there and 101 here"):
+        choose(replace(base, seeds=(100,)), varied, tmp_path, run)
+    assert run.calls == 1
 
 
 def test_time_is_estimated_from_what_runs_took(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
+import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from experiments import workers
 from experiments.workers import Job, run_jobs
 
 
@@ -60,6 +65,49 @@ def test_failures_are_isolated(tmp_path: Path) -> None:
     assert "exit code -9" in failed["killed"]
     assert failed["waits"] == failed["waits longer"] == "not started, because raises failed"
     assert "ZeroDivisionError" in (tmp_path / "worker-0.log").read_text()
+
+
+def be_killed_later(context: dict[str, Any], report: Any) -> None:
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+def take_a_while(context: dict[str, Any], report: Any) -> None:
+    time.sleep(1.5)
+
+
+def test_a_worker_that_dies_idle_takes_no_job_with_it(tmp_path: Path) -> None:
+    jobs = [
+        job("its last", be_killed_later),
+        job("slow", take_a_while),
+        job("one", succeed, 1, after=("slow", "its last")),
+        job("two", succeed, 2, after=("slow", "its last")),
+        job("after one", succeed, 3, after=("one",)),
+    ]
+    done, failed = run(jobs, tmp_path, workers=2)
+    assert failed == {}
+    assert set(done) == {"its last", "slow", "one", "two", "after one"}
+
+
+def test_a_job_that_no_process_lives_to_take_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process ends at once; without a limit the command would go on starting them."""
+    started = []
+
+    def start(self: workers._Pool) -> Connection:
+        ours, theirs = multiprocessing.Pipe()
+        theirs.close()
+        process = multiprocessing.get_context("spawn").Process()
+        started.append(process)
+        monkeypatch.setattr(process, "join", lambda timeout: None)
+        self._workers[ours] = workers._Worker(process=process, log=tmp_path / "log")
+        return ours
+
+    monkeypatch.setattr(workers._Pool, "_start", start)
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.kill", lambda self: None)
+    done, failed = run([job("unlucky", succeed, 1), job("waits", succeed, 2, after=("unlucky",))], tmp_path, workers=1)
+    assert done == {}
+    assert failed["unlucky"].startswith("3 fresh processes ended before they could take it")
+    assert failed["waits"] == "not started, because unlucky failed"
+    assert len(started) == 4
 
 
 @pytest.mark.parametrize(

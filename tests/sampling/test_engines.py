@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,32 @@ def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours(
     assert sampler.generate(others, CONFIG) != first
 
 
+def test_what_an_abandoned_call_left_is_not_taken_for_the_next_ones(engine: VllmSampler, policy: Policy) -> None:
+    """Left by the caller's own error, by Ctrl-C, and by a prompt that the engine refuses after it took others."""
+    requests = requests_of(policy)
+    whole = engine.generate(requests, CONFIG)
+    sequences = [(request.prompt_ids, item.completion_ids) for request, item in zip(requests, whole, strict=True)]
+    logprobs = engine.logprobs(sequences[:4])
+
+    def stop(error: BaseException) -> Callable[[int], None]:
+        def on_progress(count: int) -> None:
+            raise error
+
+        return on_progress
+
+    others = [Request(prompt_ids=request.prompt_ids, seed=request.seed + 1) for request in requests]
+    too_long = Request(prompt_ids=(5,) * 200, seed=0)
+    for prompts, on_progress, raised, message in (
+        (others, stop(ZeroDivisionError("no")), ZeroDivisionError, "no"),
+        (others, stop(KeyboardInterrupt("no")), KeyboardInterrupt, "no"),
+        ([*others, too_long], None, Exception, "maximum context length"),
+    ):
+        with pytest.raises(raised, match=message):
+            engine.generate(prompts, CONFIG, on_progress)
+        assert engine.generate(requests, CONFIG) == whole
+        assert engine.logprobs(sequences[:4]) == logprobs
+
+
 def test_engines_sample_from_the_same_distribution(engine: VllmSampler, checkpoint: Path, policy: Policy) -> None:
     """First-token frequencies of 2,000 draws against the policy's probabilities, both engines, by χ²."""
     [prompt] = prompts_of(policy)[:1]
@@ -185,26 +212,41 @@ def test_weight_check_passes_and_leaves_the_policy_as_it_was(engine: VllmSampler
     assert all(torch.equal(a, b) for a, b in zip(before, policy.model.parameters(), strict=True))
 
 
-class StaleLinearWeights:
-    """An engine that takes embeddings and norms from a load and ignores the matrices, like the packed CPU build."""
+class StaleWeights:
+    """An engine that ignores part of every load."""
 
-    def __init__(self, engine: TransformersSampler) -> None:
-        self._engine = engine
+    def __init__(self, engine: TransformersSampler, ignored: str) -> None:
+        self._engine, self._ignored = engine, ignored
         self.policy_version = 0
         self.generate, self.logprobs = engine.generate, engine.logprobs
 
     def load_weights(self, named_tensors, policy_version: int) -> None:
         self._engine.load_weights(
-            [(name, tensor) for name, tensor in named_tensors if "_proj" not in name], policy_version
+            [(name, tensor) for name, tensor in named_tensors if self._ignored not in name], policy_version
         )
 
 
 def test_weight_check_stops_a_stale_engine_even_on_the_weights_it_was_built_from(
     checkpoint: Path, policy: Policy
 ) -> None:
-    stale = StaleLinearWeights(TransformersSampler(checkpoint, eos_token_ids=(2,)))
+    """The matrices of all layers are ignored, as in the packed CPU build."""
+    stale = StaleWeights(TransformersSampler(checkpoint, eos_token_ids=(2,)), "_proj")
     with pytest.raises(SamplerMismatchError, match="ignores"):
         check_weight_loading(stale, policy, prompts_of(policy)[:4], tolerance=1e-4, policy_version=0)
+
+
+def test_weight_check_sees_each_tensor_alone_in_float32(policy: Policy, tmp_path: Path) -> None:
+    """On matrices as large as trained ones: an untrained model attends to all tokens alike, whatever its queries."""
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            parameter.mul_(5 if "_proj" in name else 1)
+    policy.save(tmp_path)
+    names = [name for name, _ in named_weights(policy.model)]
+    assert len(names) == 29
+    for ignored in names:
+        stale = StaleWeights(TransformersSampler(tmp_path, eos_token_ids=(2,)), ignored)
+        with pytest.raises(SamplerMismatchError, match=r"mean difference 0\.00e\+00 .* after loading the policy"):
+            check_weight_loading(stale, policy, prompts_of(policy)[:4], tolerance=1e-4, policy_version=0)
 
 
 def test_request_seeds_differ_in_every_part() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from algorithms import DPO, GRPO, RFT, Algorithm, DataSource
+from algorithms import DPO, GRPO, RFT, Algorithm, DataSource, Need
 from sampling.rollout import Rollout
 from sampling.sampler import sample_rollouts
 from sampling.transformers_engine import TransformersSampler
@@ -180,10 +180,14 @@ def test_iterations_that_cannot_be_are_refused(algorithm: Algorithm, change: dic
         check_requirements(algorithm, replace(TRAINING, **change), "dpo")
 
 
-def test_a_ratio_to_completions_of_an_older_policy_is_refused() -> None:
-    iterated = _with_source(GRPO(), DataSource.ITERATED)
-    with pytest.raises(ValueError, match="whose logprobs an iterated source does not keep"):
-        check_requirements(iterated, TRAINING, "grpo")
+@pytest.mark.parametrize("source", [DataSource.ITERATED, DataSource.OFFLINE, DataSource.DEMONSTRATIONS])
+@pytest.mark.parametrize("need", [Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT, Need.SAMPLER_LOGPROBS])
+def test_a_ratio_to_completions_of_another_policy_is_refused(need: Need, source: DataSource) -> None:
+    algorithm = _with_source(RFT(), source)
+    object.__setattr__(algorithm, "needs", frozenset({need}))
+    training = replace(TRAINING, iteration_steps=2 if source is DataSource.ITERATED else None)
+    with pytest.raises(ValueError, match=f"come from {source}; expected data source π_θ"):
+        check_requirements(algorithm, training, "mine")
 
 
 def _with_source(algorithm: Algorithm, source: DataSource) -> Algorithm:

@@ -179,6 +179,19 @@ def test_a_half_written_checkpoint_does_not_count(start: Path, tmp_path: Path) -
     assert latest_checkpoint(folder) is None
 
 
+def test_a_checkpoint_that_was_set_aside_when_the_kill_came_counts(start: Path, tmp_path: Path) -> None:
+    """A kill between the two renames with which a step is written again."""
+    folder = tmp_path / "run"
+    shutil.copytree(start, folder / ".step-000003.tmp")
+    (folder / ".step-000003.old").mkdir()
+    (folder / ".step-000003.old" / "whole").touch()
+    assert latest_checkpoint(folder) == folder / "step-000003"
+    assert (folder / "step-000003" / "whole").is_file()
+    (folder / ".step-000003.old").mkdir()  # and one after them: the new one has its name
+    assert latest_checkpoint(folder) == folder / "step-000003"
+    assert (folder / "step-000003" / "whole").is_file()
+
+
 def test_a_damaged_state_is_named(start: Path, tmp_path: Path) -> None:
     trainer, folder = make_trainer(start, OnlineRFT()), tmp_path / "run"
     trainer.step(0)
