@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-SAME = 1e-9  # a score this close to 0 or 1 is 0 or 1: Maj@K is good to about 1e-13
+SAME = 1e-9  # scores, and differences of scores, that are this close are equal: Maj@K is good to about 1e-13
 
 
 @dataclass(frozen=True, kw_only=True)

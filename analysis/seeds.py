@@ -48,10 +48,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from analysis.intervals import Band, problem_means, unseen_share
+from analysis.intervals import SAME, Band, problem_means, unseen_share
 
 FEWEST_SEEDS = 3  # below these a claim carries a warning
-SAME = 1e-9  # differences of problems that are closer are equal, and a mean that is smaller is 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -163,9 +163,11 @@ class _Progress:
     num_ended: int = 0
 
     def moved(self, job: str, what: str, done: float, total: float, unit: str) -> None:
+        """A job says how far it is."""
         self.board.update(f"{job}: {what}", done, total, unit)
 
     def ended(self, job: str, result: Any) -> None:
+        """A job is done or has failed; what it says stays on the screen."""
         self.num_ended += 1
         self.board.drop(f"{job}:")
         self.board.update("all runs", self.num_ended, self.num_jobs, "runs")

@@ -27,6 +27,7 @@ __all__ = [
     "check_same_config",
     "differences",
     "to_json",
+    "write_whole",
 ]
 
 
@@ -285,7 +286,7 @@ def check_same_config(file: Path, config: Any, *, may_gain: tuple[str, ...] = ()
     data = to_json(config)
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write(file, data)
+        write_whole(file, json.dumps(data, indent=2) + "\n")
         return
     try:
         held = json.loads(file.read_text())
@@ -301,13 +302,14 @@ def check_same_config(file: Path, config: Any, *, may_gain: tuple[str, ...] = ()
             "Choose another folder with --out, or remove this one."
         )
     if held != data:
-        _write(file, data)
+        write_whole(file, json.dumps(data, indent=2) + "\n")
 
 
-def _write(file: Path, data: dict[str, Any]) -> None:
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(data, indent=2) + "\n")
-    temporary.rename(file)
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all, whenever the process is killed."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.rename(path)
 
 
 def differences(held: dict[str, Any], data: dict[str, Any]) -> str:

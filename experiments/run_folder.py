@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import pandas as pd
 
 from analysis import SAMPLE_COLUMNS
-from experiments.config import ConfigMismatchError, RunConfig, StartConfig, check_same_config
+from experiments.config import ConfigMismatchError, RunConfig, StartConfig, check_same_config, write_whole
 from rewards.verdict import CHECKER_VERSION, Verdict
 from sampling.rollout import Rollout
 
@@ -96,7 +96,7 @@ class RunFolder(Generic[AnyConfig]):
     def drop_after(self, step: int) -> None:
         """See `RunLog.drop_after`."""
         kept = [row for row in self.rows() if row["step"] <= step]
-        _write(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+        write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
 
     def drop_samples_after(self, step: int) -> None:
         """Forget evaluations of later steps, which a resumed run will make again."""
@@ -250,10 +250,4 @@ def _git_commit() -> str:
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write JSON whole or not at all."""
-    _write(path, json.dumps(data, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.rename(path)
+    write_whole(path, json.dumps(data, indent=2) + "\n")
