@@ -5,7 +5,7 @@
     GC = ρ_t · A_t · 1[clip not active];  = A_t on-policy                                       (Eq. 18)
 
 The KL penalty sits in the reward, as in Eq. 2; in GRPO it sits in the coefficient. The critic's loss is no part of the
-policy's objective and lives in `training.critic`.
+policy's objective and lives in `training.models.critic`.
 """
 
 from __future__ import annotations

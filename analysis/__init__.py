@@ -1,24 +1,25 @@
 """Run folders into statements: Pass@K, Maj@K, bands, differences, curves, tables and the report. Reads files only."""
 
-from analysis.budget import at_equal_budget, best_checkpoints, budget_table, equal_budget
-from analysis.crossings import Crossing, crossing_of, crossings
-from analysis.curves import Curve, difference_curves, learning_curves, majority_curves, pass_curves
-from analysis.differences import Difference, compare_arms
-from analysis.export import write_frames, write_tables
-from analysis.frames import SAMPLE_COLUMNS, RecordError, UnfinishedRunError
-from analysis.intervals import Band, Interval, Resampling, bootstrap_difference, bootstrap_mean
-from analysis.metrics import maj_at_k, majority_curve, pass_at_k
-from analysis.records import load_comparison, load_run
-from analysis.report import write_report
-from analysis.run_frames import RunFrames, load_runs
-from analysis.run_record import ComparisonRecord, RunRecord, UnfinishedRun
-from analysis.scores import ArmScores, VoteTable, count_votes, score_comparison
-from analysis.selection import best_of_k, weighted_maj_at_k
-from analysis.sentences import crossing_sentence, difference_sentence
-from analysis.simultaneous import simultaneous_band
-from analysis.statements import crossing_table, difference_table
-from analysis.summaries import sample_summaries
-from analysis.tables import render_text, summary_table, verdict_table
+from analysis.records.frames import RecordError, UnfinishedRunError
+from analysis.records.load import load_comparison, load_run
+from analysis.records.record import ComparisonRecord, RunRecord, UnfinishedRun
+from analysis.records.run_frames import RunFrames, load_runs
+from analysis.records.schema import SAMPLE_COLUMNS
+from analysis.report.export import write_frames, write_tables
+from analysis.report.report import write_report
+from analysis.report.sentences import crossing_sentence, difference_sentence
+from analysis.report.statements import crossing_table, difference_table
+from analysis.report.tables import render_text, summary_table, verdict_table
+from analysis.statistics.budget import at_equal_budget, best_checkpoints, budget_table, equal_budget
+from analysis.statistics.crossings import Crossing, crossing_of, crossings
+from analysis.statistics.curves import Curve, difference_curves, learning_curves, majority_curves, pass_curves
+from analysis.statistics.differences import Difference, compare_arms
+from analysis.statistics.intervals import Band, Interval, Resampling, bootstrap_difference, bootstrap_mean
+from analysis.statistics.metrics import maj_at_k, majority_curve, pass_at_k
+from analysis.statistics.scores import ArmScores, VoteTable, count_votes, score_comparison
+from analysis.statistics.selection import best_of_k, weighted_maj_at_k
+from analysis.statistics.simultaneous import simultaneous_band
+from analysis.statistics.summaries import sample_summaries
 
 __all__ = [
     "SAMPLE_COLUMNS",

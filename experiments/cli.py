@@ -7,12 +7,14 @@ from typing import Any
 
 import tyro
 
-from experiments.audit import AuditGolds
-from experiments.inspect_commands import Coefficients, Methods
-from experiments.plot import Plot
-from experiments.run_commands import Compare, Convert, Evaluate, Report, Train
-from experiments.speed import Speed
-from experiments.sweep import Sweep
+from experiments.commands.audit import AuditGolds
+from experiments.commands.compare import Compare, Train
+from experiments.commands.convert import Convert
+from experiments.commands.evaluate import Evaluate, Report
+from experiments.commands.inspect import Coefficients, Methods
+from experiments.commands.plot import Plot
+from experiments.commands.speed import Speed
+from experiments.commands.sweep import Sweep
 
 __all__ = ["main"]
 

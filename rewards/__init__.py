@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from rewards.answers import CORRECT_CLASS, GoldAnswerError, check_answer
+from rewards.checker.answers import CORRECT_CLASS, GoldAnswerError, check_answer
+from rewards.checker.extraction import extract_answer
+from rewards.checker.pool import check_answers
 from rewards.code import CodeReward, code_feedback_reward, code_reward, judge_program
 from rewards.combination import RewardPart, WeightedReward
 from rewards.control import RandomReward, random_reward
-from rewards.extraction import extract_answer
 from rewards.format import LengthWindow, ThinkFormat, boxed_once, format_reward, think_format_reward
 from rewards.length import SoftOverlongPunishment
-from rewards.next_operations import check_next_operations
-from rewards.pool import check_answers
 from rewards.repetition import RepetitionPenalty, repetition_penalty
-from rewards.sandbox import SandboxLimits, SandboxUnavailableError, run_program
-from rewards.steps import check_steps, split_steps, step_rewards_at_tokens, step_token_ends
+from rewards.sandbox.run import SandboxLimits, SandboxUnavailableError, run_program
+from rewards.steps.next_operations import check_next_operations
+from rewards.steps.steps import check_steps, split_steps, step_rewards_at_tokens, step_token_ends
 from rewards.trl_reward import as_trl_reward
 from rewards.verdict import CHECKER_VERSION, ScoredRollout, Status, StepVerdict, Verdict
 

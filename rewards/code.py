@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from benchmarks.problem import Tolerance
-from rewards.answers import check_answer
-from rewards.sandbox import DEFAULT_LIMITS, Isolation, Outcome, ProgramRun, SandboxLimits, run_program
+from rewards.checker.answers import check_answer
+from rewards.sandbox.run import DEFAULT_LIMITS, Isolation, Outcome, ProgramRun, SandboxLimits, run_program
 from rewards.verdict import Status, Verdict
 from sampling.rollout import Rollout
 
@@ -77,7 +77,7 @@ def judge_program(
         gold_answer: see `rewards.check_answer`.
         tolerance: see `rewards.check_answer`.
         limits: what the program may use.
-        isolation: see `rewards.sandbox.run_program`.
+        isolation: see `rewards.sandbox.run.run_program`.
 
     Raises:
         GoldAnswerError: the gold answer is empty or cannot be read.
@@ -117,7 +117,7 @@ class CodeReward:
         not_compiled: Python cannot compile it.
         no_program: the completion has no program.
         limits: what a program may use.
-        isolation: see `rewards.sandbox.run_program`.
+        isolation: see `rewards.sandbox.run.run_program`.
         threads: programs that run at a time.
     """
 

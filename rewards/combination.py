@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from rewards.reward import RewardFunction
 from rewards.verdict import ScoredRollout, Verdict
 from sampling.rollout import Rollout
-
-if TYPE_CHECKING:
-    from rewards.scoring import RewardFunction
 
 __all__ = ["RewardPart", "ScoredByParts", "WeightedReward"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rewards.extraction import matching_brace
+from rewards.checker.extraction import matching_brace
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from rewards.checker.pool import check_answers
 from rewards.combination import ScoredByParts, WeightedReward
-from rewards.pool import check_answers
-from rewards.steps import step_rewards_at_tokens
-from rewards.verdict import ScoredRollout, StepVerdict, Verdict
+from rewards.reward import RewardFunction, StepRewardFunction, TokenEnds
+from rewards.steps.steps import step_rewards_at_tokens
+from rewards.verdict import ScoredRollout, Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["RewardFunction", "StepRewardFunction", "correctness_reward", "judge", "score_rollouts"]
-
-RewardFunction = Callable[[Rollout, Verdict], float]
-"""Outcome reward of a completion: `(rollout, verdict) -> float`."""
-
-StepRewardFunction = Callable[[Rollout], tuple[StepVerdict, ...]]
-"""Steps of a completion with their rewards, in order of their ends: `(rollout) -> steps`."""
-
-TokenEnds = Callable[[Sequence[int]], Sequence[int]]
-"""Character offset in the decoded text just past each token: `(token_ids) -> ends`."""
+__all__ = ["correctness_reward", "judge", "score_rollouts"]
 
 
 def correctness_reward(rollout: Rollout, verdict: Verdict) -> float:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.problem import Problem
+from rewards.checker.extraction import extract_answer
 from rewards.combination import ScoredByParts
-from rewards.extraction import extract_answer
-from rewards.scoring import RewardFunction, correctness_reward, score_rollouts
+from rewards.reward import RewardFunction
+from rewards.scoring import correctness_reward, score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from sampling.seeds import request_seed

@@ -17,9 +17,9 @@ import pytest
 import tyro
 
 from algorithms import ALGORITHMS, TABLE_10, build_algorithm
-from experiments.methods import algorithms_page, field_rows
-from experiments.recipes import RECIPES
-from experiments.run_commands import Train
+from experiments.commands.compare import Train
+from experiments.inspection.methods import algorithms_page, field_rows
+from experiments.recipes.catalogue import RECIPES
 from training.trainer import Counters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +81,7 @@ def test_there_is_a_page_for_every_method_of_table_10_and_no_other() -> None:
 
 def test_the_page_of_all_methods_is_what_the_code_says() -> None:
     page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
-    assert page == algorithms_page(), "write it anew: python -m experiments.methods > docs/algorithms.md"
+    assert page == algorithms_page(), "write it anew: python -m experiments.inspection.methods > docs/algorithms.md"
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from algorithms import TABLE_10, build_algorithm
 from experiments import cli
-from experiments.coefficients import coefficients_of
-from experiments.frozen_batch import SCHEMA, parse_batch, read_batch
+from experiments.inspection.coefficients import coefficients_of
+from experiments.inspection.frozen_batch import SCHEMA, parse_batch, read_batch
 from tests.peers.trl_models import disturbed, ragged_completions, tiny_model, tiny_tokenizer
 from tests.peers.trl_trainers import Source, arguments
 

@@ -1,4 +1,4 @@
-"""The house rules that a program can check: who may import whom, where vLLM lives, what no file is called."""
+"""The house rules that a program can check: who may import whom, storeys, circles, where vLLM lives, file names."""
 
 from __future__ import annotations
 
@@ -22,6 +22,24 @@ MAY_IMPORT = {
     "experiments": {"benchmarks", "sampling", "rewards", "algorithms", "training", "analysis"},
 }
 OURS = {*MAY_IMPORT, "tests"}
+# Storeys: for a folder inside a room, the other folders of that room it may import ("" is the room's own files).
+STOREYS = {
+    "analysis/records": set(),
+    "analysis/statistics": {"records"},
+    "analysis/report": {"records", "statistics"},
+    "rewards/algebra": set(),
+    "rewards/checker": {"", "algebra"},
+    "rewards/sandbox": set(),
+    "rewards/steps": {"", "algebra"},
+    "training/models": set(),
+    "experiments/recipes": set(),
+    "experiments/runs": {"recipes"},
+    "experiments/schedule": {"recipes", "runs"},
+    "experiments/inspection": {"recipes", "runs", "schedule"},
+    "experiments/speed": set(),
+    "experiments/commands": {"recipes", "runs", "schedule", "inspection", "speed"},
+}
+MOST_MODULES = 18  # in one folder
 NO_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "types.py", "misc.py"}
 VLLM_HOME = "sampling/vllm_engine.py"
 
@@ -58,8 +76,96 @@ def broken_rules(root: Path) -> list[str]:
     return breaches
 
 
+def module_imports(root: Path) -> dict[str, set[str]]:
+    """Every module of the rooms below `root`, by dotted name, with the modules of ours that it imports anywhere."""
+    paths = {}
+    for room in MAY_IMPORT:
+        for path in sorted((root / room).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    imports: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        imports[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imports[name] |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                imports[name] |= {alias.name for alias in node.names}
+        imports[name] = (imports[name] & paths.keys()) - {name}
+    return imports
+
+
+def circles(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that reach themselves by way of what they import."""
+    circular = []
+    for name in imports:
+        reached, left = set(), [name]
+        while left:
+            new = imports[left.pop()] - reached
+            reached |= new
+            left += new
+        if name in reached:
+            circular.append(name)
+    return circular
+
+
+def broken_storeys(root: Path) -> list[str]:
+    """Imports between the folders of a room that `STOREYS` does not allow, and folders that it does not know."""
+    breaches = []
+    for name, imported in module_imports(root).items():
+        room, *rest = name.split(".")
+        folder = rest[0] if rest and (root / room / rest[0]).is_dir() else ""
+        if not folder:
+            continue
+        if f"{room}/{folder}" not in STOREYS:
+            breaches.append(f"{room}/{folder}: not in STOREYS")
+            continue
+        for other in sorted(imported):
+            other_room, *other_rest = other.split(".")
+            other_folder = other_rest[0] if other_rest and (root / other_room / other_rest[0]).is_dir() else ""
+            if other_room == room and other_folder not in {folder, *STOREYS[f"{room}/{folder}"]}:
+                breaches.append(f"{name}: imports {other}")
+    return breaches
+
+
 def test_the_rooms_keep_the_rules():
     assert broken_rules(ROOT) == []
+
+
+def test_the_storeys_keep_the_rules():
+    assert broken_storeys(ROOT) == []
+
+
+def test_no_module_imports_itself_in_a_circle():
+    assert circles(module_imports(ROOT)) == []
+
+
+def test_no_folder_is_a_flat_list():
+    folders = [folder for room in MAY_IMPORT for folder in [ROOT / room, *(ROOT / room).rglob("*/")]]
+    sizes = {folder.relative_to(ROOT).as_posix(): len({*folder.glob("*.py")}) - 1 for folder in folders}
+    assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "breach"),
+    [
+        ({"analysis/records/a.py": "from analysis.report import b", "analysis/report/b.py": ""}, "analysis.report"),
+        ({"rewards/algebra/a.py": "import rewards.verdict", "rewards/verdict.py": ""}, "rewards.verdict"),
+        ({"training/cellar/a.py": ""}, "training/cellar: not in STOREYS"),
+    ],
+)
+def test_a_breach_of_the_storeys_is_found(tmp_path: Path, files: dict[str, str], breach: str):
+    for file, source in files.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(source, encoding="utf-8")
+    assert any(breach in found for found in broken_storeys(tmp_path))
+
+
+def test_a_circle_is_found(tmp_path: Path):
+    (tmp_path / "training").mkdir()
+    for name, other in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")):
+        (tmp_path / "training" / f"{name}.py").write_text(f"from training import {other}\n", encoding="utf-8")
+    assert circles(module_imports(tmp_path)) == ["training.a", "training.b", "training.c"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +195,7 @@ def test_a_breach_is_found(tmp_path, file, source, breach):
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("rewards/a.py", "from sampling.rollout import Rollout\nfrom . import verdict\nimport rewards.steps"),
+        ("rewards/a.py", "from sampling.rollout import Rollout\nfrom . import verdict\nimport rewards.steps.steps"),
         ("sampling/vllm_engine.py", "def engine():\n    from vllm import LLM"),
     ],
 )
@@ -99,10 +205,12 @@ def test_what_is_allowed_is_not_a_breach(tmp_path, file, source):
     assert broken_rules(tmp_path) == []
 
 
-def test_the_distribution_holds_exactly_the_rooms():
+def test_the_distribution_holds_exactly_the_rooms_and_every_folder_of_them():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    assert set(settings["packages"]) == set(MAY_IMPORT) == set(settings["package-data"])
+    assert set(settings["packages"]["find"]["include"]) == {f"{room}*" for room in MAY_IMPORT}
     assert [room for room in MAY_IMPORT if not (ROOT / room / "py.typed").is_file()] == []
+    folders = {path.parent for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py")}
+    assert sorted(str(folder) for folder in folders if not (folder / "__init__.py").is_file()) == []
 
 
 @pytest.mark.parametrize("room", ["benchmarks", "rewards", "analysis"])

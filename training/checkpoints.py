@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from training.critic import Critic
-from training.policy import Policy, named_weights
+from training.models.critic import Critic
+from training.models.policy import Policy, named_weights
 
 __all__ = ["CheckpointError", "latest_checkpoint", "load_optimizer", "load_training_state", "save_checkpoint"]
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from benchmarks.problem import Problem
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
-from training.policy import Policy
+from training.models.policy import Policy
 
 __all__ = [
     "DemonstrationSource",

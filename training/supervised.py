@@ -19,9 +19,9 @@ from torch import nn
 from algorithms.interface import Aggregation, BatchUnit
 from algorithms.sft import SFT
 from rewards.verdict import ScoredRollout, Status, Verdict
-from training.batches import build_batch, microbatches
 from training.checkpoints import latest_checkpoint, load_optimizer, load_training_state, save_checkpoint
-from training.policy import Policy
+from training.models.batches import build_batch, microbatches
+from training.models.policy import Policy
 from training.sources import DemonstrationSource
 from training.update import UpdateOptions, accumulate_gradients
 

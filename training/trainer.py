@@ -10,19 +10,20 @@ import torch
 from torch import nn
 
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
-from rewards.scoring import RewardFunction, StepRewardFunction, score_rollouts
+from rewards.reward import RewardFunction, StepRewardFunction
+from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from sampling.text import token_ends
 from training.accounting import Counters, rollout_metrics
-from training.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
 from training.config import TrainingConfig
 from training.controls import shuffle_rewards
-from training.critic import Critic, critic_loss
 from training.drawing import draw_step
-from training.policy import Policy, named_weights
-from training.scores import ForwardOptions, score_logprobs, score_values
+from training.models.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
+from training.models.critic import Critic, critic_loss
+from training.models.policy import Policy, named_weights
+from training.models.scores import ForwardOptions, score_logprobs, score_values
 from training.sources import Source
 from training.update import UpdateOptions, accumulate_gradients, denominator_of
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Denominator, Need, counted, surrogate_loss
 from algorithms.ratios import kl_penalty
-from training.batches import TrainingBatch
-from training.logprobs import token_logprobs
+from training.models.batches import TrainingBatch
+from training.models.logprobs import token_logprobs
 
 __all__ = ["UpdateOptions", "accumulate_gradients", "denominator_of"]
 

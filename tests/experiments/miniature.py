@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.config import Recipe
-from experiments.recipes import arithmetic
-from training.embedded import EmbeddedModelConfig
+from experiments.recipes.catalogue import arithmetic
+from experiments.recipes.config import Recipe
+from training.models.embedded import EmbeddedModelConfig
 from training.supervised import SupervisedConfig
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from algorithms import build_algorithm
-from experiments.coefficients import MethodCoefficients, coefficients_of
-from experiments.frozen_batch import parse_batch, read_batch
+from experiments.inspection.coefficients import MethodCoefficients, coefficients_of
+from experiments.inspection.frozen_batch import parse_batch, read_batch
 
 FOLDER = Path(__file__).parent / "golden"
 BATCH = FOLDER / "batch.json"

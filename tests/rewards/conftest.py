@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-import rewards.symbolic as symbolic
-from rewards.symbolic import SymbolicWorker
+import rewards.algebra.symbolic as symbolic
+from rewards.algebra.symbolic import SymbolicWorker
 
 _SPIN = "import time\nstart = time.monotonic()\nwhile time.process_time() < 0.3: pass\nprint(time.monotonic() - start)"
 

@@ -14,7 +14,7 @@ from rewards.code import (
     judge_program,
     judge_programs,
 )
-from rewards.sandbox import Outcome, SandboxLimits, why_unavailable
+from rewards.sandbox.run import Outcome, SandboxLimits, why_unavailable
 from tests.rewards.rollouts import RIGHT, WRONG, rollout_of
 
 REASON = why_unavailable()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.plugins import REWARDS, load_reward, load_step_reward
+from experiments.recipes.plugins import REWARDS, load_reward, load_step_reward
 from rewards.combination import RewardPart, ScoredByParts, WeightedReward
 from rewards.format import format_reward
 from rewards.length import SoftOverlongPunishment

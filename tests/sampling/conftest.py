@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sampling.vllm_engine import VllmConfig, VllmSampler
-from training.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
-from training.policy import Policy
+from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
+from training.models.policy import Policy
 
 
 @pytest.fixture(scope="session")

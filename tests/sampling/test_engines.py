@@ -12,8 +12,8 @@ from benchmarks.arithmetic import generate_problems
 from sampling import Request, SamplingConfig, request_seed, sample_rollouts
 from sampling.transformers_engine import TransformersSampler
 from sampling.vllm_engine import VllmSampler
-from training.policy import Policy, load_policy, named_weights
-from training.weights import SamplerMismatchError, check_weight_loading
+from training.models.engine_check import SamplerMismatchError, check_weight_loading
+from training.models.policy import Policy, load_policy, named_weights
 
 CONFIG = SamplingConfig(max_tokens=24)
 PROBLEMS = generate_problems("train", 12)

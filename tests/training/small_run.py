@@ -12,8 +12,8 @@ from benchmarks.arithmetic import generate_problems
 from rewards.scoring import correctness_reward
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
-from training.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
-from training.policy import Policy, load_policy
+from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
+from training.models.policy import Policy, load_policy
 from training.sources import IteratedSource, OnlineSource, Prompts, Source
 from training.trainer import Trainer, TrainingConfig
 

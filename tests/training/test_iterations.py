@@ -17,7 +17,7 @@ from sampling.sampler import sample_rollouts
 from sampling.transformers_engine import TransformersSampler
 from tests.training.small_run import SAMPLING, TRAINING, make_trainer, prompts_of, save_start, weights
 from training.loop import Row, resume, run_training
-from training.policy import load_policy, named_weights
+from training.models.policy import load_policy, named_weights
 from training.requirements import check_requirements
 from training.sources import IteratedSource, Source
 from training.trainer import Trainer

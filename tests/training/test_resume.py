@@ -19,10 +19,10 @@ from sampling.rollout import Rollout
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
 from training.checkpoints import CheckpointError, latest_checkpoint, save_checkpoint
-from training.critic import Critic
-from training.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
 from training.loop import Row, resume, run_training
-from training.policy import ModelNotFoundError, Policy, load_policy, named_weights
+from training.models.critic import Critic
+from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
+from training.models.policy import ModelNotFoundError, Policy, load_policy, named_weights
 from training.sources import OnlineSource, Prompts
 from training.trainer import Trainer, TrainingConfig
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.small_run import prompts_of, save_start
-from training.policy import load_policy
+from training.models.policy import load_policy
 from training.sources import DemonstrationSource
 from training.supervised import SupervisedConfig, train_supervised
 

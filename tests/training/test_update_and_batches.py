@@ -11,9 +11,9 @@ from algorithms import DPO, GRPO, PPO, SFT, Aggregation, Algorithm, BatchUnit
 from benchmarks.problem import Problem
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
-from training.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
-from training.embedded import EmbeddedModelConfig, build_embedded_model
-from training.logprobs import token_logprobs
+from training.models.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
+from training.models.embedded import EmbeddedModelConfig, build_embedded_model
+from training.models.logprobs import token_logprobs
 from training.update import UpdateOptions, accumulate_gradients
 
 OPTIONS = UpdateOptions(max_completion_tokens=12)

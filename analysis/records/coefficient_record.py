@@ -1,0 +1,86 @@
+"""The coefficients that a comparison keeps: the same completions under each of its methods (coefficients.json)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.records.frames import RecordError
+
+__all__ = ["CoefficientRecord", "MethodRecord", "read_coefficients"]
+
+FILE_NAME = "coefficients.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodRecord:
+    """What one method makes of the completions.
+
+    Attributes:
+        name: the arm.
+        coefficients: GC of each token of each completion; ``None`` for a completion that the method leaves out.
+        weights: aggregation weight of each token of a completion; ``None`` likewise.
+    """
+
+    name: str
+    coefficients: tuple[np.ndarray | None, ...]
+    weights: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoefficientRecord:
+    """Completions under each method.
+
+    Attributes:
+        policy: whose completions they are.
+        sequences: objects with problem_id, question, reward, verdict, truncated and tokens (texts).
+        methods: one a method, in the order of the file.
+        gradient_names: methods whose gradients were compared.
+        cosines_NN: cosine of each pair of their gradients.
+    """
+
+    policy: str
+    sequences: tuple[dict[str, Any], ...]
+    methods: tuple[MethodRecord, ...]
+    gradient_names: tuple[str, ...]
+    cosines_NN: np.ndarray
+
+
+def read_coefficients(folder: Path) -> CoefficientRecord | None:
+    """The record in a comparison's folder, ``None`` where it keeps none.
+
+    Raises:
+        RecordError: the file is not what `coeflab compare` writes.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        methods = tuple(
+            MethodRecord(
+                name=str(method["name"]),
+                coefficients=tuple(None if row is None else np.asarray(row, float) for row in method["coefficients"]),
+                weights=tuple(method["weights"]),
+            )
+            for method in data["methods"]
+        )
+        record = CoefficientRecord(
+            policy=str(data["policy"]),
+            sequences=tuple(data["sequences"]),
+            methods=methods,
+            gradient_names=tuple(map(str, data["gradients"]["names"])),
+            cosines_NN=np.asarray(data["gradients"]["cosines"], float),
+        )
+        lengths = [len(sequence["tokens"]) for sequence in record.sequences]
+        for method in record.methods:
+            for length, row in zip(lengths, method.coefficients, strict=True):
+                if row is not None and len(row) != length:
+                    raise ValueError(f"{method.name} has {len(row)} coefficients for {length} tokens")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(
+            f"{path} is not a record of coefficients ({error}); remove it, and `coeflab compare` writes it anew"
+        ) from error
+    return record

@@ -1,0 +1,163 @@
+"""Run folders read into typed records.
+
+A run (one arm, one seed) is a folder with `config.json`, `environment.json`, `metrics.jsonl` (a row an optimiser step)
+and `samples.parquet` (a row an evaluation sample). A comparison is a folder with `comparison.json` and
+`runs/ARM-seedN/`. Read from `comparison.json`, all optional: "title" (str), "arms" (names in the order wanted), "runs"
+(names of the planned run folders) and "baseline" (an arm).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.records.agreement import OnMismatch, drop_shorter_seeds, same_checker, same_problems, seed_notes
+from analysis.records.frames import (
+    RecordError,
+    UnfinishedRunError,
+    codes_of,
+    column,
+    read_json,
+    read_judgements,
+    read_metrics,
+    records_of,
+    rows_where,
+)
+from analysis.records.record import ComparisonRecord, RunRecord, UnfinishedRun
+from analysis.records.schema import VERDICTS
+
+SAMPLE_KEYS = ("step", "benchmark", "problem_id", "sample_index")
+ARM_ORDER = ("sft_start", "continued_sft", "rft", "online_rft", "dpo", "ppo", "grpo", "grpo_process")
+
+
+def load_run(path: str | Path) -> RunRecord:
+    """Read one run folder.
+
+    Raises:
+        UnfinishedRunError: a file is missing, empty or cut short, the last trained step has no evaluation, or a run of
+            ours (its configuration has "evaluation") has no `finished.json`.
+        RecordError: a key or column is missing, a value is not of its kind, or rows contradict the configuration.
+    """
+    folder = Path(path)
+    config = read_json(folder / "config.json")
+    absent = [key for key in ("arm", "seed", "algorithm") if key not in config]
+    if absent:
+        raise RecordError(
+            f"{folder / 'config.json'}: lacks {absent}; expected the resolved configuration of a run; rerun it"
+        )
+    if "evaluation" in config and not (folder / "finished.json").exists():  # our own runs say when they are complete
+        raise UnfinishedRunError(f"{folder} stopped before its last evaluation; start the same command again to go on")
+    environment = read_json(folder / "environment.json") if (folder / "environment.json").exists() else {}
+    run = RunRecord(
+        path=folder,
+        arm=str(config["arm"]),
+        seed=int(config["seed"]),
+        algorithm=str(config["algorithm"]),
+        config=config,
+        environment=environment,
+        metrics=read_metrics(folder / "metrics.jsonl"),
+        judgements=read_judgements(folder / "samples.parquet"),
+    )
+    _check_run(run)
+    return run
+
+
+def load_comparison(path: str | Path, *, on_mismatch: OnMismatch = "refuse") -> ComparisonRecord:
+    """Read a comparison folder, or a single run folder as a comparison of one.
+
+    Unfinished runs, planned runs that have no folder, and seeds that stop before the others of their arm are left out
+    and listed in `unfinished`. `notes` says in sentences what else limits the comparison.
+
+    Args:
+        path: the folder.
+        on_mismatch: what to do with runs on different problems or judged by different versions of the checker:
+            "refuse", or "intersect": only the problems that all runs have, only the runs of the version that most have.
+
+    Raises:
+        RecordError: neither kind of folder, no finished run, the same arm and seed twice, or a mismatch.
+    """
+    folder = Path(path)
+    if (folder / "config.json").exists():
+        run = load_run(folder)
+        return ComparisonRecord(path=folder, description={}, runs=(run,), unfinished=(), notes=())
+    if not (folder / "runs").is_dir():
+        raise RecordError(
+            f"{folder}: neither config.json (a run) nor runs/ (a comparison) is there; expected a folder that "
+            "coeflab compare, train or evaluate wrote; check the path"
+        )
+    description = read_json(folder / "comparison.json") if (folder / "comparison.json").exists() else {}
+    runs, unfinished = _load_runs(folder / "runs", _names(description.get("runs")))
+    runs, shorter = drop_shorter_seeds(runs)
+    unfinished = (*unfinished, *shorter)
+    if not runs:
+        listed = "; ".join(f"{run.name}: {run.reason}" for run in unfinished) or "the folder runs/ is empty"
+        raise RecordError(f"{folder}: no finished run ({listed}); expected at least one; let a run finish first")
+    runs, other_checker, checker_notes = same_checker(runs, on_mismatch)
+    runs, problem_notes = same_problems(runs, on_mismatch)
+    order = [*_names(description.get("arms")), *ARM_ORDER]
+    ranked = sorted(runs, key=lambda run: (order.index(run.arm) if run.arm in order else len(order), run.arm, run.seed))
+    return ComparisonRecord(
+        path=folder,
+        description=description,
+        runs=tuple(ranked),
+        unfinished=(*unfinished, *other_checker),
+        notes=(*checker_notes, *problem_notes, *seed_notes(ranked)),
+    )
+
+
+def _load_runs(folder: Path, planned: tuple[str, ...]) -> tuple[tuple[RunRecord, ...], tuple[UnfinishedRun, ...]]:
+    """Every run under `runs/`: those that finished, and the others with the reason."""
+    present = [child.name for child in sorted(folder.iterdir()) if child.is_dir()]
+    runs: dict[tuple[str, int], RunRecord] = {}
+    unfinished = [UnfinishedRun(name=name, reason="not started") for name in planned if name not in present]
+    for name in present:
+        try:
+            run = load_run(folder / name)
+        except UnfinishedRunError as error:
+            unfinished.append(UnfinishedRun(name=name, reason=str(error).replace(f"{folder}/", "")))
+            continue
+        first = runs.setdefault((run.arm, run.seed), run)
+        if first is not run:
+            raise RecordError(
+                f"{run.path}: arm {run.arm!r} with seed {run.seed} is in {first.path.name} too; expected each once; "
+                "remove one"
+            )
+    return tuple(runs.values()), tuple(unfinished)
+
+
+def _check_run(run: RunRecord) -> None:
+    """Rows against each other and against the configuration."""
+    path = run.path / "samples.parquet"
+    codes_N, values = codes_of(run.judgements, "verdict")
+    strange = sorted({str(values[code]) for code in np.unique(codes_N)} - set(VERDICTS))
+    if strange:
+        raise RecordError(
+            f"{path}: verdict(s) {strange}; expected one of {list(VERDICTS)}; evaluate again with this version"
+        )
+    found = {(str(arm), int(seed)) for arm, seed in run.judgements[["arm", "seed"]].drop_duplicates().to_numpy()}
+    if found != {(run.arm, run.seed)}:
+        raise RecordError(
+            f"{path}: rows are of arm and seed {sorted(found)}; expected {(run.arm, run.seed)} as in config.json; "
+            "one run a folder"
+        )
+    key_N = np.zeros(len(run.judgements), dtype=np.int64)
+    for name in SAMPLE_KEYS:
+        codes_N, values = codes_of(run.judgements, name)
+        key_N = key_N * len(values) + codes_N
+    if len(np.unique(key_N)) < len(key_N):
+        keys = list(SAMPLE_KEYS)
+        repeated = rows_where(run.judgements, run.judgements.duplicated(keys).to_numpy())
+        first = {key: records_of(repeated.head(1))[0][key] for key in keys}
+        raise RecordError(
+            f"{path}: {len(repeated)} rows repeat another, first {first}; expected {keys} once each; evaluate again"
+        )
+    trained = int(column(run.metrics, "step").max()) if len(run.metrics) else 0
+    if trained > run.final_step:
+        raise UnfinishedRunError(
+            f"trained to step {trained} but last evaluated at step {run.final_step}; resume the run in {run.path}"
+        )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """The names in a JSON list of strings or the keys of an object; empty for anything else."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | dict) else ()

@@ -1,0 +1,99 @@
+"""The records of a run and of a comparison, as the rest of the room reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.records.frames import column, read_rows, read_samples, rows_where
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunRecord:
+    """One arm at one seed. `metrics` may have no rows (nothing trained).
+
+    `judgements` has JUDGEMENT_COLUMNS, a row a sample, indexed by the row number in `samples.parquet`: what every
+    number is computed from. The texts stay on disk (`samples`, `texts`).
+    """
+
+    path: Path
+    arm: str
+    seed: int
+    algorithm: str
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    metrics: pd.DataFrame
+    judgements: pd.DataFrame
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """All SAMPLE_COLUMNS of the rows of `judgements`, read anew each time; large where completions are long."""
+        samples = read_samples(self.path / "samples.parquet")
+        return samples if len(samples) == len(self.judgements) else samples.loc[self.judgements.index]
+
+    def texts(self, rows_N: np.ndarray) -> pd.DataFrame:
+        """SAMPLE_COLUMNS of some rows, in the order asked for; reads only the parts of the file that hold them.
+
+        Args:
+            rows_N: row numbers in `samples.parquet`, which are the index of `judgements`.
+        """
+        return read_rows(self.path / "samples.parquet", rows_N)
+
+    @property
+    def checker_version(self) -> str:
+        """The version of the answer checker that judged the samples; "" where it was not recorded."""
+        return str(self.environment.get("checker_version", ""))
+
+    @property
+    def final_step(self) -> int:
+        """The last optimiser step that was evaluated."""
+        return int(column(self.judgements, "step").max())
+
+    @property
+    def final_samples(self) -> pd.DataFrame:
+        """The judgements of `final_step`."""
+        return rows_where(self.judgements, column(self.judgements, "step") == self.final_step)
+
+    def samples_on(self, benchmark: str) -> pd.DataFrame:
+        """The judgements on one benchmark, at every step."""
+        return rows_where(self.judgements, column(self.judgements, "benchmark") == benchmark)
+
+    def final_samples_on(self, benchmark: str) -> pd.DataFrame:
+        """The judgements on one benchmark at `final_step`."""
+        return rows_where(self.final_samples, column(self.final_samples, "benchmark") == benchmark)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfinishedRun:
+    """A run folder that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ComparisonRecord:
+    """Finished runs, ordered by arm and seed, on the same problems; what is missing, and what a reader must know."""
+
+    path: Path
+    description: Mapping[str, Any]
+    runs: tuple[RunRecord, ...]
+    unfinished: tuple[UnfinishedRun, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the finished arms, in order."""
+        return tuple(dict.fromkeys(run.arm for run in self.runs))
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Names of the benchmarks of the last evaluation."""
+        return tuple(dict.fromkeys(column(self.runs[0].final_samples, "benchmark")))
+
+    def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
+        """The seeds of one arm."""
+        return tuple(run for run in self.runs if run.arm == arm)

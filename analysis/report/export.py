@@ -1,0 +1,135 @@
+"""Every table of a report as CSV and as Parquet, all of them or none."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from analysis.records.evaluations import BUDGETS
+from analysis.records.record import ComparisonRecord
+from analysis.records.run_frames import evaluation_table, metric_table, run_table
+from analysis.report.statements import budget_difference_table, crossing_table, difference_table
+from analysis.statistics.budget import best_checkpoints, budget_table, equal_budget
+from analysis.statistics.crossings import crossings
+from analysis.statistics.curves import curve_table, difference_curves, learning_curves, majority_curves, pass_curves
+from analysis.statistics.differences import compare_arms
+from analysis.statistics.intervals import Resampling
+from analysis.statistics.scores import ArmScores, score_comparison
+from analysis.statistics.summaries import sample_summaries
+
+NO_FRAMES: Mapping[str, pd.DataFrame] = MappingProxyType({})
+
+
+def write_frames(frames: Mapping[str, pd.DataFrame], folder: str | Path) -> tuple[Path, ...]:
+    """Write each frame as NAME.csv and NAME.parquet.
+
+    All files are written beside the folder first and then moved into it: a frame that cannot be written leaves the
+    folder as it was.
+
+    Args:
+        frames: by name; names become file names.
+        folder: made if absent; other files in it stay.
+
+    Returns:
+        The paths, in order.
+
+    Raises:
+        ValueError: a name is no plain file name.
+    """
+    target = Path(folder)
+    for name in frames:
+        if not name or Path(name).name != name:
+            raise ValueError(f"write_frames: {name!r} is no file name; expected one without folders")
+    target.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        for name, frame in frames.items():
+            frame.to_csv(draft / f"{name}.csv", index=False)
+            frame.to_parquet(draft / f"{name}.parquet", index=False)
+        names = [f"{name}.{ending}" for name in frames for ending in ("csv", "parquet")]
+        for name in names:
+            (draft / name).replace(target / name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return tuple(target / name for name in names)
+
+
+def statistics_frames(
+    comparison: ComparisonRecord,
+    scores: Sequence[ArmScores],
+    *,
+    baseline: str | None,
+    resampling: Resampling,
+) -> dict[str, pd.DataFrame]:
+    """The tables behind every number and line: curves and each seed's own, differences, budgets, problems, runs.
+
+    Args:
+        comparison: the finished runs.
+        scores: of `score_comparison`.
+        baseline: for "differences" and the difference curves; without it neither has rows.
+        resampling: how the bands are made.
+    """
+    curves = [*pass_curves(scores, resampling), *majority_curves(scores, resampling)]
+    learning = {x: learning_curves(comparison, x, resampling) for x in BUDGETS}
+    differences = ()
+    if baseline is not None:
+        curves += difference_curves(scores, baseline, resampling)
+        differences = compare_arms(scores, resampling=resampling, baseline=baseline)
+    at_budget = [
+        found for x in BUDGETS for found in equal_budget(comparison, x, resampling=resampling, baseline=baseline)
+    ]
+    return {
+        "curves": curve_table(curves),
+        "learning": pd.concat(
+            [curve_table(found).assign(x_name=x) for x, found in learning.items()], ignore_index=True
+        ),
+        "differences": difference_table(differences),
+        "pairs": difference_table(compare_arms(scores, resampling=resampling)),
+        "crossings": crossing_table(crossings(scores, resampling=resampling)),
+        "budgets": budget_table(comparison, resampling=resampling),
+        "budget_differences": budget_difference_table(at_budget),
+        "best_checkpoints": best_checkpoints(comparison, resampling=resampling),
+        "sample_summaries": sample_summaries(comparison, resampling=resampling),
+        "problems": problem_table(scores),
+        "runs": run_table(comparison),
+        "evaluations": evaluation_table(comparison),
+        "metrics": metric_table(comparison),
+    }
+
+
+def problem_table(scores: Sequence[ArmScores]) -> pd.DataFrame:
+    """One row a benchmark, arm, seed, problem and K: pass_at_k, maj_at_k."""
+    parts = [
+        pd.DataFrame(
+            {
+                "benchmark": arm.benchmark,
+                "arm": arm.arm,
+                "seed": seed,
+                "problem_id": arm.problem_ids,
+                "k": k,
+                "pass_at_k": arm.pass_SPK[place, :, column],
+                "maj_at_k": arm.majority_SPK[place, :, column],
+            }
+        )
+        for arm in scores
+        for place, seed in enumerate(arm.seeds)
+        for column, k in enumerate(arm.ks)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_tables(
+    comparison: ComparisonRecord,
+    folder: str | Path,
+    *,
+    baseline: str | None = None,
+    resampling: Resampling | None = None,
+    more: Mapping[str, pd.DataFrame] = NO_FRAMES,
+) -> tuple[Path, ...]:
+    """`statistics_frames` of a comparison, and `more` tables by name, as CSV and Parquet (`write_frames`)."""
+    scores = score_comparison(comparison)
+    frames = statistics_frames(comparison, scores, baseline=baseline, resampling=resampling or Resampling())
+    return write_frames({**frames, **more}, folder)

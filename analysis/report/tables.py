@@ -1,0 +1,247 @@
+"""The summary table: what each arm scores at its last step, how far from the baseline, at what cost, how it failed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.records import frames
+from analysis.records.record import ComparisonRecord, RunRecord
+from analysis.records.schema import BUDGET_COLUMNS, VERDICTS
+from analysis.report.plots import short_number
+from analysis.statistics.curves import baseline_scores
+from analysis.statistics.intervals import Interval, Resampling, bootstrap_difference, bootstrap_mean
+from analysis.statistics.scores import ArmScores, score_comparison
+
+MAJORITY_K = 16  # the table shows Maj@16, or the largest K below it
+INTERVALS = ("pass_at_1", "difference", "maj_at_k", "pass_at_k")
+FAILURE_RATES = {
+    "no_answer_rate": "NO_ANSWER",
+    "unparsable_rate": "UNPARSABLE",
+    "timeout_rate": "TIMEOUT",
+    "truncated_rate": "truncated",
+}
+BUDGET_HEADINGS = {
+    "completions_sampled": "completions",
+    "tokens_generated": "tokens generated",
+    "tokens_trained": "tokens trained",
+    "flops": "FLOPs",
+    "seconds": "seconds",
+    "kl": "last KL",
+}
+TERMINAL_WIDTH = 120
+DASH = "–"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextColumn:
+    """A column of the printed table; text stands to the left, numbers to the right, `shortens` may lose its middle."""
+
+    heading: str
+    cells: tuple[str, ...]
+    is_text: bool = False
+    shortens: bool = False
+
+
+def summary_table(
+    comparison: ComparisonRecord, *, baseline: str | None = None, resampling: Resampling | None = None
+) -> pd.DataFrame:
+    """One row an arm and benchmark, at the arm's final step.
+
+    Columns: benchmark, arm, algorithm, seeds, problems, samples (a problem), step; `pass_at_1`, `maj_at_k`, `pass_at_k`
+    and `difference` (Pass@1 minus the baseline's, paired), each with `_low` and `_high`, as shares in 0..1; `maj_k`,
+    `pass_k`; `pass_at_1_seeds` (each seed's Pass@1, separated by ";"); `completions_sampled`, `tokens_trained`,
+    `seconds` (at the end of training, mean over seeds; 0 where nothing was trained, NaN where not recorded);
+    `no_answer_rate`, `unparsable_rate`, `timeout_rate`, `truncated_rate` (shares of the samples). Without a baseline,
+    and in its own row, `difference` is NaN.
+
+    Raises:
+        ValueError: the baseline is not among the finished arms.
+    """
+    return summarize_scores(comparison, score_comparison(comparison), baseline, resampling or Resampling())
+
+
+def summarize_scores(
+    comparison: ComparisonRecord, scores: Sequence[ArmScores], baseline: str | None, resampling: Resampling
+) -> pd.DataFrame:
+    """`summary_table` from scores that were computed before."""
+    rows = []
+    for arm in scores:
+        runs = comparison.runs_of(arm.arm)
+        base = baseline_scores(scores, baseline, arm.benchmark) if baseline is not None else arm
+        rows.append(
+            {
+                "benchmark": arm.benchmark,
+                "arm": arm.arm,
+                "algorithm": runs[0].algorithm,
+                "seeds": len(runs),
+                "problems": len(arm.problem_ids),
+                "step": runs[0].final_step,
+                **_score_cells(arm, base, resampling),
+                **{name: _spent(runs, name) for name in ("completions_sampled", "tokens_trained", "seconds")},
+                **_failure_rates(runs, arm.benchmark),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def verdict_table(comparison: ComparisonRecord) -> pd.DataFrame:
+    """How many samples of the final step got each verdict: a row an arm and benchmark, all seeds together; and how many
+    were cut off at the length limit (finish_reason "length"), whatever their verdict."""
+    rows = [
+        {"benchmark": benchmark, "arm": arm, **_verdict_counts(comparison.runs_of(arm), benchmark)}
+        for benchmark in comparison.benchmarks
+        for arm in comparison.arms
+    ]
+    return pd.DataFrame(rows)
+
+
+def render_text(table: pd.DataFrame) -> str:
+    """The summary table for a terminal: aligned, at most 120 characters wide, scores first, then costs and failures."""
+    blocks = []
+    for benchmark, rows in table.groupby("benchmark", sort=False):
+        first = rows.iloc[0]
+        heading = f"{benchmark}: {first['problems']} problems, {first['samples']} samples each; in %, with 95 % bands"
+        blocks += [heading, _align(score_columns(rows)), "", _align(cost_columns(rows)), ""]
+    return "\n".join(blocks).rstrip() + "\n"
+
+
+def score_columns(rows: pd.DataFrame) -> list[TextColumn]:
+    """Scores of one benchmark's rows as text columns; the report shows the same ones."""
+    columns = [_arm_column(rows), _interval_column(rows, "pass_at_1", "Pass@1")]
+    if np.isfinite(frames.column(rows, "difference")).any():
+        columns.append(_interval_column(rows, "difference", "vs baseline"))
+    columns.append(_interval_column(rows, "maj_at_k", f"Maj@{rows['maj_k'].iloc[0]}"))
+    columns.append(_interval_column(rows, "pass_at_k", f"Pass@{rows['pass_k'].iloc[0]}"))
+    return columns
+
+
+def cost_columns(rows: pd.DataFrame) -> list[TextColumn]:
+    """Per-seed values, budget and failure rates of one benchmark's rows as text columns."""
+    seeds = [
+        " ".join(f"{100 * float(value):.1f}" for value in cell.split(";"))
+        for cell in rows["pass_at_1_seeds"].astype(str)
+    ]
+    columns = [_arm_column(rows), TextColumn(heading="Pass@1 by seed", cells=tuple(seeds), shortens=True)]
+    for name, heading in (("completions_sampled", "sampled"), ("tokens_trained", "tokens"), ("seconds", "seconds")):
+        cells = tuple(DASH if np.isnan(value) else short_number(value) for value in rows[name])
+        columns.append(TextColumn(heading=heading, cells=cells))
+    rates = {
+        "no answer": "no_answer_rate",
+        "unparsed": "unparsable_rate",
+        "timeout": "timeout_rate",
+        "cut off": "truncated_rate",
+    }
+    for heading, name in rates.items():
+        cells = tuple(f"{100 * value:.1f} %" if value else "0" for value in rows[name])
+        columns.append(TextColumn(heading=heading, cells=cells))
+    return columns
+
+
+def budget_columns(comparison: ComparisonRecord) -> list[TextColumn]:
+    """What each arm spent up to the end of its training, mean over seeds, and its last KL from the reference."""
+    columns = [TextColumn(heading="arm", cells=comparison.arms, is_text=True)]
+    steps = tuple(str(comparison.runs_of(arm)[0].final_step) for arm in comparison.arms)
+    columns.append(TextColumn(heading="steps", cells=steps))
+    for name in (*BUDGET_COLUMNS, "kl"):
+        values = [_spent(comparison.runs_of(arm), name) for arm in comparison.arms]
+        cells = tuple(DASH if np.isnan(value) else short_number(value) for value in values)
+        columns.append(TextColumn(heading=BUDGET_HEADINGS[name], cells=cells))
+    return columns
+
+
+def _score_cells(arm: ArmScores, base: ArmScores, resampling: Resampling) -> dict[str, object]:
+    majority = max(column for column, k in enumerate(arm.ks) if k <= MAJORITY_K)
+    pass_1_SP = arm.pass_SPK[:, :, 0]
+    how = {"num_resamples": resampling.num_resamples, "confidence": resampling.confidence, "seed": resampling.seed}
+    nothing = Interval(point=np.nan, low=np.nan, high=np.nan)
+    intervals = {
+        "pass_at_1": bootstrap_mean(pass_1_SP, **how),
+        "maj_at_k": bootstrap_mean(arm.majority_SPK[:, :, majority], **how),
+        "pass_at_k": bootstrap_mean(arm.pass_SPK[:, :, -1], **how),
+        "difference": nothing if base is arm else bootstrap_difference(pass_1_SP, base.pass_SPK[:, :, 0], **how),
+    }
+    cells: dict[str, object] = {"samples": arm.num_samples, "maj_k": arm.ks[majority], "pass_k": arm.ks[-1]}
+    for name in INTERVALS:
+        interval = intervals[name]
+        cells |= {name: interval.point, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    cells["pass_at_1_seeds"] = ";".join(f"{value:.6g}" for value in pass_1_SP.mean(axis=1))
+    return cells
+
+
+def _spent(runs: Sequence[RunRecord], budget: str) -> float:
+    """The budget at the end of training, mean over seeds."""
+    spent = []
+    for run in runs:
+        values = frames.column(run.metrics, budget).astype(float) if budget in run.metrics else np.array([])
+        known = values[np.isfinite(values)]
+        spent.append(known[-1] if len(known) else (0.0 if run.metrics.empty else np.nan))
+    return float(np.mean(spent))
+
+
+def _verdict_counts(runs: Sequence[RunRecord], benchmark: str) -> dict[str, int | float]:
+    """Samples by verdict, those that were cut off, and the mean length, over the final samples of all seeds."""
+    counts = Counter[str]()
+    tokens = 0
+    for run in runs:
+        samples = run.final_samples_on(benchmark)
+        codes_N, values = frames.codes_of(samples, "verdict")
+        counts.update(dict(zip(values.tolist(), np.bincount(codes_N, minlength=len(values)).tolist(), strict=True)))
+        finish_N, reasons = frames.codes_of(samples, "finish_reason")
+        counts["truncated"] += int((reasons == "length")[finish_N].sum())
+        counts["samples"] += len(samples)
+        tokens += int(frames.column(samples, "num_tokens").sum())
+    named = {name: counts[name] for name in ("samples", *VERDICTS, "truncated")}
+    return {**named, "mean tokens": round(tokens / counts["samples"], 1)}
+
+
+def _failure_rates(runs: Sequence[RunRecord], benchmark: str) -> dict[str, float]:
+    counts = _verdict_counts(runs, benchmark)
+    return {rate: counts[name] / counts["samples"] for rate, name in FAILURE_RATES.items()}
+
+
+def _arm_column(rows: pd.DataFrame) -> TextColumn:
+    return TextColumn(heading="arm", cells=tuple(rows["arm"]), is_text=True, shortens=True)
+
+
+def _interval_column(rows: pd.DataFrame, name: str, heading: str) -> TextColumn:
+    sign = "+" if name == "difference" else ""
+    cells = tuple(
+        DASH if np.isnan(point) else f"{100 * point:{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+        for point, low, high in zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+    )
+    return TextColumn(heading=heading, cells=cells)
+
+
+def _align(columns: Sequence[TextColumn]) -> str:
+    """Columns as lines of text, two spaces apart; the widest `shortens` columns give way beyond 120 characters."""
+    texts = [[column.heading, *column.cells] for column in columns]
+    widths = [max(map(len, cells)) for cells in texts]
+    flexible = [i for i, column in enumerate(columns) if column.shortens]
+    while sum(widths) + 2 * (len(widths) - 1) > TERMINAL_WIDTH and max(widths[i] for i in flexible) > 12:
+        widths[max(flexible, key=lambda i: widths[i])] -= 1
+    padded = []
+    for column, cells, width in zip(columns, texts, widths, strict=True):
+        fitted = [_shorten(cell, width) for cell in cells]
+        if column.is_text:
+            fitted = [_tell_apart(fitted, row, width) for row in range(len(fitted))]
+        padded.append([cell.ljust(width) if column.is_text else cell.rjust(width) for cell in fitted])
+    return "\n".join("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))
+
+
+def _shorten(cell: str, width: int) -> str:
+    """The start and the end of a cell that is too long: names of a sweep differ at either."""
+    if len(cell) <= width:
+        return cell
+    head = width // 2
+    return cell[:head] + "…" + cell[len(cell) - (width - head - 1) :]
+
+
+def _tell_apart(cells: Sequence[str], row: int, width: int) -> str:
+    """A name that is shortened to the same as another carries its row number instead of its end."""
+    if cells.count(cells[row]) == 1:
+        return cells[row]
+    number = f"…#{row}"
+    return cells[row][: width - len(number)] + number

@@ -1,0 +1,1 @@
+"""Estimators and their uncertainty: metrics, intervals, differences, curves and budgets."""

@@ -1,0 +1,277 @@
+"""Curves with bands: accuracy against K, difference to a baseline, learning curves, and training diagnostics.
+
+Everything that a figure shows is computed here; `analysis.report.plots` only draws it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.records.evaluations import accuracy_by_step, spent_by_step
+from analysis.records.frames import column
+from analysis.records.record import ComparisonRecord, RunRecord
+from analysis.statistics.intervals import (
+    Band,
+    Resampling,
+    allow_unseen,
+    bootstrap_band,
+    bootstrap_difference_band,
+    within,
+)
+from analysis.statistics.scores import ArmScores
+from analysis.statistics.seeds import difference_noise, seed_band, total_band
+from analysis.statistics.simultaneous import simultaneous_band
+
+DIAGNOSTICS = {
+    "reward_mean": "mean reward",
+    "kl": "KL from the reference (nats a token)",
+    "tokens_per_completion": "tokens a completion",
+    "loss": "loss",
+}
+SMOOTHING_SHARE = 20  # the running mean of a diagnostic spans 1/20 of its rows
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """One arm's line: X positions, the mean over S seeds with its bands, and each seed's own line.
+
+    `quantity` names y: "pass", "majority", "pass_difference" or "majority_difference". y is a share in 0..1 (a
+    difference lies in -1..1), and so are the bands. `seed_y_SX` has no rows for a difference of arms with different
+    seeds.
+    """
+
+    arm: str
+    benchmark: str
+    quantity: str
+    x_X: np.ndarray
+    band: Band  # over problems, each position alone
+    simultaneous: Band  # over problems, the whole curve at once
+    seed: Band  # over seeds; NaN with one seed
+    total: Band  # over problems and seeds, each position alone; over problems with one seed
+    seeds: tuple[int, ...]
+    seed_x_SX: np.ndarray
+    seed_y_SX: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trace:
+    """One arm's training metric, smoothed: steps that all seeds have (X,), mean over seeds (X,), each seed (S, X)."""
+
+    arm: str
+    quantity: str
+    step_X: np.ndarray
+    mean_X: np.ndarray
+    seed_y_SX: np.ndarray
+
+
+def pass_curves(scores: Sequence[ArmScores], resampling: Resampling) -> tuple[Curve, ...]:
+    """Pass@K against K at the final step, a curve an arm and benchmark."""
+    return tuple(_k_curve(arm, "pass", resampling) for arm in scores)
+
+
+def majority_curves(scores: Sequence[ArmScores], resampling: Resampling) -> tuple[Curve, ...]:
+    """Maj@K against K at the final step, a curve an arm and benchmark."""
+    return tuple(_k_curve(arm, "majority", resampling) for arm in scores)
+
+
+def difference_curves(scores: Sequence[ArmScores], baseline: str, resampling: Resampling) -> tuple[Curve, ...]:
+    """Pass@K and Maj@K minus the baseline's, paired by problem, for every other arm.
+
+    Raises:
+        ValueError: no scores of the baseline.
+    """
+    curves = []
+    for arm in scores:
+        if arm.arm == baseline:
+            continue
+        base = baseline_scores(scores, baseline, arm.benchmark)
+        fellows = [other for other in scores if (other.benchmark, other.seeds) == (arm.benchmark, arm.seeds)]
+        curves.append(_difference_curve(arm, base, fellows, "pass", resampling))
+        curves.append(_difference_curve(arm, base, fellows, "majority", resampling))
+    return tuple(curves)
+
+
+def _difference_curve(
+    arm: ArmScores, base: ArmScores, fellows: Sequence[ArmScores], quantity: str, resampling: Resampling
+) -> Curve:
+    ours_SPK, theirs_SPK = arm.values(quantity), base.values(quantity)
+    paired = arm.seeds == base.seeds
+    by_seed_SPK = ours_SPK - theirs_SPK if paired else np.empty((0, *ours_SPK.shape[1:]))
+    seed_means_ASK = np.stack([other.values(quantity).mean(axis=1) for other in fellows])
+    noise = difference_noise(ours_SPK, theirs_SPK, paired=paired, seed_means_ASX=seed_means_ASK)
+    own = difference_noise(ours_SPK, theirs_SPK, paired=paired).seeds_only()
+    across_SPK = by_seed_SPK if paired else (ours_SPK.mean(axis=0) - theirs_SPK.mean(axis=0))[None]
+    ks = np.array(arm.ks)
+    return Curve(
+        arm=arm.arm,
+        benchmark=arm.benchmark,
+        quantity=f"{quantity}_difference",
+        x_X=ks,
+        band=bootstrap_difference_band(ours_SPK, theirs_SPK, resampling),
+        simultaneous=within(simultaneous_band(across_SPK, resampling), -1.0),
+        seed=within(own.band(resampling.confidence), -1.0),
+        total=within(noise.band(resampling.confidence), -1.0),
+        seeds=arm.seeds if paired else (),
+        seed_x_SX=np.tile(ks, (len(by_seed_SPK), 1)),
+        seed_y_SX=by_seed_SPK.mean(axis=1),
+    )
+
+
+def baseline_scores(scores: Sequence[ArmScores], baseline: str, benchmark: str) -> ArmScores:
+    """The scores of the baseline arm on a benchmark.
+
+    Raises:
+        ValueError: there are none; lists the arms that there are.
+    """
+    for arm in scores:
+        if (arm.arm, arm.benchmark) == (baseline, benchmark):
+            return arm
+    arms = sorted({arm.arm for arm in scores})
+    raise ValueError(
+        f"baseline {baseline!r} has no scores on {benchmark}; expected one of {arms}; name an arm that finished"
+    )
+
+
+def learning_curves(comparison: ComparisonRecord, x: str, resampling: Resampling) -> tuple[Curve, ...]:
+    """Pass@1 at every evaluated step, against one of `evaluations.BUDGETS`.
+
+    The problems are those evaluated at every step by every seed of the arm, the steps those that all its seeds
+    evaluated. An arm whose metrics lack the budget, or that trains without spending any of it, is left out.
+    """
+    curves = []
+    for benchmark in comparison.benchmarks:
+        for arm in comparison.arms:
+            runs = comparison.runs_of(arm)
+            steps_X, _, accuracy_SPX = accuracy_by_step(runs, benchmark)
+            spent_SX = np.stack([spent_by_step(run, x, steps_X) for run in runs])
+            spends_none = len(steps_X) > 1 and not spent_SX.any()
+            if spends_none or not np.isfinite(spent_SX).all():
+                continue
+            seeds = tuple(run.seed for run in runs)
+            curves.append(_curve(arm, benchmark, "pass", spent_SX, accuracy_SPX, seeds, resampling))
+    return tuple(curves)
+
+
+def diagnostic_traces(comparison: ComparisonRecord) -> tuple[Trace, ...]:
+    """The metrics of `DIAGNOSTICS`, a trace an arm, where the arm's metrics hold them at two steps or more.
+
+    Each seed is smoothed by a centred running mean over 1/20 of its rows. Tokens a completion are the tokens generated
+    between two rows over the completions sampled between them; steps that sample nothing have none.
+    """
+    traces = []
+    for quantity in DIAGNOSTICS:
+        for arm in comparison.arms:
+            seeds = [_diagnostic(run, quantity) for run in comparison.runs_of(arm)]
+            steps = sorted(set.intersection(*(set(values) for values in seeds)))
+            if len(steps) < 2:
+                continue
+            seed_y_SX = np.array([[values[step] for step in steps] for values in seeds])
+            smooth_SX = _running_mean(seed_y_SX, max(1, len(steps) // SMOOTHING_SHARE))
+            traces.append(
+                Trace(
+                    arm=arm,
+                    quantity=quantity,
+                    step_X=np.array(steps),
+                    mean_X=smooth_SX.mean(axis=0),
+                    seed_y_SX=smooth_SX,
+                )
+            )
+    return tuple(traces)
+
+
+CURVE_COLUMNS = (
+    "quantity",
+    "benchmark",
+    "arm",
+    "x",
+    "point",
+    "low",
+    "high",
+    "simultaneous_low",
+    "simultaneous_high",
+    "seed_low",
+    "seed_high",
+    "total_low",
+    "total_high",
+    "num_seeds",
+)
+
+
+def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
+    """Curves as tidy rows: quantity, benchmark, arm, x, point, low, high, the ends of the other bands, num_seeds."""
+    frames = [
+        pd.DataFrame(
+            {
+                "quantity": curve.quantity,
+                "benchmark": curve.benchmark,
+                "arm": curve.arm,
+                "x": curve.x_X,
+                "point": curve.band.point,
+                "low": curve.band.low,
+                "high": curve.band.high,
+                "simultaneous_low": curve.simultaneous.low,
+                "simultaneous_high": curve.simultaneous.high,
+                "seed_low": curve.seed.low,
+                "seed_high": curve.seed.high,
+                "total_low": curve.total.low,
+                "total_high": curve.total.high,
+                "num_seeds": len(curve.seeds),
+            }
+        )
+        for curve in curves
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(CURVE_COLUMNS))
+
+
+def _k_curve(arm: ArmScores, quantity: str, resampling: Resampling) -> Curve:
+    ks_SX = np.tile(np.array(arm.ks), (len(arm.seeds), 1))
+    return _curve(arm.arm, arm.benchmark, quantity, ks_SX, arm.values(quantity), arm.seeds, resampling)
+
+
+def _curve(
+    arm: str,
+    benchmark: str,
+    quantity: str,
+    x_SX: np.ndarray,
+    values_SPX: np.ndarray,
+    seeds: tuple[int, ...],
+    resampling: Resampling,
+) -> Curve:
+    means_PX, confidence = values_SPX.mean(axis=0), resampling.confidence
+    return Curve(
+        arm=arm,
+        benchmark=benchmark,
+        quantity=quantity,
+        x_X=x_SX.mean(axis=0) if np.ptp(x_SX, axis=0).any() else x_SX[0],
+        band=bootstrap_band(values_SPX, resampling),
+        simultaneous=allow_unseen(within(simultaneous_band(values_SPX, resampling), 0.0), means_PX, confidence),
+        seed=within(seed_band(values_SPX, confidence), 0.0),
+        total=allow_unseen(within(total_band(values_SPX, confidence), 0.0), means_PX, confidence),
+        seeds=seeds,
+        seed_x_SX=x_SX,
+        seed_y_SX=values_SPX.mean(axis=1),
+    )
+
+
+def _diagnostic(run: RunRecord, quantity: str) -> dict[int, float]:
+    """One metric of one run by step, only where it is recorded."""
+    steps_N = column(run.metrics, "step")
+    if quantity in run.metrics:
+        values_N = column(run.metrics, quantity).astype(float)
+    elif quantity == "tokens_per_completion" and {"tokens_generated", "completions_sampled"} <= set(run.metrics):
+        tokens_N = np.diff(column(run.metrics, "tokens_generated").astype(float), prepend=0.0)
+        completions_N = np.diff(column(run.metrics, "completions_sampled").astype(float), prepend=0.0)
+        values_N = np.divide(tokens_N, completions_N, out=np.full_like(tokens_N, np.nan), where=completions_N > 0)
+    else:
+        return {}
+    known_N = np.isfinite(values_N)
+    return dict(zip(steps_N[known_N].tolist(), values_N[known_N].tolist(), strict=True))
+
+
+def _running_mean(values_SX: np.ndarray, window: int) -> np.ndarray:
+    """(S, X): the centred mean of `window` neighbours, of fewer at the ends."""
+    kernel = np.ones(window)
+    size_X = np.convolve(np.ones(values_SX.shape[1]), kernel, mode="same")
+    return np.stack([np.convolve(row, kernel, mode="same") / size_X for row in values_SX])

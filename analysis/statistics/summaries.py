@@ -1,0 +1,59 @@
+"""What the samples of the last step look like, apart from right and wrong: length, cut-offs, each verdict's share."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.records.frames import codes_of, column
+from analysis.records.record import ComparisonRecord, RunRecord
+from analysis.records.schema import VERDICTS
+from analysis.statistics.intervals import Resampling, allow_unseen, bootstrap_band
+from analysis.statistics.seeds import total_band
+
+QUANTITIES = ("num_tokens", "truncated", *VERDICTS)
+
+
+def sample_summaries(comparison: ComparisonRecord, *, resampling: Resampling) -> pd.DataFrame:
+    """Mean length in tokens, share cut off, and share of each verdict, at every arm's final step.
+
+    A mean is over the samples of each problem first, then over problems and seeds, so that the bands are those of the
+    scores.
+
+    Returns:
+        Columns benchmark, arm, quantity, point, low, high (over problems), total_low, total_high (problems and seeds).
+    """
+    rows = []
+    for benchmark in comparison.benchmarks:
+        for arm in comparison.arms:
+            values_SPX = np.stack([_problem_summaries(run, benchmark) for run in comparison.runs_of(arm)])
+            band = bootstrap_band(values_SPX, resampling)
+            total = total_band(values_SPX, resampling.confidence)
+            total = allow_unseen(total, values_SPX.mean(axis=0), resampling.confidence)
+            for place, quantity in enumerate(QUANTITIES):
+                rows.append(
+                    {
+                        "benchmark": benchmark,
+                        "arm": arm,
+                        "quantity": quantity,
+                        "point": band.point[place],
+                        "low": band.low[place],
+                        "high": band.high[place],
+                        "total_low": max(total.low[place], 0.0),
+                        "total_high": total.high[place],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _problem_summaries(run: RunRecord, benchmark: str) -> np.ndarray:
+    """(P, X): the mean of each of `QUANTITIES` over the samples of each problem, ordered by problem id."""
+    judgements = run.final_samples_on(benchmark)
+    problem_N, ids = codes_of(judgements, "problem_id")
+    verdict_N, verdicts = codes_of(judgements, "verdict")
+    reason_N, reasons = codes_of(judgements, "finish_reason")
+    marks = [column(judgements, "num_tokens").astype(float), (reasons == "length")[reason_N].astype(float)]
+    marks += [(verdicts == verdict)[verdict_N].astype(float) for verdict in VERDICTS]
+    size_P = np.bincount(problem_N, minlength=len(ids))
+    sums = np.stack([np.bincount(problem_N, mark_N, minlength=len(ids)) for mark_N in marks], axis=1)
+    used = np.flatnonzero(size_P)
+    ordered = used[np.argsort(ids[used], kind="stable")]
+    return sums[ordered] / size_P[ordered, None]

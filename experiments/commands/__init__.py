@@ -1,0 +1,1 @@
+"""The commands of `coeflab`, a file for each or for a family of them."""

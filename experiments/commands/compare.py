@@ -1,0 +1,66 @@
+"""The commands that train: `coeflab compare` and `coeflab train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from experiments.commands.options import RecipeOptions, Repeated, parse_settings, seeds_from
+
+__all__ = ["Compare", "Train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(RecipeOptions):
+    """Train every method of a recipe from the same start policies at an equal budget, and write the report."""
+
+    recipe_name: Annotated[str, tyro.conf.arg(name="recipe")] = "arithmetic"
+    """The comparison; its arms, budget and evaluation."""
+    algorithm: Repeated[tuple[str, ...]] = ()
+    """Compare these only: arms of the recipe, other methods, or path/to/file.py:Name. May be repeated."""
+    controls: bool = False
+    """Also run the control arms: random reward, format only, shuffled verdicts, no update, continued SFT."""
+    seeds: tuple[int, ...] | None = None
+    """One number: so many seeds, from 0. Several: these seeds. Default: the recipe's."""
+
+    def run(self) -> None:
+        """Do it."""
+        from experiments.recipes.arms import select_arms, with_controls
+
+        recipe = self.recipe(self.recipe_name)
+        arms = select_arms(recipe, self.algorithm)
+        arms = with_controls(recipe, arms) if self.controls else arms
+        recipe = replace(recipe, arms=arms, seeds=seeds_from(self.seeds) or recipe.seeds)
+        self.execute(recipe, self.out or Path("runs") / recipe.name, evaluate_start=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(RecipeOptions):
+    """Train one method of a recipe and evaluate it."""
+
+    recipe_name: Annotated[str, tyro.conf.arg(name="recipe")] = "arithmetic"
+    """Where everything but the method comes from."""
+    algorithm: str | None = None
+    """The method: an arm of the recipe, another method, or path/to/file.py:Name. Default: the recipe's last arm."""
+    settings: Annotated[Repeated[tuple[str, ...]], tyro.conf.arg(name="set")] = ()
+    """field=value of the method, the value a JSON literal. May be repeated."""
+    learning_rate: float | None = None
+    """In place of the recipe's."""
+    seed: int = 0
+    """Of everything random in the run."""
+
+    def run(self) -> None:
+        """Do it."""
+        from experiments.recipes.arms import select_arms
+
+        recipe = self.recipe(self.recipe_name)
+        [(name, arm)] = select_arms(recipe, [self.algorithm or list(recipe.arms)[-1]]).items()
+        arm = replace(arm, settings={**arm.settings, **parse_settings(self.settings)})
+        if self.learning_rate is not None:
+            arm = replace(arm, training=replace(arm.training, learning_rate=self.learning_rate))
+        recipe = replace(recipe, arms={name: arm}, seeds=(self.seed,))
+        out = self.out or Path("runs") / f"train-{recipe.name}-{name}-seed{self.seed}"
+        self.execute(recipe, out, evaluate_start=False)

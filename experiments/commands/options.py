@@ -1,0 +1,164 @@
+"""What several commands share: their options, and what they end with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+__all__ = [
+    "RecipeOptions",
+    "Repeated",
+    "current_device",
+    "default_workers",
+    "keep_coefficients",
+    "parse_settings",
+    "seeds_from",
+    "write_report_of",
+]
+
+Repeated = tyro.conf.UseAppendAction
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeOptions:
+    """What `compare` and `train` share."""
+
+    model: str | None = None
+    """Start policy: a model folder or hub id, in place of the recipe's."""
+    data_dir: str | None = None
+    """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
+    reward: str | None = None
+    """Outcome reward: correctness, format, random, code, … (docs/rewards.md), or path/to/file.py:function."""
+    step_reward: str | None = None
+    """Step reward: next_operations, equations, or path/to/file.py:function."""
+    steps: int | None = None
+    """Training steps, in place of the recipe's."""
+    split: Literal["validation", "test"] = "test"
+    """Problems that arms are evaluated on; choose anything you choose on validation."""
+    engine: Literal["vllm", "transformers"] = "vllm"
+    """Sampling engine; transformers is the slow reference."""
+    out: Path | None = None
+    """Folder of the results; a stopped run goes on from what it holds. Default: runs/ and the recipe's name."""
+    workers: int | None = None
+    """Runs side by side. Default: one a core, at most 2 (each holds about 2 GB); one on a GPU."""
+
+    def recipe(self, name: str) -> Any:
+        """The recipe with these options put in."""
+        from experiments.recipes.catalogue import build_recipe
+
+        recipe = build_recipe(name, current_device())
+        task = replace(
+            recipe.task,
+            data_dir=self.data_dir or recipe.task.data_dir,
+            step_reward=self.step_reward or recipe.task.step_reward,
+        )
+        arms = recipe.arms
+        if self.steps is not None:
+            arms = {key: replace(arm, training=replace(arm.training, steps=self.steps)) for key, arm in arms.items()}
+        return replace(
+            recipe,
+            task=task,
+            arms=arms,
+            model=self.model or recipe.model,
+            reward=self.reward or recipe.reward,
+            evaluation=replace(recipe.evaluation, split=self.split),
+            engine=replace(recipe.engine, name=self.engine),
+        )
+
+    def execute(self, recipe: Any, out: Path, *, evaluate_start: bool) -> None:
+        """Run it, write the report, print the table."""
+        from experiments.runs.folder import lock_folder
+        from experiments.schedule.compare import compare
+        from experiments.schedule.progress import progress_board
+        from experiments.schedule.workers import WorkerError
+
+        failed: WorkerError | None = None
+        with lock_folder(out), progress_board() as board:
+            try:
+                compare(
+                    recipe,
+                    out,
+                    workers=default_workers() if self.workers is None else self.workers,
+                    board=board,
+                    evaluate_start=evaluate_start,
+                )
+            except WorkerError as error:
+                if not any(out.glob("runs/*/finished.json")):
+                    raise
+                failed = error
+        if evaluate_start:
+            keep_coefficients(recipe, out)
+        write_report_of(out)
+        if failed is not None:
+            raise failed
+
+
+def seeds_from(numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Seeds of ``--seeds``: one number says how many, from 0; several are the seeds themselves.
+
+    Raises:
+        ValueError: none at all.
+    """
+    if numbers is None or len(numbers) > 1:
+        return numbers
+    if not numbers or numbers[0] < 1:
+        raise ValueError(f"--seeds is {numbers[0] if numbers else 'empty'}; expected how many, or several seeds.")
+    return tuple(range(numbers[0]))
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Fields and values of ``--set field=value``, the values as JSON."""
+    parsed = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting!r} has no '='; expected field=value, e.g. --set kl_coef=0.04.")
+        try:
+            parsed[name] = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f'--set {setting!r}: {value!r} is not a JSON literal; expected 0.04, true, null or "text".'
+            ) from error
+    return parsed
+
+
+def keep_coefficients(recipe: Any, out: Path) -> None:
+    """Write what every method makes of the same completions, where the policy is small enough to do so in passing."""
+    from experiments.inspection.rollouts import write_coefficients
+
+    models = {recipe.model, *(recipe.overridden(arm.overrides).model for arm in recipe.arms.values())}
+    if models == {None}:
+        print("drawing completions for the coefficients of every method")
+        write_coefficients(out, max_tokens=recipe.evaluation.max_tokens, seed=recipe.seeds[0])
+
+
+def write_report_of(folder: Path, baseline: str | None = None) -> None:
+    """Write the report of a comparison's folder and print its table."""
+    from analysis import load_comparison, render_text, summary_table, write_report
+
+    page = write_report(folder, baseline=baseline)
+    comparison = load_comparison(folder)
+    if baseline is None and len(comparison.arms) > 1 and comparison.description.get("baseline") in comparison.arms:
+        baseline = str(comparison.description["baseline"])
+    print(render_text(summary_table(comparison, baseline=baseline)))
+    for run in comparison.unfinished:
+        print(f"left out: {run.name}: {run.reason}")
+    print(f"\nreport: {page}")
+
+
+def default_workers() -> int:
+    """Runs side by side: one on a GPU, else one a core that this process may use, at most 2."""
+    from experiments.schedule.workers import usable_cores
+
+    return 1 if current_device() == "cuda" else min(2, usable_cores())
+
+
+def current_device() -> str:
+    """``"cuda"`` where a GPU answers, else ``"cpu"``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,69 @@
+"""The command `coeflab speed`: our times beside a peer's, for the same work in the same run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+__all__ = ["Speed"]
+
+PEERS = {"checker": "math-verify", "step": "trl", "sampling": "transformers"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Time a part of coeflab beside a peer on the same work."""
+
+    part: tyro.conf.Positional[Literal["checker", "step", "sampling", "analysis", "coefficients"]]
+    """checker: answers judged. step: an optimiser step of GRPO. sampling: vLLM. Without a peer: analysis, statistics;
+    coefficients, credit and coefficients of every method."""
+    peer: str | None = None
+    """math-verify for checker, trl for step, transformers for sampling; each is the default there."""
+    data_dir: Path | None = None
+    """Folder of benchmark files for checker; without it, problems made for the purpose."""
+    pairs: int = 1500
+    """Most pairs of a workload of checker."""
+    json: bool = False
+    """The last line is one JSON object: ours_s, peer_s, peer_over_ours."""
+
+    def run(self) -> None:
+        """Do it."""
+        if self.part == "analysis":
+            from experiments.speed.analysis import measure_analysis, timing_table
+
+            print(timing_table(measure_analysis()))
+            return
+        if self.part == "coefficients":
+            from experiments.speed.coefficients import print_times
+
+            print_times()
+            return
+        peer = self.peer or PEERS[self.part]
+        if self.part == "checker":
+            ours, theirs, details = self._checker(peer)
+        elif self.part == "step":
+            from experiments.speed.step import measure_step
+
+            ours, theirs, details = measure_step(peer)
+        else:
+            from experiments.speed.sampling import measure_sampling
+
+            ours, theirs, details = measure_sampling(peer)
+        print(f"ours {ours:.3f} s, {peer} {theirs:.3f} s: {theirs / ours:.2f} times ours")
+        if self.json:
+            print(json.dumps({"ours_s": ours, "peer_s": theirs, "peer_over_ours": theirs / ours, **details}))
+
+    def _checker(self, peer: str) -> tuple[float, float, dict[str, object]]:
+        from experiments.speed.checker import checker_table, checker_workloads, measure_checker
+
+        workloads, real = checker_workloads(self.data_dir, self.pairs)
+        if not real:
+            print("no benchmark files (--data-dir): the problems are made for this measurement")
+        speeds = measure_checker(workloads, peer)
+        print(checker_table(speeds))
+        details: dict[str, object] = {"benchmark_files": real, "workloads": [asdict(speed) for speed in speeds]}
+        return sum(speed.ours_s for speed in speeds), sum(speed.peer_s for speed in speeds), details

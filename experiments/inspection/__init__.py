@@ -1,0 +1,1 @@
+"""Coefficients of frozen batches, and methods as people look them up."""

@@ -1,0 +1,134 @@
+"""Per-token coefficients of any method on one frozen batch, with what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from algorithms import Aggregation, aggregation_weights, build_algorithm, counted
+from experiments.inspection.frozen_batch import FrozenBatch
+
+__all__ = ["MethodCoefficients", "coefficients_of", "print_explanations", "print_tables"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodCoefficients:
+    """What a method makes of a batch; every list has one entry a sequence, in input order.
+
+    Attributes:
+        algorithm: the method's name.
+        aggregation: how its token terms are averaged.
+        credit: credit of each token.
+        coefficients: GC of each token.
+        weights: aggregation weight of each token of a sequence; 0 for a sequence that is left out.
+        factors: by name, what credit is multiplied by, of each token.
+        terms: by name, what is added, of each token.
+    """
+
+    algorithm: str
+    aggregation: str
+    credit: list[list[float]]
+    coefficients: list[list[float]]
+    weights: list[float]
+    factors: dict[str, list[list[float]]]
+    terms: dict[str, list[list[float]]]
+
+    def summary(self) -> dict[str, Any]:
+        """The fields that `coeflab coefficients --json` prints."""
+        return {
+            "algorithm": self.algorithm,
+            "aggregation": self.aggregation,
+            "credit": self.credit,
+            "coefficients": self.coefficients,
+            "weights": self.weights,
+        }
+
+    def explained(self) -> dict[str, Any]:
+        """The summary, and factors and terms by name."""
+        return {**self.summary(), "factors": self.factors, "terms": self.terms}
+
+
+def coefficients_of(frozen: FrozenBatch, name: str, settings: Mapping[str, Any]) -> MethodCoefficients:
+    """Credit, coefficients and weights of the method `name` on a batch, in float64.
+
+    The batch is one optimiser step: its sequences (or pairs) and tokens are what the weights are divided by.
+
+    Raises:
+        ValueError: unknown method or field, or the batch lacks what the method reads.
+    """
+    algorithm = build_algorithm(name, settings)
+    frozen.check_for(algorithm, name)
+    batch = frozen.batch
+    logprobs = frozen.policy_logprobs
+    if logprobs is None:
+        logprobs = torch.zeros(batch.completion_mask.shape, dtype=torch.float64)
+    credit = algorithm.credit(batch)
+    found = algorithm.coefficients(batch, credit, logprobs)
+    left = counted(algorithm, batch)
+    denominator = left.denominator(algorithm.batch_unit, batch.max_length or 1)
+    weights = aggregation_weights(left.mask, Aggregation(algorithm.aggregation), denominator)
+
+    def ragged(values: Tensor) -> list[list[float]]:
+        rows = (values.to(torch.float64) + 0.0).expand_as(batch.completion_mask).tolist()  # never -0
+        return [row[:length] for row, length in zip(rows, frozen.lengths, strict=True)]
+
+    return MethodCoefficients(
+        algorithm=name,
+        aggregation=str(algorithm.aggregation),
+        credit=ragged(credit),
+        coefficients=ragged(found.values),
+        weights=weights[:, 0].tolist(),
+        factors={key: ragged(value) for key, value in found.factors.items()},
+        terms={key: ragged(value) for key, value in found.terms.items()},
+    )
+
+
+def print_tables(frozen: FrozenBatch, results: Sequence[MethodCoefficients], console: Console) -> None:
+    """One table a method, one line a sequence."""
+    for result in results:
+        table = Table(title=f"{result.algorithm} · aggregation {result.aggregation}", title_style="", pad_edge=False)
+        for heading in ("sequence", "group", "reward", "tokens", "credit", "coefficient: mean", "min", "max", "weight"):
+            table.add_column(heading, justify="left" if heading in ("sequence", "group") else "right")
+        for index, values in enumerate(result.coefficients):
+            credit = result.credit[index]
+            same = min(credit) == max(credit)
+            table.add_row(
+                str(index),
+                str(frozen.sequences[index].get("group", "-")),
+                _number(frozen.sequences[index].get("reward")),
+                str(len(values)),
+                _number(credit[0]) if same else f"{_number(min(credit))} … {_number(max(credit))}",
+                *(_number(value) for value in (sum(values) / len(values), min(values), max(values))),
+                _number(result.weights[index]),
+            )
+        console.print(table)
+
+
+def print_explanations(frozen: FrozenBatch, results: Sequence[MethodCoefficients], console: Console) -> None:
+    """One table a sequence and method, one line a token: coefficient = credit × factors + terms, and its weight."""
+    for result in results:
+        for index, values in enumerate(result.coefficients):
+            sequence = frozen.sequences[index]
+            described = ", ".join(f"{name} {sequence[name]}" for name in ("group", "reward") if name in sequence)
+            title = f"{result.algorithm} · sequence {index}{', ' if described else ''}{described}"
+            table = Table(title=title, title_style="", pad_edge=False)
+            headings = ["credit", *(f"× {name}" for name in result.factors), *(f"+ {name}" for name in result.terms)]
+            for heading in ("token", "", *headings, "= coefficient", "weight"):
+                table.add_column(heading, justify="right")
+            tokens = sequence.get("tokens", [""] * len(values))
+            for place, value in enumerate(values):
+                parts = [result.credit, *result.factors.values(), *result.terms.values()]
+                numbers = [_number(part[index][place]) for part in parts]
+                weight = _number(result.weights[index])
+                table.add_row(str(place), str(tokens[place]), *numbers, _number(value), weight)
+            console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,188 @@
+"""What each method is, printed from the code: Table 10 and beyond, one method, and docs/algorithms.md.
+
+`python -m experiments.inspection.methods > docs/algorithms.md` writes the page; a test keeps it current.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, build_algorithm
+
+__all__ = ["algorithms_page", "field_rows", "methods_table", "print_method", "print_methods"]
+
+HEADINGS = ("name", "method", "data source", "reward", "gradient coefficient", "equation", "aggregation", "needs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldRow:
+    """A field that ``--set`` takes: its default in a method, as a JSON literal, and its meaning."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+def needs_of(algorithm: Algorithm) -> str:
+    """What a method reads beside rewards and the policy's logprobs, in words."""
+    return ", ".join(sorted(need.name.lower() for need in algorithm.needs)) or "-"
+
+
+def field_rows(name: str) -> list[FieldRow]:
+    """Every field of a method with its default there and what the class's docstring says of it; its own first."""
+    return _field_rows(METHODS[name].build, ALGORITHMS[name])
+
+
+def _field_rows(target: type, factory: Any) -> list[FieldRow]:
+    built = factory()
+    meanings: dict[str, str] = {}
+    for parent in reversed(target.__mro__):
+        meanings |= _attribute_meanings(parent)
+    own = inspect.get_annotations(target)
+    settable = sorted((item.name for item in fields(target) if item.init), key=lambda field: field not in own)
+    return [
+        FieldRow(
+            name=field,
+            default=json.dumps(getattr(built, field), ensure_ascii=False),
+            meaning=meanings[field],
+        )
+        for field in settable
+    ]
+
+
+def _attribute_meanings(owner: type) -> dict[str, str]:
+    """The entries under ``Attributes:`` in a class's own docstring, each on one line."""
+    text = inspect.cleandoc(vars(owner).get("__doc__") or "")
+    _, _, listed = text.partition("Attributes:\n")
+    entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", meaning).replace("``", "`") for name, meaning in entries}
+
+
+def methods_table(methods: dict[str, Method], title: str) -> Table:
+    """Methods with their data source, reward, gradient coefficient, aggregation and needs."""
+    table = Table(title=title, title_style="", pad_edge=False)
+    for heading in HEADINGS:
+        table.add_column(heading, overflow="fold")
+    for name, method in methods.items():
+        table.add_row(*_cells(name, method))
+    return table
+
+
+def _cells(name: str, method: Method) -> tuple[str, ...]:
+    algorithm, row = build_algorithm(name), method.row
+    aggregation = str(algorithm.aggregation)
+    return (
+        name, row.title, row.data_source, row.reward, row.coefficient, row.equation, aggregation, needs_of(algorithm)
+    )  # fmt: skip
+
+
+def print_methods() -> None:
+    """Print Table 10 and the methods beyond it, as wide as they are where the output is not a terminal."""
+    console = _console()
+    beyond = {name: method for name, method in METHODS.items() if name not in TABLE_10}
+    console.print(
+        methods_table(TABLE_10, "DeepSeekMath, Table 10: ∇J = E_D [ 1/|o| Σ_t GC ∇log π_θ(o_t | q, o_<t) ]"),
+        methods_table(beyond, "\nBeyond Table 10, and other libraries' versions"),
+        "\ncoeflab methods NAME: its formula, source, fields and needs.",
+    )
+
+
+def print_method(name: str) -> None:
+    """Print one method: formula, source, row of Table 10, fields with their defaults, and what it needs.
+
+    Raises:
+        ValueError: no such method.
+    """
+    algorithm = build_algorithm(name)  # the error with the nearest names
+    method, console = METHODS[name], _console()
+    row = method.row
+    facts = {
+        "maximises": method.objective,
+        "coefficient": row.coefficient,
+        "source": f"{method.source}; {row.equation}",
+        "data source": row.data_source,
+        "reward": row.reward,
+        "aggregation": str(algorithm.aggregation),
+        "needs": needs_of(algorithm),
+    }
+    console.print(f"{name}: {row.title}", markup=False, highlight=False)
+    for label, fact in facts.items():
+        console.print(f"  {label:12} {fact}", markup=False, highlight=False, soft_wrap=True)
+    for note in method.notes:
+        console.print(f"  note         {note}", markup=False, highlight=False, soft_wrap=True)
+    table = Table(title="\nfields (--set field=value)", title_style="", title_justify="left", pad_edge=False)
+    for heading in ("field", "default", "meaning"):
+        table.add_column(heading, overflow="fold")
+    for item in field_rows(name):
+        table.add_row(item.name, item.default, item.meaning)
+    console.print(table, markup=False)
+
+
+def algorithms_page() -> str:
+    """The text of docs/algorithms.md."""
+    parts = [
+        "# All methods\n\n"
+        "Written by `python -m experiments.inspection.methods > docs/algorithms.md` from "
+        "`algorithms/catalogue.py` and the docstrings\nof the classes; do not edit. How to read it, and what a "
+        "coefficient is: "
+        "[algorithms/README.md](algorithms/README.md).\n\n",
+        _markdown_table(("name", *HEADINGS[1:]), [_linked(name, method) for name, method in METHODS.items()]),
+    ]
+    parts += [_section(name, method) for name, method in METHODS.items()]
+    parts.append("## Fields by class\n\nEvery field that `--set field=value` takes, with the default of the class.\n")
+    classes = dict.fromkeys(method.build for method in METHODS.values())
+    for target in classes:
+        rows = [(f"`{item.name}`", f"`{item.default}`", _cell(item.meaning)) for item in _field_rows(target, target)]
+        parts.append(f"### {target.__name__}\n")
+        parts.append(_markdown_table(("field", "default", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def _linked(name: str, method: Method) -> tuple[str, ...]:
+    first, *rest = _cells(name, method)
+    anchor = re.sub(r"[^\w-]", "", name)
+    return (f"[`{first}`](#{anchor})", *map(_cell, rest))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _section(name: str, method: Method) -> str:
+    row = method.row
+    page = f" Its page: [algorithms/{name}.md](algorithms/{name}.md)." if name in TABLE_10 else ""
+    lines = [
+        f"## {name}\n",
+        f"**{row.title}.** {method.source}; {row.equation}.{page}\n",
+        f"```text\nJ  = E {method.objective}\nGC = {row.coefficient}\n```\n",
+    ]
+    listed = ", ".join(f"`{key}={json.dumps(value, ensure_ascii=False)}`" for key, value in method.settings.items())
+    target = method.build.__name__
+    lines.append(f"[`{target}`](#fields-by-class) with {listed or 'its defaults'}.\n")
+    lines += [f"- {note}" for note in method.notes]
+    if method.notes:
+        lines.append("")
+    algorithm = build_algorithm(name)
+    lines.append(f"Aggregation `{algorithm.aggregation}`. Needs: {needs_of(algorithm)}.\n")
+    return "\n".join(lines)
+
+
+def _markdown_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [headings, tuple("---" for _ in headings), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def _console() -> Console:
+    console = Console(markup=False, emoji=False)  # brackets in formulas are meant
+    return console if console.is_terminal else Console(markup=False, emoji=False, width=200)
+
+
+if __name__ == "__main__":
+    print(algorithms_page(), end="")

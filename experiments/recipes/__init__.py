@@ -1,0 +1,1 @@
+"""Named comparisons and what varies in them."""

@@ -1,0 +1,171 @@
+"""Recipes: functions that return a whole comparison, named for what they are."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from experiments.recipes.config import ArmConfig, EvaluationConfig, Recipe, TaskConfig
+from sampling.engines import EngineConfig
+from sampling.vllm_engine import VllmConfig
+from training.models.embedded import EmbeddedModelConfig
+from training.supervised import SupervisedConfig
+from training.trainer import TrainingConfig
+
+__all__ = ["RECIPES", "arithmetic", "arithmetic_rates", "build_recipe", "gsm8k_grpo", "real_model_engine"]
+
+START_ARM = "sft_start"
+
+
+def arithmetic(device: str = "cpu") -> Recipe:
+    """The embedded default: all methods on generated arithmetic, from the same start policies, at an equal budget.
+
+    Every arm gets 30 steps of 32 problems × 12 completions: 11,520 completions. The offline arms draw theirs from the
+    frozen start policy; the SFT arm is continued SFT on as many demonstrations. Learning rates were chosen on the
+    validation split (EXPERIMENTS.md), the task as told in docs/embedded-task.md.
+    """
+
+    def arm(algorithm: str, learning_rate: float, settings: dict[str, Any] | None = None) -> ArmConfig:
+        return ArmConfig(algorithm=algorithm, training=_embedded_training(learning_rate), settings=settings or {})
+
+    return Recipe(
+        name="arithmetic",
+        task=TaskConfig(benchmark="arithmetic", prompt="bare", train_problems=20000, step_reward="next_operations"),
+        evaluation=EvaluationConfig(
+            problems=100, samples=64, curve_samples=8, every=10, temperature=1.0, max_tokens=56, chunk_problems=100
+        ),
+        engine=EngineConfig(
+            device="cpu" if device == "cpu" else "cuda",
+            vllm=VllmConfig(dtype="float32", max_model_len=96, gpu_memory_utilization=0.2),
+            # On an H100 the engine's float32 products differ from torch's by up to 2e-4 nats a token (CPU: 1e-6).
+            logprob_tolerance=1e-4 if device == "cpu" else 1e-3,
+        ),
+        embedded=EmbeddedModelConfig(),
+        supervised=SupervisedConfig(),
+        arms={
+            "continued_sft": replace(arm("sft", 4e-4), control="continued_sft"),
+            "rft": arm("rft", 2e-4),
+            "online_rft": arm("online_rft", 2e-4),
+            "dpo": arm("dpo", 2e-4, {"dpo_beta": 30.0}),
+            "ppo": arm("ppo", 2e-4),
+            "grpo": arm("grpo", 2e-4),
+            "grpo_process": arm("grpo_process", 2e-4),
+        },
+        seeds=(0, 1),
+        checkpoint_every=5,
+    )
+
+
+def arithmetic_rates(device: str = "cpu") -> Recipe:
+    """The grid from which the settings of `arithmetic` were chosen: another seed, validation problems, no other use."""
+    base = arithmetic(device)
+
+    def arms(
+        algorithm: str, rates: tuple[float, ...], label: str = "", settings: dict[str, Any] | None = None
+    ) -> dict[str, ArmConfig]:
+        return {
+            f"{algorithm}{label}@{rate:g}": ArmConfig(
+                algorithm=algorithm, training=_embedded_training(rate), settings=settings or {}
+            )
+            for rate in rates
+        }
+
+    return replace(
+        base,
+        name="arithmetic-rates",
+        evaluation=replace(base.evaluation, split="validation", problems=200, samples=16, every=0),
+        arms={
+            **arms("sft", (2e-4, 4e-4, 8e-4)),
+            **arms("rft", (1e-4, 2e-4, 4e-4)),
+            **arms("online_rft", (1e-4, 2e-4, 4e-4)),
+            **arms("dpo", (5e-5, 2e-4), "-beta0.1", {"dpo_beta": 0.1}),
+            **arms("dpo", (1e-4, 2e-4, 4e-4), "-beta10", {"dpo_beta": 10.0}),
+            **arms("dpo", (2e-4, 4e-4), "-beta30", {"dpo_beta": 30.0}),
+            **arms("ppo", (1e-4, 2e-4, 4e-4)),
+            **arms("ppo", (2e-4,), "-normalized", {"normalize_advantages": True}),
+            **arms("grpo", (1e-4, 2e-4, 4e-4)),
+            **arms("grpo_process", (1e-4, 2e-4, 4e-4)),
+        },
+        seeds=(100,),
+    )
+
+
+def _embedded_training(learning_rate: float) -> TrainingConfig:
+    return TrainingConfig(
+        steps=30,
+        problems_per_step=32,
+        group_size=12,
+        learning_rate=learning_rate,
+        microbatch_size=64,
+        max_completion_tokens=56,
+        critic_learning_rate=1e-3,
+        critic_updates_per_batch=1,
+    )
+
+
+def gsm8k_grpo(device: str = "cpu") -> Recipe:
+    """GRPO with the paper's settings on GSM8K (DeepSeekMath, section 4.2), for a small model.
+
+    As in the paper: learning rate 1e-6, kl_coef 0.04, one update a batch. On a GPU the batch is the paper's 1,024
+    completions, taken as 16 questions × 64; on a CPU it is 4 × 8, so that a step takes minutes. Completions are at most
+    256 tokens long (the paper has 1,024); GSM8K solutions are about half of that.
+    """
+    on_gpu = device == "cuda"
+    return Recipe(
+        name="gsm8k-grpo",
+        task=TaskConfig(benchmark="gsm8k", prompt="chain_of_thought", step_reward="equations"),
+        evaluation=EvaluationConfig(problems=None if on_gpu else 8, samples=4, curve_samples=4, max_tokens=256),
+        engine=real_model_engine(device),
+        model="HuggingFaceTB/SmolLM2-135M-Instruct",
+        arms={
+            "grpo": ArmConfig(
+                algorithm="grpo",
+                training=TrainingConfig(
+                    steps=100 if on_gpu else 1,
+                    problems_per_step=16 if on_gpu else 4,
+                    group_size=64 if on_gpu else 8,
+                    learning_rate=1e-6,
+                    microbatch_size=64 if on_gpu else 4,
+                    max_completion_tokens=256,
+                    use_autocast=on_gpu,
+                ),
+            )
+        },
+        checkpoint_every=10,
+    )
+
+
+def real_model_engine(device: str) -> EngineConfig:
+    """vLLM in bfloat16 for a real model; the tolerance is that type's rounding, measured at 0.04 nats a token."""
+    return EngineConfig(
+        device="cuda" if device == "cuda" else "cpu",
+        vllm=VllmConfig(
+            dtype="bfloat16",
+            max_model_len=4096,
+            max_num_seqs=1024 if device == "cuda" else 128,
+            cpu_kv_cache_gib=2,
+        ),
+        logprob_tolerance=0.1,
+    )
+
+
+RECIPES: dict[str, Callable[[str], Recipe]] = {
+    "arithmetic": arithmetic,
+    "arithmetic-rates": arithmetic_rates,
+    "gsm8k-grpo": gsm8k_grpo,
+}
+
+
+def build_recipe(name: str, device: str) -> Recipe:
+    """The recipe `name` for a device.
+
+    Raises:
+        ValueError: no such recipe; the nearest names are given.
+    """
+    if name not in RECIPES:
+        close = difflib.get_close_matches(name, RECIPES, n=2, cutoff=0.3)
+        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+        raise ValueError(f"unknown recipe {name!r}; {hint}Known: {', '.join(RECIPES)}.")
+    return RECIPES[name](device)

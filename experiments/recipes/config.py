@@ -1,0 +1,151 @@
+"""What a comparison is: frozen dataclasses from which every run is resolved, and nothing else decides what happens."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sampling.engines import EngineConfig
+from sampling.sampler import SamplingConfig
+from training.models.embedded import EmbeddedModelConfig
+from training.supervised import SupervisedConfig
+from training.trainer import TrainingConfig
+
+__all__ = ["ArmConfig", "EvaluationConfig", "Recipe", "TaskConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig:
+    """Which problems, and how they are asked.
+
+    Attributes:
+        benchmark: ``"arithmetic"``, ``"gsm8k"``, ``"math"`` or ``"math500"``.
+        data_dir: folder of JSONL files; ``None`` takes the Hugging Face hub. Not read for ``"arithmetic"``.
+        prompt: ``"bare"`` asks the question itself; ``"chain_of_thought"`` adds the paper's instruction and wraps it in
+            the model's chat template, or the paper's where the model has none.
+        train_problems: training problems that are used; ``None`` takes all.
+        step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, or a file.
+    """
+
+    benchmark: str
+    data_dir: str | None = None
+    prompt: Literal["bare", "chain_of_thought"] = "chain_of_thought"
+    train_problems: int | None = None
+    step_reward: str = "equations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a policy is evaluated.
+
+    Attributes:
+        split: ``"test"`` for reports, ``"validation"`` for choosing anything.
+        problems: problems that are asked; ``None`` takes all of the split.
+        samples: completions a problem at the last step; Pass@K and Maj@K are given up to it.
+        curve_samples: completions a problem at the points of the learning curve.
+        every: optimiser steps between these points; 0 has none.
+        temperature: of the sampling; Figure 7 has 0.7.
+        top_p: nucleus mass.
+        max_tokens: longest completion.
+        chunk_problems: problems between two writes to disk; a killed evaluation goes on from the last.
+    """
+
+    split: Literal["train", "validation", "test"] = "test"
+    problems: int | None = None
+    samples: int = 64
+    curve_samples: int = 16
+    every: int = 0
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    chunk_problems: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "curve_samples", "max_tokens", "chunk_problems"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        if self.problems is not None and self.problems < 1:
+            raise ValueError(f"problems (--limit) is {self.problems}; expected at least 1.")
+        if self.every < 0:
+            raise ValueError(f"every is {self.every}; expected steps between evaluations, or 0 for none.")
+        SamplingConfig(
+            temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens
+        )  # refuses what it must
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmConfig:
+    """One method of a comparison.
+
+    Attributes:
+        algorithm: a name of `algorithms.ALGORITHMS`, or ``path.py:Name``.
+        settings: fields of the algorithm that differ from its defaults.
+        training: how it is trained.
+        overrides: fields of the recipe that are otherwise for this arm, by dotted name: ``{"evaluation.top_p": 0.9}``.
+        control: what is taken away, where the arm is a control and no method; see `experiments.recipes.arms`.
+    """
+
+    algorithm: str
+    training: TrainingConfig
+    settings: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    control: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A comparison: one start policy, several arms, everything else equal.
+
+    Attributes:
+        name: of the recipe.
+        task: problems and prompts.
+        evaluation: how every arm is evaluated.
+        engine: sampling engine and device.
+        arms: methods by name, in the order of tables and figures.
+        model: folder or hub id of the start policy; ``None`` makes the embedded model and trains it first.
+        embedded: size of the embedded model.
+        supervised: how the embedded model is trained to the start policy.
+        reward: outcome reward, ``"correctness"`` or ``path.py:name``.
+        seeds: one run an arm and seed; the seed covers the start policy's training too.
+        checkpoint_every: optimiser steps between checkpoints.
+        files: SHA-256 of each file of the user's that gives a method or reward, by its reference.
+    """
+
+    name: str
+    task: TaskConfig
+    evaluation: EvaluationConfig
+    engine: EngineConfig
+    arms: dict[str, ArmConfig]
+    model: str | None = None
+    embedded: EmbeddedModelConfig = field(default_factory=EmbeddedModelConfig)
+    supervised: SupervisedConfig | None = None
+    reward: str = "correctness"
+    seeds: tuple[int, ...] = (0,)
+    checkpoint_every: int = 10
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
+            raise ValueError(f"seeds are {self.seeds}; expected different ones, at least one.")
+        if self.checkpoint_every < 1:
+            raise ValueError(f"checkpoint_every is {self.checkpoint_every}; expected at least 1.")
+
+    def overridden(self, overrides: dict[str, Any]) -> Recipe:
+        """The recipe with the fields of these dotted names replaced: for an arm, its `ArmConfig.overrides`.
+
+        Raises:
+            ValueError: a name is that of no field, or a value is refused.
+        """
+        recipe: Any = self
+        for path, value in overrides.items():
+            recipe = _with_field(recipe, path.split("."), value)
+        return recipe
+
+
+def _with_field(config: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    if not dataclasses.is_dataclass(config) or name not in {item.name for item in dataclasses.fields(config)}:
+        raise ValueError(f"{type(config).__name__} has no field {name!r} (in {'.'.join(path)!r}).")
+    inner = value if not rest else _with_field(getattr(config, name), rest, value)
+    return dataclasses.replace(config, **{name: inner})  # type: ignore[type-var]

@@ -1,0 +1,171 @@
+"""Methods and rewards from a user's own file: ``path/to/file.py:Name``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from algorithms import Algorithm, build_algorithm, configure
+from rewards.catalogue import REWARDS
+from rewards.code import CodeReward
+from rewards.combination import WeightedReward
+from rewards.reward import RewardFunction, StepRewardFunction
+from rewards.sandbox.run import check_sandbox
+from rewards.steps.next_operations import check_next_operations
+from rewards.steps.steps import check_steps
+from rewards.verdict import StepVerdict
+from sampling.rollout import Rollout
+
+__all__ = [
+    "arm_name",
+    "check_unchanged",
+    "file_hashes",
+    "load_algorithm",
+    "load_object",
+    "load_reward",
+    "load_step_reward",
+]
+
+
+def is_file_reference(name: str) -> bool:
+    """Whether `name` has the form ``file.py:Name``."""
+    return ".py:" in name
+
+
+def load_object(reference: str) -> Any:
+    """The object called ``Name`` in ``file.py``, given as ``file.py:Name``.
+
+    Raises:
+        ValueError: the file does not exist or holds no such name.
+    """
+    file_name, _, name = reference.rpartition(":")
+    path = Path(file_name).expanduser().resolve()
+    if not path.is_file():
+        raise ValueError(f"{reference!r}: there is no file {path}; expected path/to/file.py:Name.")
+    module_name = f"coeflab_user_{path.stem}_{abs(hash(path))}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:  # the user's own code: anything may come
+            del sys.modules[module_name]
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            where = f", line {lines[-1]}" if lines else ""
+            raise ValueError(f"{path}{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    module = sys.modules[module_name]
+    if not hasattr(module, name):
+        public = ", ".join(key for key in vars(module) if not key.startswith("_"))
+        raise ValueError(f"{path} has no {name!r}; it has {public}.")
+    return getattr(module, name)
+
+
+def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
+    """A method by name or ``file.py:Name``, with its settings.
+
+    Raises:
+        ValueError: no such method or field, or the file's class lacks part of the interface.
+    """
+    if not is_file_reference(name):
+        return build_algorithm(name, settings)
+    factory = cast(Callable[..., Algorithm], load_object(name))
+    algorithm = configure(factory, settings, name)
+    parts = ("data_source", "needs", "batch_unit", "aggregation", "credit", "coefficients")
+    missing = [part for part in parts if not hasattr(algorithm, part)]
+    if missing:
+        raise ValueError(
+            f"{name} lacks {', '.join(missing)}; see algorithms.interface.Algorithm and docs/extending.md."
+        )
+    return algorithm
+
+
+def arm_name(algorithm: str) -> str:
+    """The arm's name for a method: the name itself, or the class name of ``file.py:Name``."""
+    return algorithm.rpartition(":")[2] if is_file_reference(algorithm) else algorithm
+
+
+def load_reward(name: str) -> RewardFunction:
+    """A name of `REWARDS`, or a function ``(rollout, verdict) -> float`` of a file.
+
+    Raises:
+        ValueError: neither.
+        SandboxUnavailableError: the reward runs programs, which this machine cannot keep apart.
+    """
+    if name not in REWARDS and not is_file_reference(name):
+        known = ", ".join(map(repr, REWARDS))
+        raise ValueError(f"unknown reward {name!r}; expected {known} or path/to/file.py:function.")
+    reward = REWARDS[name] if name in REWARDS else cast(RewardFunction, _function(name))
+    for part in [part.reward for part in reward.parts] if isinstance(reward, WeightedReward) else [reward]:
+        if isinstance(part, CodeReward):
+            check_sandbox(part.isolation)
+    return reward
+
+
+def load_step_reward(name: str) -> StepRewardFunction:
+    """``"next_operations"``, ``"equations"`` or a function ``(rollout) -> steps`` of a file.
+
+    Raises:
+        ValueError: none of these.
+    """
+    rules: dict[str, StepRewardFunction] = {"next_operations": _next_operations, "equations": _equations}
+    if name in rules:
+        return rules[name]
+    if is_file_reference(name):
+        return cast(StepRewardFunction, _function(name))
+    raise ValueError(
+        f"unknown step reward {name!r}; expected {', '.join(map(repr, rules))} or path/to/file.py:function."
+    )
+
+
+def _function(reference: str) -> Callable[..., Any]:
+    function = load_object(reference)
+    if not callable(function):
+        raise ValueError(f"{reference} is a {type(function).__name__}; expected a function.")
+    return function
+
+
+def file_hashes(references: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the file behind each reference of the form ``file.py:Name``; the others are left out."""
+    return {name: _digest(_file_of(name)) for name in references if is_file_reference(name)}
+
+
+def check_unchanged(files: Mapping[str, str]) -> None:
+    """Refuse to load files that are no longer what they were when the comparison started.
+
+    Args:
+        files: SHA-256 by reference, from `file_hashes`.
+
+    Raises:
+        ValueError: a file was edited or is gone.
+    """
+    for name, recorded in files.items():
+        path = _file_of(name)
+        now = _digest(path) if path.is_file() else "that of no file"
+        if now != recorded:
+            raise ValueError(
+                f"{path} was edited since the comparison started: its SHA-256 is {now}, expected {recorded}. Put the "
+                "file back as it was and start the same command again, or start anew in another folder (--out)."
+            )
+
+
+def _file_of(reference: str) -> Path:
+    return Path(reference.rpartition(":")[0]).expanduser()
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _next_operations(rollout: Rollout) -> tuple[StepVerdict, ...]:
+    return check_next_operations(rollout.problem.question, rollout.completion)
+
+
+def _equations(rollout: Rollout) -> tuple[StepVerdict, ...]:
+    return check_steps(rollout.completion)

@@ -1,0 +1,101 @@
+"""What a run, its start policy and its offline completions are, resolved: each is one JSON file beside what it made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.recipes.config import EvaluationConfig, TaskConfig
+from sampling.engines import EngineConfig
+from training.models.embedded import EmbeddedModelConfig
+from training.supervised import SupervisedConfig
+from training.trainer import TrainingConfig
+
+__all__ = ["OfflineConfig", "RunConfig", "StartConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One arm with one seed, resolved: what ``config.json`` holds.
+
+    Attributes:
+        recipe: name of the recipe it came from.
+        arm: name of the arm.
+        seed: of everything random in the run.
+        algorithm: see `ArmConfig`.
+        settings: see `ArmConfig`.
+        training: see `ArmConfig`; ``None`` for a run that only evaluates.
+        model: folder or hub id of the start policy; ``None`` is the comparison's own embedded one.
+        task: see `Recipe`.
+        evaluation: see `Recipe`.
+        engine: see `Recipe`.
+        reward: see `Recipe`.
+        checkpoint_every: see `Recipe`.
+        files: see `Recipe`.
+        control: see `ArmConfig`.
+    """
+
+    recipe: str
+    arm: str
+    seed: int
+    algorithm: str
+    settings: dict[str, Any]
+    training: TrainingConfig | None
+    model: str | None
+    task: TaskConfig
+    evaluation: EvaluationConfig
+    engine: EngineConfig
+    reward: str = "correctness"
+    checkpoint_every: int = 10
+    files: dict[str, str] = field(default_factory=dict)
+    control: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineConfig:
+    """The completions that all offline arms of a seed train on, resolved: drawn once, from the frozen start policy.
+
+    Attributes:
+        seed: of the samples.
+        start: name of the start policy: its folder in the comparison, or the model's folder or hub id.
+        task: see `Recipe`.
+        engine: see `Recipe`.
+        steps: see `TrainingConfig`, as the next ones.
+        problems_per_step: P.
+        group_size: G.
+        temperature: of the sampling.
+        max_completion_tokens: longest completion.
+    """
+
+    seed: int
+    start: str
+    task: TaskConfig
+    engine: EngineConfig
+    steps: int
+    problems_per_step: int
+    group_size: int
+    temperature: float
+    max_completion_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartConfig:
+    """The training of an embedded start policy, resolved.
+
+    Attributes:
+        seed: of the initial weights, the order of demonstrations and the samples that measure it.
+        embedded: size of the model.
+        supervised: how it is trained.
+        task: see `Recipe`.
+        engine: see `Recipe`.
+        max_tokens: longest completion when Pass@1 is measured.
+        arm: name in tables.
+    """
+
+    seed: int
+    embedded: EmbeddedModelConfig
+    supervised: SupervisedConfig
+    task: TaskConfig
+    engine: EngineConfig
+    max_tokens: int
+    arm: str = "sft_start"

@@ -1,0 +1,81 @@
+"""Evaluating a policy on a benchmark: completions and verdicts, written chunk by chunk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.problem import Problem
+from experiments.recipes.config import EvaluationConfig
+from experiments.runs.config import RunConfig
+from experiments.runs.folder import RunFolder
+from rewards.scoring import judge
+from sampling.sampler import Sampler, SamplingConfig, TextTokenizer, sample_rollouts
+
+__all__ = ["Cost", "evaluate"]
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Completion tokens drawn, and the seconds of sampling them."""
+
+    tokens: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.tokens:,} tokens in {self.seconds:.0f} s, {self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
+
+
+def evaluate(
+    folder: RunFolder[RunConfig],
+    *,
+    sampler: Sampler,
+    tokenizer: TextTokenizer,
+    prompts: list[tuple[Problem, tuple[int, ...]]],
+    config: EvaluationConfig,
+    samples: int,
+    step: int,
+    on_progress: Progress | None = None,
+) -> Cost:
+    """Sample and judge every problem that the folder does not hold yet at this step.
+
+    Args:
+        folder: gets the samples, `config.chunk_problems` problems at a time.
+        sampler: holds the policy.
+        tokenizer: decodes.
+        prompts: pairs (problem, token ids of its prompt).
+        config: temperature, nucleus and length.
+        samples: completions a problem.
+        step: optimiser step of the policy.
+        on_progress: called with the number of completions just finished.
+
+    Returns:
+        What was drawn now; what the folder held already costs nothing.
+    """
+    counts = folder.sample_counts(step)
+    done = {problem_id for problem_id, count in counts.items() if count == samples}
+    left = [item for item in prompts if item[0].problem_id not in done]
+    if on_progress is not None and len(left) < len(prompts):
+        on_progress(samples * (len(prompts) - len(left)))
+    sampling = SamplingConfig(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    tokens, seconds = 0, 0.0
+    for start in range(0, len(left), config.chunk_problems):
+        started = time.perf_counter()
+        rollouts = sample_rollouts(
+            sampler,
+            tokenizer,
+            left[start : start + config.chunk_problems],
+            sampling,
+            samples_per_problem=samples,
+            run_seed=folder.config.seed,
+            step=step,
+            purpose="evaluate",
+            on_progress=on_progress,
+        )
+        seconds += time.perf_counter() - started
+        tokens += sum(len(rollout.completion_ids) for rollout in rollouts)
+        folder.add_samples(step, list(zip(rollouts, judge(rollouts), strict=True)))
+    return Cost(tokens=tokens, seconds=seconds)

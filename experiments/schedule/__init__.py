@@ -1,0 +1,1 @@
+"""Many runs: plan, workers, progress, and the choice of settings on validation problems."""

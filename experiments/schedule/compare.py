@@ -1,0 +1,227 @@
+"""A whole comparison: start policies, arms and seeds, run side by side, and the report at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from experiments.recipes.arms import select_arms
+from experiments.recipes.catalogue import START_ARM
+from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
+from experiments.recipes.plugins import file_hashes, load_algorithm, load_reward, load_step_reward
+from experiments.runs.config import RunConfig
+from experiments.runs.folder import FolderKindError, other_checker, write_json
+from experiments.runs.problems import load_problems
+from experiments.runs.same import ConfigMismatchError, check_same_config
+from experiments.schedule.plan import evaluation_job, is_run, plan_jobs
+from experiments.schedule.progress import Board
+from experiments.schedule.workers import Job, WorkerError, run_jobs, usable_cores
+from rewards.verdict import CHECKER_VERSION
+from sampling.engines import EngineConfig
+
+__all__ = ["check_recipe", "compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms", "with_files"]
+
+
+def check_recipe(recipe: Recipe) -> Recipe:
+    """Build or open everything once, so that a mistake shows before anything is written or runs.
+
+    Returns:
+        The recipe with the hashes of the user's own files in it.
+
+    Raises:
+        ValueError: an algorithm, field, reward or step reward is unknown or refused, or data are broken.
+        ModelNotFoundError: the start policy is not there or no causal language model.
+        BenchmarkUnavailableError: the hub is out of reach.
+    """
+    from training.models.policy import resolve_model
+    from training.requirements import check_requirements
+
+    opened, num_training = set[object](), dict[TaskConfig, int]()
+    for name, arm in recipe.arms.items():
+        check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
+        own = recipe.overridden(arm.overrides)
+        load_reward(own.reward)
+        load_step_reward(own.task.step_reward)
+        if own.model is not None and own.model not in opened:
+            resolve_model(own.model)
+        opened.add(own.model)
+        if own.task not in num_training:
+            load_problems(own.task, own.evaluation.split, own.evaluation.problems)
+            num_training[own.task] = len(load_problems(own.task, "train", own.task.train_problems))
+        most, per_step = num_training[own.task], arm.training.problems_per_step
+        if per_step > most:
+            raise ValueError(
+                f"{name}: problems_per_step is {per_step}; expected at most the number of training problems, {most}."
+            )
+    return with_files(recipe)
+
+
+def with_files(recipe: Recipe) -> Recipe:
+    """The recipe with the hashes of the user's own files in it."""
+    references = list[str]()
+    for arm in recipe.arms.values():
+        own = recipe.overridden(arm.overrides)
+        references += [arm.algorithm, own.reward, own.task.step_reward]
+    return replace(recipe, files=file_hashes(references))
+
+
+def compare(
+    recipe: Recipe,
+    out: Path,
+    *,
+    workers: int,
+    board: Board,
+    evaluate_start: bool = True,
+    description: Mapping[str, Any] | None = None,
+) -> None:
+    """Run what is missing of a comparison in `out`. A run that fails does not stop the others.
+
+    Args:
+        recipe: what is compared.
+        out: folder; it may hold part of the same comparison, also one of fewer arms.
+        workers: runs side by side; they share the cores that this process may use.
+        board: shows progress.
+        evaluate_start: see `plan_jobs`.
+        description: what ``comparison.json`` is to say beside the arms and runs.
+
+    Raises:
+        ConfigMismatchError: `out` holds another comparison, or arms that `recipe` lacks, or runs are left to do and
+            those that it holds were judged by another version of the answer checker.
+        WorkerError: runs failed; all others are finished.
+    """
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; expected at least 1.")
+    if (out / "config.json").exists():
+        raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
+    recipe = check_recipe(recipe)
+    jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
+    _check_checker(jobs, out)
+    check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"))
+    about = _description(recipe, jobs, evaluate_start, description or {})
+    write_json(out / "comparison.json", about)
+    progress = _Progress(board=board, num_jobs=len(jobs))
+    failures: dict[str, str] = {}
+
+    def on_failed(job: str, why: str) -> None:
+        failures[job] = why
+        write_json(out / "comparison.json", {**about, "failures": failures})
+        progress.ended(job, f"FAILED: {why}")
+
+    run_jobs(
+        jobs,
+        workers=workers,
+        threads=max(1, usable_cores() // workers),
+        logs=out / "logs",
+        on_progress=progress.moved,
+        on_done=progress.ended,
+        on_failed=on_failed,
+    )
+    if failures:
+        raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _check_checker(jobs: Sequence[Job], out: Path) -> None:
+    """Refuse to train what the report would refuse to compare with the runs that are there."""
+    folders = [out / "runs" / job.name for job in jobs if is_run(job)]
+    finished = [folder for folder in folders if (folder / "finished.json").is_file()]
+    others = {folder.name: version for folder in finished if (version := other_checker(folder)) is not None}
+    if others and len(finished) < len(folders):
+        listed = ", ".join(f"{name} by {version}" for name, version in others.items())
+        raise ConfigMismatchError(
+            f"{out} holds runs that were judged by another version of the answer checker than today's, "
+            f"{CHECKER_VERSION} ({listed}); runs of different versions are not compared. Choose another folder with "
+            "--out, or remove those runs."
+        )
+
+
+def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``comparison.json`` says: the arms in the order of tables, the runs, whom they are compared with."""
+    arms = [START_ARM, *recipe.arms] if evaluate_start else list(recipe.arms)
+    return {
+        "title": f"coeflab: {recipe.name}",
+        "arms": arms,
+        "runs": [job.name for job in jobs if is_run(job)],
+        "baseline": arms[0],
+        "controls": {name: arm.control for name, arm in recipe.arms.items() if arm.control is not None},
+        **more,
+    }
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """The board of a comparison: a line for every job at work, and one for all."""
+
+    board: Board
+    num_jobs: int
+    num_ended: int = 0
+
+    def moved(self, job: str, what: str, done: float, total: float, unit: str) -> None:
+        """A job says how far it is."""
+        self.board.update(f"{job}: {what}", done, total, unit)
+
+    def ended(self, job: str, result: Any) -> None:
+        """A job is done or has failed; what it says stays on the screen."""
+        self.num_ended += 1
+        self.board.drop(f"{job}:")
+        self.board.update("all runs", self.num_ended, self.num_jobs, "runs")
+        self.board.say(f"{job}: {result}")
+
+
+def failure_text(failures: Mapping[str, str], num_jobs: int) -> str:
+    """The failures in full where they are their own cause, the rest by name."""
+    causes = [f"{job}: {why}" for job, why in failures.items() if not why.startswith("not started")]
+    dependent = [job for job, why in failures.items() if why.startswith("not started")]
+    rest = [f"not started for that reason: {', '.join(dependent)}"] if dependent else []
+    head = [f"{len(failures)} of {num_jobs} runs failed, the others are finished:"] if num_jobs > 1 else []
+    return "\n".join([*head, *causes, *rest])
+
+
+def evaluate_model(
+    model: str,
+    task: TaskConfig,
+    evaluation: EvaluationConfig,
+    engine: EngineConfig,
+    *,
+    seed: int,
+    out: Path,
+    board: Board,
+) -> None:
+    """Evaluate one model in `out`, a run folder of its own.
+
+    Raises:
+        ConfigMismatchError: `out` holds another evaluation.
+        ModelNotFoundError: no such model.
+        WorkerError: the evaluation failed.
+    """
+    from training.models.policy import resolve_model
+
+    load_problems(task, evaluation.split, evaluation.problems)
+    folder = resolve_model(model)
+    if (out / "recipe.json").exists():
+        raise FolderKindError(f"{out} holds a comparison; an evaluation needs a folder of its own (--out).")
+    run = RunConfig(
+        recipe="evaluate",
+        arm=folder.name if folder == Path(model) else model,
+        seed=seed,
+        algorithm="none",
+        settings={},
+        training=None,
+        model=model,
+        task=task,
+        evaluation=evaluation,
+        engine=engine,
+    )
+    failures: dict[str, str] = {}
+    run_jobs(
+        [evaluation_job(run, out)],
+        workers=1,
+        threads=usable_cores(),
+        logs=out / "logs",
+        on_progress=lambda job, what, done, total, unit: board.update(f"{job}: {what}", done, total, unit),
+        on_done=lambda job, result: board.say(f"{job}: {result}"),
+        on_failed=failures.__setitem__,
+    )
+    if failures:
+        raise WorkerError(failure_text(failures, 1))

@@ -1,0 +1,197 @@
+"""What a comparison will cost: completions counted from its configuration, time from what runs took before."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from algorithms.interface import DataSource
+from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
+from experiments.recipes.plugins import load_algorithm
+from experiments.runs.config import OfflineConfig, RunConfig, StartConfig
+from experiments.runs.problems import load_problems
+from experiments.schedule.workers import Job
+
+__all__ = ["Cost", "Rates", "assumed_rates", "job_costs", "measured_rates"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Seconds of each kind of work, on one of the workers that run side by side.
+
+    Attributes:
+        training: seconds a completion that is trained on, by method; sampling is in it where the method samples.
+        drawing: seconds a completion of the frozen start policy.
+        evaluation: seconds a completion that is only judged.
+        start: seconds of the training of a start policy.
+        source: where these come from, for the reader.
+    """
+
+    training: Mapping[str, float]
+    drawing: float
+    evaluation: float
+    start: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Of one job.
+
+    Attributes:
+        job: its name.
+        arm: the arm it belongs to; ``None`` for what arms share.
+        training_completions: drawn for training.
+        evaluation_completions: drawn for evaluation.
+        seconds: estimate.
+    """
+
+    job: str
+    arm: str | None
+    training_completions: int
+    evaluation_completions: int
+    seconds: float
+
+
+def job_costs(jobs: Iterable[Job], rates: Rates) -> list[Cost]:
+    """The cost of each job of a plan.
+
+    Args:
+        jobs: from `plan_jobs`.
+        rates: seconds of each kind of work.
+    """
+    problems: dict[tuple[TaskConfig, str, int | None], int] = {}
+
+    def count(task: TaskConfig, evaluation: EvaluationConfig) -> int:
+        key = (task, evaluation.split, evaluation.problems)
+        if key not in problems:
+            problems[key] = len(load_problems(*key))
+        return problems[key]
+
+    costs = []
+    for job in jobs:
+        match job.arguments[0]:
+            case StartConfig():
+                costs.append(_cost(job, seconds=rates.start))
+            case OfflineConfig(steps=steps, problems_per_step=per_step, group_size=group):
+                drawn = steps * per_step * group
+                costs.append(_cost(job, training=drawn, seconds=drawn * rates.drawing))
+            case RunConfig() as run:
+                shared = job.arguments[3] is not None
+                costs.append(_run_cost(job, run, rates, count(run.task, run.evaluation), start_is_shared=shared))
+    return costs
+
+
+def measured_rates(folders: Sequence[Path]) -> Rates | None:
+    """Rates of the finished runs in comparison folders; ``None`` where no trained run is finished."""
+    training: defaultdict[str, list[float]] = defaultdict(list)
+    drawing, evaluation, start = list[float](), list[float](), list[float]()
+    for folder in folders:
+        for path in sorted(folder.glob("start-*/metrics.jsonl")):
+            start += [float(row["seconds"]) for row in _rows(path) if "seconds" in row][-1:]
+        for path in sorted(folder.glob("runs/*/finished.json")):
+            config, finished = _read(path.parent / "config.json"), _read(path)
+            samples = _evaluation_size(config)
+            if finished["evaluation"]["tokens"] and samples:
+                evaluation.append(finished["evaluation"]["seconds"] / samples)
+            rows = _rows(path.parent / "metrics.jsonl")
+            if config["training"] is None or not rows:
+                continue
+            seconds, sampling = float(rows[-1]["seconds"]), sum(float(row["sampling_seconds"]) for row in rows)
+            completions = _training_size(config["training"])
+            if load_algorithm(config["algorithm"], config["settings"]).data_source is DataSource.OFFLINE:
+                seconds -= sampling
+                drawing.append(sampling / completions)
+            training[config["algorithm"]].append(seconds / completions)
+    if not training or not evaluation:
+        return None
+    runs = sum(map(len, training.values()))
+    return Rates(
+        training={name: _mean(values) for name, values in training.items()},
+        drawing=_mean(drawing or evaluation),
+        evaluation=_mean(evaluation),
+        start=_mean(start or [0.0]),
+        source=f"measured in {runs} finished runs of {', '.join(map(str, folders))}",
+    )
+
+
+# Measured once on two cores of an AMD EPYC with two workers (README.md, the embedded comparison).
+EMBEDDED = Rates(
+    training={"sft": 0.0013, "rft": 0.0018, "dpo": 0.0018, "online_rft": 0.0033, "ppo": 0.0061, "grpo": 0.0038},
+    drawing=0.0014,
+    evaluation=0.0020,
+    start=60.0,
+    source="no finished run here to measure: figures of the embedded model on two cores of an AMD EPYC",
+)
+# SmolLM2-135M with completions of up to 256 tokens (README.md, a real model on real problems): seconds a completion.
+REAL_MODEL = {"cpu": (7.3, 0.69), "cuda": (0.012, 0.0073)}
+
+
+def assumed_rates(recipe: Recipe) -> Rates:
+    """Rates where nothing was measured: those of another day and machine, which `Rates.source` says."""
+    if recipe.model is None:
+        return EMBEDDED
+    training, evaluation = REAL_MODEL[recipe.engine.device]
+    longer = max([recipe.evaluation.max_tokens, *(arm.training.max_completion_tokens for arm in recipe.arms.values())])
+    scale = longer / 256
+    return Rates(
+        training={"grpo": training * scale},
+        drawing=evaluation * scale,
+        evaluation=evaluation * scale,
+        start=0.0,
+        source="no finished run here to measure: figures of SmolLM2-135M "
+        + ("on an H100" if recipe.engine.device == "cuda" else "on two cores of an AMD EPYC")
+        + "; a larger model takes longer in proportion",
+    )
+
+
+def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, *, start_is_shared: bool) -> Cost:
+    samples = run.evaluation.samples
+    if run.training is None:
+        evaluated = problems * samples
+        return _cost(job, arm=run.arm, evaluation=evaluated, seconds=evaluated * rates.evaluation)
+    every, steps = run.evaluation.every, run.training.steps
+    points = len(range(every, steps, every)) + (not start_is_shared) if every else 0
+    evaluated = problems * (samples + points * run.evaluation.curve_samples)
+    trained = _training_size({**vars(run.training)})
+    known = rates.training
+    rate = known.get(run.algorithm, known.get("grpo", _mean(list(known.values()))))
+    online = load_algorithm(run.algorithm, run.settings).data_source in (DataSource.ONLINE, DataSource.ITERATED)
+    return _cost(
+        job,
+        arm=run.arm,
+        training=trained if online else 0,
+        evaluation=evaluated,
+        seconds=trained * rate + evaluated * rates.evaluation,
+    )
+
+
+def _cost(job: Job, *, seconds: float, arm: str | None = None, training: int = 0, evaluation: int = 0) -> Cost:
+    return Cost(
+        job=job.name, arm=arm, training_completions=training, evaluation_completions=evaluation, seconds=seconds
+    )
+
+
+def _training_size(training: Mapping[str, Any]) -> int:
+    return training["steps"] * training["problems_per_step"] * training["group_size"]
+
+
+def _evaluation_size(config: Mapping[str, Any]) -> int:
+    """Completions of a run's last evaluation; 0 where the configuration does not say how many problems there are."""
+    return (config["evaluation"]["problems"] or 0) * config["evaluation"]["samples"]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

@@ -1,0 +1,1 @@
+"""Times of one part beside a peer, on the same work."""

@@ -1,0 +1,1 @@
+"""Mathematical expressions: parsing, canonical forms and proofs of equality."""

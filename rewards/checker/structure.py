@@ -1,0 +1,312 @@
+r"""The shape of an answer: a scalar, a text, a list, set, tuple, interval, union or matrix, an equation or an
+inequality.
+
+The shape is read off the brackets and separators of the normalised text; only the scalars inside reach the expression
+parser.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rewards.algebra.bounds import MAX_ANSWER_CHARS, MAX_ITEMS, MAX_NESTING, OverBoundError, UnreadableError
+from rewards.algebra.canonical import canonical_form
+from rewards.algebra.expressions import parse_expression
+from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK
+from rewards.algebra.nodes import Apply
+from rewards.checker.normalization import normalize, squeeze
+from rewards.checker.numerals import read_based, read_clock
+from rewards.checker.relations import between, name_of
+from rewards.checker.units import LEADING_CURRENCY, split_unit
+from rewards.checker.values import LISTS, Collection, Relation, Scalar, Value, Words
+
+__all__ = ["read_answer", "read_quantity"]
+
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_SPACED_THOUSANDS = re.compile(r"(?<![\d.,/] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d,/ ])")
+_CONJUNCTION = re.compile(
+    r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
+    r"|\s*(?:\\text\s*\{\s*[或和]\s*\}|[或和])\s*"
+)
+_SCAN = re.compile(
+    r"\\begin\s*\{\w+\*?\}|\\end\s*\{\w+\*?\}|\\[{}]|[(){}\[\]]|\\(?:le|ge|ne|in|approx|equiv|cup|pm|mp)(?![A-Za-z])|\\[A-Za-z]+|[,;:=<>]"
+)
+_RELATIONS = frozenset({"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv"})
+_MATRIX = re.compile(
+    r"(.*?)([(\[|]?)\s*\\begin\s*\{([pbvB]?(?:small)?matrix|array)\}(?:\s*\{[clr| ]*\})?(.*)\\end\s*\{\3\}\s*([)\]|]?)",
+    re.DOTALL,
+)
+_CHOICE = re.compile(r"\(?\s*\\text\s*\{\s*\(?([A-Za-z])\)?\s*\}\s*\)?|\(([A-Z])\)|([A-Z])[.)]")
+_OPTION = re.compile(r"(?:(?:[Oo]ption|[Cc]hoice)\s|选项?|故选|应选)\s*[:：]?\s*(?=\(?[A-Z]\)?[.)]?$)")
+_REAL_LINE = re.compile(
+    r"\\mathbb\{R\}|\\mathbb R|(?:the set of )?(?:all|any) (?:the )?real(?: number)?s?|the real(?: number)?s"
+)
+_PUNCTURED_LINE = re.compile(r"\\mathbb\{R\}\s*(?:\\setminus|\\backslash|\\|-)\s*\\\{([^{}]*)\\\}")
+_SET_BUILDER = re.compile(r"\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?(?:\||:)\s*(\S.*)", re.DOTALL)
+_ALTERNATIVE = re.compile(r"\bor\b|\\(?:lor|vee)(?![A-Za-z])|或")
+_TOGETHER = re.compile(r"\band\b|和")
+_LOGICAL = re.compile(r"\\(?:land|wedge)(?![A-Za-z])")
+_BOUNDS = frozenset({"<", ">", "\\le", "\\ge"})
+_TO = re.compile(r"(?<=\d) ?(?:\\text\s*\{\s*to\s*\}|\bto\b) ?(?=\d)")
+_SIGNS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
+_MATRIX_BRACKETS = (("", ""), ("(", ")"), ("[", "]"), ("|", "|"))
+_UNION_LETTER = re.compile(r"(?<=[)\]])\s*U\s*(?=[(\[])")
+_BOX = re.compile(r"\\text\s*\{([^{}]*)\}")
+_WORDS = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]{2,}|'s?)*\.?(?: [A-Za-z0-9]+(?:['-][A-Za-z]{2,}|'s?)*\.?)*")
+_LETTER_AND_CONTENT = re.compile(
+    r"(?:\\text\s*\{\s*\(?([A-J])\s*\)\s*\}|\(\s*(?:\\text\s*\{)?\s*([A-J])\s*\}?\s*\)|([A-J])[.):](?=\s))\s*(\S.*)"
+)
+
+
+def read_answer(text: str) -> Value:
+    """The value that an answer's text stands for; never raises.
+
+    Args:
+        text: the answer as written. Whatever cannot be read becomes a `Scalar` without a node.
+    """
+    normal = normalize(text)
+    if len(normal) > MAX_ANSWER_CHARS or normal.count("{") > MAX_ITEMS:
+        return Scalar(text=normal, opaque=True)
+    whole = _BOX.fullmatch(normal)
+    if whole is not None and not _CHOICE.fullmatch(normal):
+        normal = whole.group(1).strip()
+        if not re.search(r"[,:;]|\b(?:and|or)\b", normal):
+            return _scalar(normal)
+    choice = _LETTER_AND_CONTENT.fullmatch(normal)
+    if choice is not None:
+        letter = choice.group(1) or choice.group(2) or choice.group(3)
+        return Collection("choice", (_scalar(letter), read_answer(choice.group(4))))
+    normal = re.sub(r"^\\approx(?![A-Za-z])\s*", "", normal)
+    if "percent" in normal or "per cent" in normal:
+        normal = re.sub(r"\s*\bper ?cent\b|\s*\\text\s*\{\s*per ?cent\s*\}", "%", normal)
+    if "U" in normal:
+        normal = _UNION_LETTER.sub(r"\\cup ", normal)
+    try:
+        return _read_list(_SPACED_THOUSANDS.sub(_without_separators, _THOUSANDS.sub(_without_separators, normal)), 0)
+    except (OverBoundError, RecursionError):
+        return Scalar(text=squeeze(normal), opaque=True)
+
+
+def _without_separators(match: re.Match[str]) -> str:
+    """The number without its separators; between brackets a comma separates entries, so there nothing changes."""
+    before = match.string[: match.start()]
+    if any(
+        before.count(opening) > before.count(closing) for opening, closing in (("(", ")"), ("[", "]"), ("\\{", "\\}"))
+    ):
+        return match.group()
+    return match.group().replace(",", "").replace(" ", "")
+
+
+def _split(text: str, separators: str) -> list[tuple[str, str]]:
+    """Pieces between top-level separators, each with the separator before it; empty where there is none.
+
+    Raises:
+        OverBoundError: brackets are nested deeper than `MAX_NESTING`, or there are more than `MAX_ITEMS` pieces.
+    """
+    wanted = separators.split(" ")
+    pieces: list[tuple[str, str]] = []
+    depth = start = 0
+    before = ""
+    for match in _SCAN.finditer(text):
+        mark = match.group()
+        if mark in ("(", "[", "{", "\\{") or mark.startswith("\\begin"):
+            depth += 1
+            if depth > MAX_NESTING:
+                raise OverBoundError(f"brackets nested deeper than {MAX_NESTING}")
+        elif mark in (")", "]", "}", "\\}") or mark.startswith("\\end"):
+            depth -= 1
+        elif depth == 0 and mark in wanted:
+            pieces.append((before, text[start : match.start()]))
+            before, start = mark, match.end()
+            if len(pieces) > MAX_ITEMS:
+                raise OverBoundError(f"more than {MAX_ITEMS} pieces")
+    return [*pieces, (before, text[start:])] if pieces else []
+
+
+def _read_list(text: str, depth: int) -> Value:
+    """A value that may be a list: pieces between commas, semicolons, "and", "or", or the two signs of ±."""
+    if depth > MAX_NESTING:
+        raise OverBoundError(f"nesting deeper than {MAX_NESTING}")
+    joined = _CONJUNCTION.sub(" , ", text if "\\begin" in text else text.replace(" & ", " , "))
+    pieces = [piece.strip() for _, piece in _split(joined, ", ;")] or [joined]
+    items = _shared_variable([_read_relation(signed, depth) for piece in pieces if piece for signed in _signs(piece)])
+    if joined != text and any(isinstance(item, Words) for item in items) and not all(_is_short(item) for item in items):
+        return _scalar(text)
+    if len(items) == 1 and not (len(pieces) > 1 and all(pieces)):
+        return items[0]
+    if len(items) == 2 and not _ALTERNATIVE.search(text) and (both := between(*items)) is not None:
+        return both
+    return Collection(_list_kind(items, text), tuple(items)) if items else Scalar(text="")
+
+
+def _list_kind(items: list[Value], text: str) -> str:
+    """``all`` for bounds, or statements under a logical sign, that hold together; solutions are a list either way."""
+    bounds = [item for item in items if isinstance(item, Relation) and _BOUNDS.issuperset(item.operators)]
+    logical = _LOGICAL.search(text) is not None
+    if _ALTERNATIVE.search(text) or not (logical or len(bounds) == len(items)):
+        return "list"
+    together = logical or _TOGETHER.search(text) or len({name_of(bound) for bound in bounds}) > 1
+    return "all" if together else "list"
+
+
+def _is_short(item: Value) -> bool:
+    return not isinstance(item, Words) or " " not in item.text
+
+
+def _signs(piece: str) -> list[str]:
+    if not _SIGNS.search(piece) or "\\{" in piece:
+        return [piece]
+    upper = re.sub(r"\\pm(?![A-Za-z])", "+", re.sub(r"\\mp(?![A-Za-z])", "-", piece))
+    lower = re.sub(r"\\pm(?![A-Za-z])", "-", re.sub(r"\\mp(?![A-Za-z])", "+", piece))
+    return [upper, lower]
+
+
+def _shared_variable(items: list[Value]) -> list[Value]:
+    """``x = 1, 2`` means ``x = 1, x = 2``."""
+    first = items[0] if items else None
+    if not (isinstance(first, Relation) and isinstance(first.sides[0], Scalar)):
+        return items
+    if first.operators not in (("=",), ("\\ne",)) or not all(isinstance(item, Scalar) for item in items[1:]):
+        return items
+    return [first, *(Relation(first.operators, (first.sides[0], item)) for item in items[1:])]
+
+
+def _read_relation(text: str, depth: int) -> Value:
+    pieces = _split(text, " ".join(sorted(_RELATIONS)))
+    if pieces and all(piece.strip() for _, piece in pieces):
+        sides = tuple(_read_union(piece.strip(), depth) for _, piece in pieces)
+        return Relation(tuple(mark for mark, _ in pieces[1:]), sides)
+    return _read_union(text, depth)
+
+
+def _read_union(text: str, depth: int) -> Value:
+    pieces = _split(text, "\\cup")
+    if pieces:
+        return Collection("union", tuple(_read_union(piece.strip(), depth + 1) for _, piece in pieces))
+    if ":" in text and (clock := read_clock(text)) is not None:
+        return clock
+    pieces = _split(_TO.sub(":", text) if "to" in text else text, ":")
+    if pieces and all(piece.strip() for _, piece in pieces):
+        return Collection("ratio", tuple(_read_bracketed(piece.strip(), depth) for _, piece in pieces))
+    return _read_bracketed(text, depth)
+
+
+def _read_bracketed(text: str, depth: int) -> Value:
+    if "\\begin" in text and (matrix := _read_matrix(text, depth)) is not None:
+        return matrix
+    if text.startswith("\\{") and text.endswith("\\}"):
+        condition = _SET_BUILDER.fullmatch(text[2:-2])
+        inner = _read_list((condition.group(1) if condition else text[2:-2]).strip(), depth + 1)
+        if condition is not None:
+            return inner
+        if isinstance(inner, Scalar) and not inner.text:
+            return Words("empty set")
+        items = inner.items if isinstance(inner, Collection) and inner.kind in LISTS else (inner,)
+        return Collection("set", items)
+    if len(text) > 2 and text[0] in "([]" and text[-1] in ")][":
+        inner = text[1:-1]
+        outward = text[0] == "]" or text[-1] == "["
+        pieces = _split(inner, ",") or _split(inner, ";")
+        if pieces and (_encloses(text) or (outward and len(pieces) == 2)):
+            kind = text[0].replace("]", "(") + text[-1].replace("[", ")")
+            return _rows(Collection(kind, tuple(_read_relation(piece.strip(), depth + 1) for _, piece in pieces)))
+    return _scalar(text)
+
+
+def _rows(collection: Collection) -> Collection:
+    """``[[1, 2], [3, 4]]`` as a matrix, anything else as itself."""
+    rows = [item for item in collection.items if isinstance(item, Collection) and item.kind == "[]"]
+    if collection.kind != "[]" or len(rows) < len(collection.items) or len({len(row.items) for row in rows}) > 1:
+        return collection
+    return Collection("matrix", tuple(Collection("row", row.items) for row in rows))
+
+
+def _read_matrix(text: str, depth: int) -> Collection | None:
+    """A matrix or a multiple of one; ``None`` where the text is more than that."""
+    match = _MATRIX.fullmatch(text)
+    if match is None or text.count("\\begin") != 1:
+        return None
+    factor, opening, name, body, closing = match.groups()
+    if (opening, closing) not in _MATRIX_BRACKETS:
+        return None
+    rows = [row for row in re.split(r"\\cr(?![A-Za-z])", body) if row.strip()]
+    entries = [[_read_list(entry.strip(), depth + 1) for entry in row.split("&")] for row in rows]
+    if sum(len(row) for row in entries) > MAX_ITEMS:
+        raise OverBoundError(f"a matrix of more than {MAX_ITEMS} entries")
+    if factor.strip():
+        scalar = read_quantity(factor.strip().removesuffix("*").strip() if factor.strip() != "-" else "-1")
+        entries = [[_multiple(scalar, entry) for entry in row] for row in entries]
+    kind = "vmatrix" if opening == "|" or name == "vmatrix" else "matrix"
+    return Collection(kind, tuple(Collection("row", tuple(row)) for row in entries))
+
+
+def _multiple(factor: Scalar, entry: Value) -> Value:
+    if factor.node is None or not isinstance(entry, Scalar) or entry.node is None:
+        return Scalar(text=f"({factor.text})({entry.text if isinstance(entry, Scalar) else ''})")
+    node = Apply("mul", (factor.node, entry.node))
+    return Scalar(text=f"({factor.text})({entry.text})", node=node, form=canonical_form(node))
+
+
+def _encloses(text: str) -> bool:
+    """Whether the first bracket closes at the last character."""
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return index == len(text) - 1
+    return False
+
+
+def _scalar(text: str) -> Value:
+    text = text.strip()
+    text = text if text.endswith("..") else text.rstrip(".")
+    if _OPTION.match(text):
+        text = _OPTION.sub("", text)
+    choice = _CHOICE.fullmatch(text)
+    if choice is not None:
+        text = choice.group(1) or choice.group(2) or choice.group(3)
+    numeral = read_based(text) or read_clock(text)
+    if numeral is not None:
+        return numeral
+    if LEADING_CURRENCY.match(text):
+        return read_quantity(text)
+    if text == "\\emptyset":
+        return Words("empty set")
+    if _REAL_LINE.fullmatch(text):
+        return _read_bracketed("(-\\infty,\\infty)", 0)
+    if (punctured := _PUNCTURED_LINE.fullmatch(text)) is not None:
+        points = _read_list(punctured.group(1), 0)
+        if not isinstance(points, Collection) or points.kind != "list":
+            return Relation(("\\ne",), (read_quantity("x"), points))
+        return Collection("list", tuple(Relation(("\\ne",), (read_quantity("x"), point)) for point in points.items))
+    if _is_wording(text):
+        return Words(re.sub(r"[^a-z0-9]+", " ", _BOX.sub(r" \1 ", text).lower()).strip())
+    return read_quantity(text)
+
+
+def read_quantity(text: str) -> Scalar:
+    """One quantity with its unit; never raises."""
+    quantity, unit = split_unit(text)
+    if quantity.endswith(("10", "10}", "ten}")):
+        quantity = re.sub(r"(?<=[\d)]) ?_ ?(?:\{ ?)?(?:10|ten|\\text ?\{ ?ten ?\})(?: ?\})?$", "", quantity)
+    try:
+        node = parse_expression(quantity)
+        return Scalar(text=quantity, unit=unit, node=node, form=canonical_form(node))
+    except UnreadableError:
+        return Scalar(text=quantity, unit=unit)
+    except (OverBoundError, RecursionError):
+        return Scalar(text=squeeze(quantity), unit=unit, opaque=True)
+
+
+def _is_wording(text: str) -> bool:
+    """Whether it is words rather than a product of one-letter variables."""
+    plain = _BOX.sub(r" \1 ", text).strip()
+    boxed = plain != text.strip()
+    if not _WORDS.fullmatch(re.sub(r"\s+", " ", plain)):
+        return False
+    words = plain.split()
+    if any(word in FUNCTIONS or word in CONSTANTS or word in GREEK for word in words):
+        return False
+    if not boxed and len(words) > 1 and all(len(word) == 1 for word in words):
+        return False
+    return boxed or len(words) > 1 or len(plain) >= 3 or (len(plain) == 2 and plain.isupper())

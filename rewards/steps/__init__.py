@@ -1,0 +1,1 @@
+"""Steps of a solution and the rules that reward them."""

@@ -1,0 +1,80 @@
+"""Which engine samples, and that engine built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from sampling.sampler import Sampler
+from sampling.vllm_engine import VllmConfig
+
+__all__ = ["EngineConfig", "build_sampler", "check_room", "longest_sequence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """Which engine samples, and where everything runs.
+
+    Attributes:
+        name: ``"vllm"``, or ``"transformers"``, the slow reference.
+        device: ``"cpu"`` or ``"cuda"``.
+        vllm: size and precision of the vLLM engine.
+        logprob_tolerance: largest mean |log π_sampler − log π_θ| in nats a token at the start of a run.
+    """
+
+    name: Literal["vllm", "transformers"] = "vllm"
+    device: Literal["cpu", "cuda"] = "cpu"
+    vllm: VllmConfig = field(default_factory=VllmConfig)
+    logprob_tolerance: float = 1e-4
+
+
+def build_sampler(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int, ...], max_positions: int) -> Sampler:
+    """The engine on the weights in `model`.
+
+    Args:
+        model: folder of a checkpoint.
+        config: which engine, on which device.
+        eos_token_ids: tokens that end a completion.
+        max_positions: most tokens that the model takes.
+
+    Raises:
+        VllmUnavailableError: vLLM is asked for and not installed.
+    """
+    if config.name == "vllm":
+        from sampling.vllm_engine import VllmSampler
+
+        vllm = replace(config.vllm, max_model_len=longest_sequence(max_positions, config))
+        return VllmSampler(model, eos_token_ids=eos_token_ids, config=vllm)
+    from sampling.transformers_engine import TransformersSampler
+
+    return TransformersSampler(model, eos_token_ids=eos_token_ids, dtype=config.vllm.dtype, device=config.device)
+
+
+def longest_sequence(max_positions: int, config: EngineConfig) -> int:
+    """Most tokens of prompt and completion together: the model's limit, or the engine's where that is lower."""
+    return min(config.vllm.max_model_len, max_positions)
+
+
+def check_room(
+    prompts: Iterable[tuple[int, ...]], field: str, max_tokens: int, max_positions: int, config: EngineConfig
+) -> None:
+    """Refuse prompts that leave no room for a whole completion.
+
+    Args:
+        prompts: token ids of each.
+        field: of the configuration, where `max_tokens` comes from; for the message.
+        max_tokens: longest completion.
+        max_positions: most tokens that the model takes.
+        config: the engine.
+
+    Raises:
+        ValueError: the longest prompt and `max_tokens` are more than `longest_sequence`.
+    """
+    longest, limit = max(map(len, prompts)), longest_sequence(max_positions, config)
+    if longest + max_tokens > limit:
+        raise ValueError(
+            f"the longest prompt has {longest} tokens and completions may have {max_tokens} ({field}); the model and "
+            f"the engine take {limit} together. Expected {field} of at most {max(1, limit - longest)}."
+        )

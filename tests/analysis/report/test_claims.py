@@ -1,0 +1,48 @@
+"""What the page claims: methods against control arms as one family, and nothing from one problem."""
+
+import json
+import re
+
+from analysis import Resampling, load_comparison, score_comparison, write_report
+from analysis.report.claims import make_claims
+from analysis.report.tables import summarize_scores
+
+
+def control_run(make_run, name, kind, votes):
+    """A run whose configuration says that it is a control arm."""
+    run = make_run(name, 0, votes, steps=2)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "control": kind}))
+
+
+def test_the_page_says_who_does_not_beat_the_controls(make_run, tmp_path):
+    right, wrong, half = ["CCCC"] * 30, ["aaab"] * 30, ["CCCC", "abab"] * 15
+    make_run("sft_start", 0, {0: wrong})
+    control_run(make_run, "control_random", "random_reward", {2: wrong})
+    control_run(make_run, "control_sft", "continued_sft", {2: half})
+    for arm, votes in (("rft", half), ("grpo", right)):
+        make_run(arm, 0, {2: votes}, steps=2)
+    page = write_report(tmp_path / "cmp").read_text()
+    assert "<li>Every method beats the control control_random.</li>" in page
+    assert "<li>Not shown to beat the control control_sft: rft.</li>" in page  # as good as the control, not better
+    assert "Control arms that were not run: format-only reward, no update, shuffled verdicts." in page
+    assert '<td class="text">random reward</td>' in page
+    controls = claims_of(tmp_path / "cmp").controls
+    assert {each.num_comparisons for group in controls for each in group} == {4}  # two methods, two control arms
+    assert "over all methods minus all control arms" in page
+
+
+def claims_of(folder):
+    comparison, few = load_comparison(folder), Resampling(num_resamples=50)
+    scores = score_comparison(comparison)
+    return make_claims(comparison, scores, summarize_scores(comparison, scores, None, few), "sft_start", few)
+
+
+def test_a_comparison_of_one_problem_has_a_report_without_claims(make_run, tmp_path):
+    for seed in (0, 1):
+        make_run("sft_start", seed, {0: ["aaab"]})
+        make_run("grpo", seed, {0: ["aaab"], 2: ["CCCb"]}, steps=2)
+    page = write_report(tmp_path / "cmp").read_text()
+    assert "grpo and sft_start cannot be told apart on Pass@1: +75.0 points (one problem gives no interval" in page
+    assert "<td>75.0 [–]</td>" in page
+    assert "nan" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page).split("<main")[-1].lower()

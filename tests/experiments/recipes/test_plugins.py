@@ -1,0 +1,120 @@
+"""`docs/extending.md` as a reader would follow it: its files written out, its commands run, on the miniature recipe."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from algorithms import OnlineRFT
+from algorithms.interface import TokenBatch
+from experiments import cli
+from experiments.recipes import catalogue as recipes
+from experiments.recipes.config import Recipe
+from experiments.recipes.plugins import load_algorithm, load_object, load_reward, load_step_reward
+from rewards.sandbox import run as sandbox
+from rewards.sandbox.run import SandboxUnavailableError
+from tests.experiments.miniature import recipe
+
+PAGE = Path(__file__).parents[3] / "docs" / "extending.md"
+FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE.read_text(), flags=re.DOTALL))
+COMMANDS = re.findall(r"^coeflab .*$", PAGE.read_text(), flags=re.MULTILINE)
+
+
+def tiny(device: str) -> Recipe:
+    small = recipe()
+    arms = {name: replace(arm, training=replace(arm.training, steps=1)) for name, arm in small.arms.items()}
+    return replace(small, arms=arms, evaluation=replace(small.evaluation, every=0))
+
+
+@pytest.fixture
+def page_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(recipes.RECIPES, "arithmetic", tiny)
+    return tmp_path
+
+
+def test_the_page_has_a_method_under_thirty_lines_and_its_commands() -> None:
+    assert set(FILES) == {"my_method.py", "my_reward.py", "my_steps.py"}
+    assert len([line for line in FILES["my_method.py"].splitlines() if line.strip()]) < 30
+    assert len(COMMANDS) == 4
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_of_the_page_run(
+    command: str, page_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", shlex.split(command))
+    cli.main()
+    printed = capsys.readouterr().out
+    assert "Pass@1" in printed
+    [report] = page_folder.glob("runs/*/report/index.html")
+    assert str(report.relative_to(page_folder)) in printed
+    for folder in page_folder.glob("runs/*/runs/*"):
+        config = json.loads((folder / "config.json").read_text())
+        references = {config["algorithm"], config["reward"], config["task"]["step_reward"]}
+        assert set(config["files"]) <= references
+        if config["training"] is not None:
+            assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
+    if "SignedRFT" in command:
+        assert list(page_folder.glob("runs/*/runs/SignedRFT-seed0/checkpoints/step-000001/model.safetensors"))
+
+
+def test_the_method_without_push_is_online_rft(page_folder: Path) -> None:
+    method = load_algorithm("my_method.py:SignedRFT", {"push": 0.0})
+    mask = torch.tensor([[True, True], [True, False]])
+    batch = TokenBatch(completion_mask=mask, rewards=torch.tensor([0.0, 2.0]), group=torch.zeros(2).long())
+    assert torch.equal(method.credit(batch), OnlineRFT().credit(batch))
+    assert load_algorithm("my_method.py:SignedRFT", {}).credit(batch)[0].tolist() == [-0.5, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        (lambda: load_algorithm("my_method.py:SignedRTF", {}), r"has no 'SignedRTF'; it has .*SignedRFT"),
+        (lambda: load_algorithm("nowhere.py:X", {}), "there is no file"),
+        (lambda: load_algorithm("my_method.py:SignedRFT", {"pull": 1}), "has no field 'pull'.*push"),
+        (lambda: load_algorithm("my_method.py:torch", {}), "expected a dataclass"),
+        (lambda: load_algorithm("grop", {}), "did you mean 'grpo'"),
+        (lambda: load_algorithm("grpo", {"clip_hihg": 0.3}), "did you mean 'clip_high'"),
+        (lambda: load_algorithm("grpo", {"kl_coef": "much"}), "expected a finite float"),
+        (lambda: load_algorithm("grpo", {"supervision": "proces"}), "expected one of 'outcome', 'process'"),
+        (lambda: load_algorithm("grpo", {"std_ddof": 3}), "std_ddof is 3"),
+        (lambda: load_algorithm("ppo", {"discount": 2.0}), "discount is 2.0"),
+        (lambda: load_reward("right"), "unknown reward 'right'"),
+        (lambda: load_reward("my_reward.py:__name__"), "expected a function"),
+        (lambda: load_step_reward("lines"), "unknown step reward 'lines'"),
+        (lambda: load_object("broken.py:x"), r"broken\.py, line 2 cannot be loaded: ZeroDivisionError"),
+    ],
+)
+def test_mistakes_are_named(load, message: str, page_folder: Path) -> None:
+    (page_folder / "broken.py").write_text("x = 1\ny = x / 0\n")
+    with pytest.raises(ValueError, match=message):
+        load()
+
+
+WEIGHTED = """
+from rewards.code import CodeReward
+from rewards.combination import RewardPart, WeightedReward
+
+trusting = CodeReward(isolation="none_i_trust_this_code")
+both = WeightedReward(name="both", parts=(RewardPart(name="code", weight=1.0, reward=CodeReward()),))
+"""
+
+
+@pytest.mark.parametrize(("name", "refused"), [("code", True), ("w.py:both", True), ("w.py:trusting", False)])
+def test_programs_that_could_not_be_kept_apart_are_refused_before_a_run(
+    name: str, refused: bool, page_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (page_folder / "w.py").write_text(WEIGHTED)
+    monkeypatch.setattr(sandbox, "why_unavailable", lambda: "they are switched off")
+    with pytest.raises(SandboxUnavailableError, match="switched off") if refused else nullcontext():
+        load_reward(name)

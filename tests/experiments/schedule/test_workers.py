@@ -1,0 +1,123 @@
+"""Jobs that fail or are killed take only those with them that wait for them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.schedule import workers
+from experiments.schedule.workers import Job, run_jobs
+
+
+def succeed(context: dict[str, Any], value: int, report: Any) -> tuple[int, int]:
+    return value, os.getpid()
+
+
+def fail(context: dict[str, Any], report: Any) -> None:
+    raise ZeroDivisionError("no such number")
+
+
+def be_killed(context: dict[str, Any], report: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(jobs: list[Job], logs: Path, workers: int) -> tuple[dict[str, Any], dict[str, str]]:
+    done: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    run_jobs(
+        jobs,
+        workers=workers,
+        threads=1,
+        logs=logs,
+        on_progress=lambda *progress: None,
+        on_done=done.__setitem__,
+        on_failed=failed.__setitem__,
+    )
+    return done, failed
+
+
+def job(name: str, function: Any, *arguments: Any, after: tuple[str, ...] = ()) -> Job:
+    return Job(name=name, function=function, arguments=arguments, after=after)
+
+
+def test_failures_are_isolated(tmp_path: Path) -> None:
+    jobs = [
+        job("raises", fail),
+        job("killed", be_killed),
+        job("waits", succeed, 1, after=("raises",)),
+        job("waits longer", succeed, 2, after=("waits", "first")),
+        job("first", succeed, 3),
+        job("second", succeed, 4, after=("first",)),
+    ]
+    done, failed = run(jobs, tmp_path, workers=1)
+    assert {name: value for name, (value, _) in done.items()} == {"first": 3, "second": 4}
+    assert done["first"][1] == done["second"][1]  # a worker goes on after a job that ended well
+    assert set(failed) == {"raises", "killed", "waits", "waits longer"}
+    assert failed["raises"].startswith("ZeroDivisionError: no such number")
+    assert "exit code -9" in failed["killed"]
+    assert failed["waits"] == failed["waits longer"] == "not started, because raises failed"
+    assert "ZeroDivisionError" in (tmp_path / "worker-0.log").read_text()
+
+
+def be_killed_later(context: dict[str, Any], report: Any) -> None:
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+def take_a_while(context: dict[str, Any], report: Any) -> None:
+    time.sleep(1.5)
+
+
+def test_a_worker_that_dies_idle_takes_no_job_with_it(tmp_path: Path) -> None:
+    jobs = [
+        job("its last", be_killed_later),
+        job("slow", take_a_while),
+        job("one", succeed, 1, after=("slow", "its last")),
+        job("two", succeed, 2, after=("slow", "its last")),
+        job("after one", succeed, 3, after=("one",)),
+    ]
+    done, failed = run(jobs, tmp_path, workers=2)
+    assert failed == {}
+    assert set(done) == {"its last", "slow", "one", "two", "after one"}
+
+
+def test_a_job_that_no_process_lives_to_take_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process ends at once; without a limit the command would go on starting them."""
+    started = []
+
+    def start(self: workers._Pool) -> Connection:
+        ours, theirs = multiprocessing.Pipe()
+        theirs.close()
+        process = multiprocessing.get_context("spawn").Process()
+        started.append(process)
+        monkeypatch.setattr(process, "join", lambda timeout: None)
+        self._workers[ours] = workers._Worker(process=process, log=tmp_path / "log")
+        return ours
+
+    monkeypatch.setattr(workers._Pool, "_start", start)
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.kill", lambda self: None)
+    done, failed = run([job("unlucky", succeed, 1), job("waits", succeed, 2, after=("unlucky",))], tmp_path, workers=1)
+    assert done == {}
+    assert failed["unlucky"].startswith("3 fresh processes ended before they could take it")
+    assert failed["waits"] == "not started, because unlucky failed"
+    assert len(started) == 4
+
+
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [
+        ([job("a", succeed, 1), job("a", succeed, 2)], "different names"),
+        ([job("a", succeed, 1, after=("b",))], "wait for jobs that are not there"),
+        ([job("a", succeed, 1, after=("b",)), job("b", succeed, 1, after=("a",))], "wait for each other"),
+    ],
+)
+def test_plans_that_cannot_end_are_refused(jobs: list[Job], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(jobs, tmp_path, workers=1)

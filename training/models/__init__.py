@@ -1,0 +1,1 @@
+"""Networks and passes through them: policy, critic, batches, log-probabilities."""

@@ -1,0 +1,64 @@
+"""PPO's critic: a value of each prefix, and its regression loss.
+
+L_V = 1/N Σ_i 1/|o_i| Σ_t ½ (V(q, o_<t) − target_t)²         (the value model of DeepSeekMath, section 4.1.1)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+from transformers import AutoModel
+
+from algorithms.interface import Aggregation, Denominator, aggregation_weights
+from training.models.batches import TrainingBatch
+from training.models.logprobs import align_to_completion, autocast
+
+__all__ = ["Critic", "critic_loss"]
+
+
+class Critic(nn.Module):
+    """The policy's architecture and start weights, with one number instead of a vocabulary.
+
+    Args:
+        model: folder of the checkpoint that the backbone starts from. The head starts at zero: V = 0 before training.
+        device: where the critic lies.
+    """
+
+    def __init__(self, model: Path, *, device: torch.device) -> None:
+        super().__init__()
+        self.backbone = AutoModel.from_pretrained(model, dtype=torch.float32)
+        self.head = nn.Linear(self.backbone.config.hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.to(device).eval()
+
+    def values(self, batch: TrainingBatch, *, use_autocast: bool = False) -> Tensor:
+        """V before each completion token, in units of the reward. (B, T) float32, zero outside the mask."""
+        with autocast(batch.input_ids.device, use_autocast):
+            hidden = self.backbone(input_ids=batch.input_ids, use_cache=False).last_hidden_state  # (B, L, H)
+        values = self.head(hidden.float())[..., 0]  # position j sees tokens 0..j: the value before token j + 1
+        return align_to_completion(values, batch, offset=1)
+
+    def save(self, path: Path) -> None:
+        """Write all weights to one safetensors file."""
+        save_model(self, str(path))
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote."""
+        load_model(self, str(path))
+
+
+def critic_loss(values: Tensor, targets: Tensor, mask: Tensor, denominator: Denominator) -> Tensor:
+    """Half mean squared error, averaged over tokens and then over sequences. Scalar, in squared units of the reward.
+
+    Args:
+        values: (B, T) with gradient.
+        targets: (B, T) λ-returns, detached.
+        mask: (B, T) bool completion mask.
+        denominator: counts of the whole optimiser step; losses of microbatches add up.
+    """
+    weights = aggregation_weights(mask, Aggregation.SEQUENCE_MEAN, denominator).to(values.dtype)
+    return (weights * torch.where(mask, values - targets.detach(), 0).square()).sum() / 2
