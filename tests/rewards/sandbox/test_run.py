@@ -310,7 +310,7 @@ def _launchers(parent: int | None = None) -> list[str]:
     """Command lines of sandbox processes that this process (or `parent`) has asked for."""
     lines = [_read(process / "cmdline") for process in Path("/proc").glob("[0-9]*")]
     asked = f"parent={parent or os.getpid()}\0"
-    return [line for line in lines if ("sandbox/launcher.py" in line and asked in line)]
+    return [line for line in lines if ("import launcher;" in line and asked in line)]
 
 
 def _read(path: Path) -> str:
