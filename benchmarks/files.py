@@ -20,35 +20,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.problem import Problem, Tolerance
+from benchmarks.registry import BENCHMARKS
 
 __all__ = ["FILES", "DataFileError", "DataFileMissingError", "load_from_folder", "pick_split", "read_problems"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
-MGSM_LANGUAGES = ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
-
-# benchmark -> split -> path below the data folder, without suffix
 FILES: dict[str, dict[str, str]] = {
-    "gsm8k": {"train": "gsm8k/train", "test": "gsm8k/test"},
-    "math": {"train": "math/train", "test": "math/test"},
-    "math500": {"test": "math/math500"},
-    "svamp": {"test": "svamp/test"},
-    "cmath": {"test": "cmath/test", "validation": "cmath/dev"},
-    "sat_math": {"test": "sat_math/test"},
-    "mmlu_stem": {"test": "mmlu_stem/test"},
-    "gaokao_mathcloze": {"test": "gaokao_mathcloze/test"},
-    "gaokao_mathqa": {"test": "gaokao_mathqa/test"},
-    "minerva_math": {"test": "minerva_math/test"},
-    "olympiadbench": {"test": "olympiadbench/test"},
-    "aime2024": {"test": "aime/aime2024"},
-    "aime2025": {"test": "aime/aime2025"},
-    "amc23": {"test": "amc23/test"},
-    "gsm_hard": {"test": "gsm_hard/test"},
-    **{f"mgsm_{language}": {"test": f"mgsm/mgsm_{language}"} for language in MGSM_LANGUAGES},
+    name: {split: held.file for split, held in benchmark.splits.items()} for name, benchmark in BENCHMARKS.items()
 }
-
-# Answers of university courses are rounded: Minerva (arXiv 2206.14858) takes numbers within 1 % as equal.
-TOLERANCES = {"minerva_math": Tolerance(relative=Fraction(1, 100))}
+"""Path below the data folder, without suffix, by benchmark and split."""
 
 _Entry = TypeVar("_Entry")
 
@@ -162,7 +143,7 @@ def _problem(line: str, benchmark: str, where: str) -> Problem:
         solution=_text_or_none(row, "solution", where),
         level=_text_or_none(row, "level", where),
         subject=_text_or_none(row, "subject", where),
-        tolerance=_tolerance(row, where) or TOLERANCES.get(benchmark),
+        tolerance=_tolerance(row, where) or _tolerance_of(benchmark),
     )
 
 
@@ -187,6 +168,10 @@ def _tolerance(row: dict[str, object], where: str) -> Tolerance | None:
         raise DataFileError(
             f"{where}: the field 'tolerance' is {text!r}, expected a positive number such as \"1e-1\"; correct it."
         ) from error
+
+
+def _tolerance_of(benchmark: str) -> Tolerance | None:
+    return BENCHMARKS[benchmark].tolerance if benchmark in BENCHMARKS else None
 
 
 def _text(row: dict[str, object], field: str, where: str) -> str:

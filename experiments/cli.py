@@ -11,7 +11,7 @@ from experiments.commands.audit import AuditGolds
 from experiments.commands.compare import Compare, Train
 from experiments.commands.convert import Convert
 from experiments.commands.evaluate import Evaluate, Report
-from experiments.commands.inspect import Coefficients, Methods
+from experiments.commands.inspect import Benchmarks, Coefficients, Methods
 from experiments.commands.plot import Plot
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
@@ -22,6 +22,7 @@ __all__ = ["main"]
 # One dataclass a command, its fields the options; what is heavy is imported when the command runs.
 COMMANDS: dict[str, type] = {
     "methods": Methods,
+    "benchmarks": Benchmarks,
     "compare": Compare,
     "sweep": Sweep,
     "train": Train,

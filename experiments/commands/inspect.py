@@ -1,4 +1,4 @@
-"""The commands that look without training: `coeflab methods | coefficients`."""
+"""The commands that look without training: `coeflab methods | benchmarks | coefficients`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tyro
 
 from experiments.commands.options import Repeated, parse_settings
 
-__all__ = ["Coefficients", "Methods"]
+__all__ = ["Benchmarks", "Coefficients", "Methods"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,23 @@ class Methods:
             print_methods()
         else:
             print_method(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmarks:
+    """Print every benchmark with its sizes, answers, language and the paper's way of asking it."""
+
+    name: tyro.conf.Positional[str | None] = None
+    """One benchmark: files, licence, source, overlaps."""
+
+    def run(self) -> None:
+        """Print all of them, or one."""
+        from experiments.inspection.benchmarks import print_benchmark, print_benchmarks
+
+        if self.name is None:
+            print_benchmarks()
+        else:
+            print_benchmark(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
