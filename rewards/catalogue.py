@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rewards.code import code_feedback_reward, code_reward
-from rewards.control import random_reward
+from rewards.control import ShuffledReward, random_reward
 from rewards.format import format_reward, think_format_reward
 from rewards.repetition import repetition_penalty
-from rewards.reward import RewardFunction
-from rewards.scoring import correctness_reward
+from rewards.reward import EachCompletion, Reward, RewardFunction
+from rewards.scoring import correctness
 
-__all__ = ["REWARDS"]
+__all__ = ["CONTROLS", "REWARDS"]
 
-REWARDS: dict[str, RewardFunction] = {
-    "correctness": correctness_reward,
-    "format": format_reward,
-    "think_format": think_format_reward,
-    "repetition": repetition_penalty,
-    "random": random_reward,
+
+def _rule(name: str, function: RewardFunction) -> Reward:
+    return EachCompletion(name=name, function=function, follows_verdict=False)
+
+
+REWARDS: dict[str, Reward] = {
+    "correctness": correctness,
+    "format": _rule("format", format_reward),
+    "think_format": _rule("think_format", think_format_reward),
+    "repetition": _rule("repetition", repetition_penalty),
+    "random": _rule("random", random_reward),
     "code": code_reward,
     "code_feedback": code_feedback_reward,
 }
 """Outcome rewards by the name that `--reward` takes; those that need a number of yours are built in a file."""
+
+CONTROLS: dict[str, Callable[[Reward], Reward]] = {"shuffled": lambda reward: ShuffledReward(reward=reward)}
+"""What is done to a reward, by the word before its name: ``shuffled:correctness``."""

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 
 from benchmarks.problem import Tolerance
 from rewards.checker.answers import check_answer
-from rewards.sandbox.run import DEFAULT_LIMITS, Isolation, Outcome, ProgramRun, SandboxLimits, run_program
+from rewards.reward import Reward, Rewards
+from rewards.sandbox.run import (
+    DEFAULT_LIMITS,
+    Isolation,
+    Outcome,
+    ProgramRun,
+    SandboxLimits,
+    check_sandbox,
+    run_program,
+)
 from rewards.verdict import Status, Verdict
 from sampling.rollout import Rollout
 
@@ -107,10 +116,11 @@ def judge_programs(
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodeReward:
-    """The reward of a program: what it prints is right, or how far it got.
+class CodeReward(Reward):
+    """The reward of a program: what it prints is right, or how far it got; the verdict on the text is not looked at.
 
     Attributes:
+        name: what the reward is called in messages.
         right: the program ends without an error and its answer is right.
         wrong: it ends without an error, and its answer is wrong or missing.
         failed: it raises, is killed, or passes a limit.
@@ -119,8 +129,10 @@ class CodeReward:
         limits: what a program may use.
         isolation: see `rewards.sandbox.run.run_program`.
         threads: programs that run at a time.
+        follows_verdict: no, the verdict is on the text.
     """
 
+    name: str = "code"
     right: float = 1.0
     wrong: float = 0.0
     failed: float = 0.0
@@ -129,9 +141,24 @@ class CodeReward:
     limits: SandboxLimits = DEFAULT_LIMITS
     isolation: Isolation = "namespaces"
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    follows_verdict: bool = field(default=False, init=False)
 
-    def __call__(self, rollout: Rollout, verdict: Verdict) -> float:
-        """The reward of one completion; the verdict on its text is not looked at."""
+    def check(self) -> None:
+        """Refusal of a machine that cannot keep programs apart.
+
+        Raises:
+            SandboxUnavailableError: there are no namespaces, and `isolation` asks for them.
+        """
+        check_sandbox(self.isolation)
+
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        """Each completion's program, run and judged, `threads` at a time."""
+        if not rollouts:
+            return Rewards(total=())
+        with ThreadPoolExecutor(min(self.threads, len(rollouts))) as pool:
+            return Rewards(total=tuple(pool.map(self._reward, rollouts)))
+
+    def _reward(self, rollout: Rollout) -> float:
         judged = judge_program(
             rollout.completion,
             rollout.problem.gold_answer,
@@ -157,5 +184,7 @@ class CodeReward:
 code_reward = CodeReward()
 """1 where the program's answer is right, else 0."""
 
-code_feedback_reward = CodeReward(right=1.0, wrong=-0.3, failed=-0.6, not_compiled=-1.0, no_program=-1.0)
+code_feedback_reward = CodeReward(
+    name="code_feedback", right=1.0, wrong=-0.3, failed=-0.6, not_compiled=-1.0, no_program=-1.0
+)
 """Feedback of compiler and run: the four values of CodeRL (Le et al. 2022, arXiv 2207.01780, section 3.2)."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards.reward import RewardFunction
-from rewards.verdict import ScoredRollout, Verdict
+from rewards.reward import Reward, RewardFunction, Rewards, as_reward, checked_rewards
+from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["RewardPart", "ScoredByParts", "WeightedReward"]
+__all__ = ["RewardPart", "WeightedReward"]
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -22,17 +22,17 @@ class RewardPart:
     Attributes:
         name: lower-case word; the column ``reward/<name>`` of ``metrics.jsonl`` has the part's mean without its weight.
         weight: factor in the sum; negative ones turn a reward into a penalty, 0 only logs the part.
-        reward: any reward function.
+        reward: any reward, or a function ``(rollout, verdict) -> float``.
     """
 
     name: str
     weight: float
-    reward: RewardFunction
+    reward: Reward | RewardFunction
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightedReward:
-    """Σ_i weight_i · reward_i(rollout, verdict), itself a reward function.
+class WeightedReward(Reward):
+    """Σ_i weight_i · reward_i(rollouts, verdicts), itself a reward.
 
     Attributes:
         name: what the combination is called in messages.
@@ -50,29 +50,23 @@ class WeightedReward:
             )
 
     @property
-    def threads(self) -> int:
-        """Completions to score at the same time: the most that one of the parts asks for."""
-        return max(getattr(part.reward, "threads", 1) for part in self.parts)
+    def follows_verdict(self) -> bool:  # type: ignore[override]
+        """Whether a part with a positive weight does."""
+        return any(part.weight > 0 and reward.follows_verdict for part, reward in self._rewards())
 
-    def evaluate(self, rollout: Rollout, verdict: Verdict) -> dict[str, float]:
-        """The reward of each part by its name, without its weight."""
-        return {part.name: float(part.reward(rollout, verdict)) for part in self.parts}
+    def check(self) -> None:
+        """The refusals of the parts."""
+        for _, reward in self._rewards():
+            reward.check()
 
-    def total(self, rewards: Mapping[str, float]) -> float:
-        """The weighted sum of what `evaluate` returned."""
-        return sum(part.weight * rewards[part.name] for part in self.parts)
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        """The weighted sum, and each part by its name without its weight."""
+        parts = {part.name: checked_rewards(reward, rollouts, verdicts).total for part, reward in self._rewards()}
+        total = tuple(self._sum(numbers) for numbers in zip(*parts.values(), strict=True))
+        return Rewards(total=total, parts=parts)
 
-    def __call__(self, rollout: Rollout, verdict: Verdict) -> float:
-        """The weighted sum."""
-        return self.total(self.evaluate(rollout, verdict))
+    def _rewards(self) -> list[tuple[RewardPart, Reward]]:
+        return [(part, as_reward(part.reward, part.name)) for part in self.parts]
 
-
-@dataclass(frozen=True, kw_only=True)
-class ScoredByParts(ScoredRollout):
-    """A rollout scored by a `WeightedReward`.
-
-    Attributes:
-        reward_parts: the reward of each part by its name, without its weight.
-    """
-
-    reward_parts: Mapping[str, float]
+    def _sum(self, numbers: Sequence[float]) -> float:
+        return sum(part.weight * number for part, number in zip(self.parts, numbers, strict=True))

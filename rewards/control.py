@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rewards.reward import Reward, Rewards
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["RandomReward", "random_reward"]
+__all__ = ["RandomReward", "ShuffledReward", "random_reward"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +42,46 @@ class RandomReward:
 
 random_reward = RandomReward()
 """`RandomReward` with probability 1/2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffledReward(Reward):
+    """Another reward, its numbers permuted among the completions of each problem.
+
+    Each group keeps its rewards, so advantages are as large as before; they only say nothing of the completion any
+    more. The permutation is uniform and fixed by the requests' own seeds. Verdicts, step rewards and the parts of the
+    reward stay where they were.
+
+    Attributes:
+        reward: what is permuted.
+    """
+
+    reward: Reward
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """That of the reward, and what is done to it."""
+        return f"shuffled {self.reward.name}"
+
+    @property
+    def follows_verdict(self) -> bool:  # type: ignore[override]
+        """Never: that is what the control is for."""
+        return False
+
+    def check(self) -> None:
+        """The refusals of the reward."""
+        self.reward.check()
+
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        """The permuted rewards."""
+        rewards = self.reward(rollouts, verdicts)
+        groups: dict[str, list[int]] = {}
+        for row, rollout in enumerate(rollouts):
+            groups.setdefault(rollout.problem.problem_id, []).append(row)
+        shuffled = list(rewards.total)
+        for problem_id, rows in groups.items():
+            numbers = [rewards.total[row] for row in rows]
+            random.Random(f"shuffle/{problem_id}/{rollouts[rows[0]].seed}").shuffle(numbers)
+            for row, number in zip(rows, numbers, strict=True):
+                shuffled[row] = number
+        return Rewards(total=tuple(shuffled), parts=rewards.parts)

@@ -1,19 +1,172 @@
-"""What a reward is."""
+"""The contract of a reward: completions and their verdicts go in, a number for each and its named parts come out.
+
+Whatever rewards completions is a `Reward`: a rule, what a program prints, a weighted sum, a control, a learned model.
+It is asked for a whole batch at a time, so that one with a model runs it in batches and one that waits for processes
+waits for many. A function of one completion becomes one by `as_reward`, at the door where it comes in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
 
 from rewards.verdict import StepVerdict, Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["RewardFunction", "StepRewardFunction", "TokenEnds"]
+__all__ = [
+    "EachCompletion",
+    "Reward",
+    "RewardError",
+    "RewardFunction",
+    "Rewards",
+    "StepRewardFunction",
+    "TokenEnds",
+    "as_reward",
+    "checked_rewards",
+    "place_of",
+    "sample_of",
+]
 
 RewardFunction = Callable[[Rollout, Verdict], float]
-"""Outcome reward of a completion: `(rollout, verdict) -> float`."""
+"""Reward of one completion on its own: `(rollout, verdict) -> float`."""
 
 StepRewardFunction = Callable[[Rollout], tuple[StepVerdict, ...]]
 """Steps of a completion with their rewards, in order of their ends: `(rollout) -> steps`."""
 
 TokenEnds = Callable[[Sequence[int]], Sequence[int]]
 """Character offset in the decoded text just past each token: `(token_ids) -> ends`."""
+
+
+class RewardError(ValueError):
+    """A reward raised, or what it returned is not a finite number for each completion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewards:
+    """Rewards of B completions.
+
+    Attributes:
+        total: (B,) what training reads.
+        parts: (B,) each, by name: what the total is made of, without weights; none where it is not made of parts.
+    """
+
+    total: tuple[float, ...]
+    parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+class Reward(ABC):
+    """The reward of a batch of completions.
+
+    Attributes:
+        name: a word for messages and logs.
+        follows_verdict: a right answer has the higher reward, other things equal. Where it does not, a method that
+            trains on right completions has to be told from which reward on one is right.
+    """
+
+    name: str
+    follows_verdict: bool
+
+    @abstractmethod
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        """Rewards of B completions, in order.
+
+        Args:
+            rollouts: B completions; all of a problem's that are compared with each other are among them.
+            verdicts: the answer checker's, B.
+        """
+
+    def check(self) -> None:  # noqa: B027  most rewards need nothing
+        """Refusal, before a run, of what this machine cannot give; most rewards need nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EachCompletion(Reward):
+    """A function of one completion, asked for each.
+
+    Attributes:
+        name: see `Reward`.
+        function: gives a finite number.
+        follows_verdict: see `Reward`.
+    """
+
+    name: str
+    function: RewardFunction
+    follows_verdict: bool = True
+
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        """The function's value of each completion.
+
+        Raises:
+            RewardError: the function raised; the message names the problem, the sample, and the file and line.
+        """
+        return Rewards(total=tuple(map(self._of, rollouts, verdicts)))
+
+    def _of(self, rollout: Rollout, verdict: Verdict) -> float:
+        try:
+            return self.function(rollout, verdict)
+        except Exception as error:  # somebody's own code: anything may come
+            raise RewardError(f"the {self.name} of {sample_of(rollout)} failed: {place_of(error)}") from error
+
+
+def as_reward(given: Reward | RewardFunction, name: str | None = None) -> Reward:
+    """The reward itself, or a function of one completion as one: the door for whatever a user brings.
+
+    Args:
+        given: a `Reward`, or a function ``(rollout, verdict) -> float``.
+        name: what a function is called from here on; by default its own name.
+
+    Raises:
+        ValueError: neither.
+    """
+    if isinstance(given, Reward):
+        return given
+    if isinstance(given, type) or not callable(given):
+        found = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+        raise ValueError(f"{name or given} is {found}; expected a function (rollout, verdict) -> float, or a Reward.")
+    return EachCompletion(name=name or getattr(given, "__name__", type(given).__name__), function=given)
+
+
+def checked_rewards(reward: Reward, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+    """What `reward` gives these completions, refused unless it is a finite number for each, in every part.
+
+    Raises:
+        RewardError: it is not, or the reward raised.
+    """
+    try:
+        rewards = reward(rollouts, verdicts)
+    except RewardError:
+        raise
+    except Exception as error:  # somebody's own code: anything may come
+        raise RewardError(f"the {reward.name} of {len(rollouts)} completions failed: {place_of(error)}") from error
+    if not isinstance(rewards, Rewards):
+        raise RewardError(f"{reward.name} returned a {type(rewards).__name__}; expected rewards.reward.Rewards.")
+    return Rewards(
+        total=_finite(reward.name, rewards.total, rollouts),
+        parts={name: _finite(name, numbers, rollouts) for name, numbers in rewards.parts.items()},
+    )
+
+
+def _finite(name: str, numbers: Sequence[object], rollouts: Sequence[Rollout]) -> tuple[float, ...]:
+    if len(numbers) != len(rollouts):
+        raise RewardError(f"{name} has {len(numbers)} numbers; expected one for each of {len(rollouts)} completions.")
+    for rollout, number in zip(rollouts, numbers, strict=True):
+        if not isinstance(number, Real) or not math.isfinite(number):
+            raise RewardError(f"the {name} of {sample_of(rollout)} is {number!r}; expected a finite number.")
+    return tuple(float(number) for number in numbers)  # type: ignore[arg-type]
+
+
+def sample_of(rollout: Rollout) -> str:
+    """The completion, as messages name it."""
+    return f"problem {rollout.problem.problem_id!r}, sample {rollout.sample_index}"
+
+
+def place_of(error: Exception) -> str:
+    """An exception of code that was called from outside: its file, the last line of that file, and what it said."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call itself
+    lines = [frame.lineno for frame in frames if frame.filename == frames[0].filename]
+    where = f"{frames[0].filename}, line {lines[-1]}: " if frames else ""
+    return f"{where}{type(error).__name__}: {error}"

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from rewards.checker.pool import check_answers
-from rewards.combination import ScoredByParts, WeightedReward
-from rewards.reward import RewardFunction, StepRewardFunction, TokenEnds
+from rewards.reward import (
+    EachCompletion,
+    Reward,
+    RewardError,
+    RewardFunction,
+    StepRewardFunction,
+    TokenEnds,
+    as_reward,
+    checked_rewards,
+    place_of,
+    sample_of,
+)
 from rewards.steps.steps import step_rewards_at_tokens
-from rewards.verdict import ScoredRollout, Verdict
+from rewards.verdict import ScoredRollout, StepVerdict, Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["correctness_reward", "judge", "score_rollouts"]
+__all__ = ["correctness", "correctness_reward", "judge", "score_rollouts"]
 
 
 def correctness_reward(rollout: Rollout, verdict: Verdict) -> float:
     """1 for a correct final answer, else 0: the paper's rule reward (Eq. 10)."""
     return 1.0 if verdict.correct else 0.0
+
+
+correctness = EachCompletion(name="correctness", function=correctness_reward)
+"""`correctness_reward` of a batch."""
 
 
 def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
@@ -32,16 +44,15 @@ def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
 def score_rollouts(
     rollouts: Sequence[Rollout],
     *,
-    reward: RewardFunction = correctness_reward,
+    reward: Reward | RewardFunction = correctness,
     step_reward: StepRewardFunction | None = None,
     token_ends: TokenEnds | None = None,
 ) -> list[ScoredRollout]:
-    """Judge every completion and attach its rewards.
+    """Verdict and rewards of every completion.
 
     Args:
         rollouts: completions, each with its problem.
-        reward: outcome reward. One that waits for other processes may have an attribute ``threads``: that many
-            completions are scored at a time. A `WeightedReward` gives `ScoredByParts`.
+        reward: outcome reward, or a function ``(rollout, verdict) -> float``.
         step_reward: steps and their rewards, for process supervision; none are attached without it.
         token_ends: maps token ids to character ends; needed with `step_reward` only.
 
@@ -49,62 +60,35 @@ def score_rollouts(
         One scored rollout a rollout, in order.
 
     Raises:
-        ValueError: `step_reward` comes without `token_ends`, or a reward is not a finite number.
+        ValueError: `step_reward` comes without `token_ends`.
+        RewardError: a reward failed, or is not a finite number; the message names problem, sample, file and line.
     """
     if step_reward is not None and token_ends is None:
         raise ValueError("step_reward needs token_ends, which maps each step's end to a token; pass both.")
     verdicts = judge(rollouts)
-    parts = _in_threads(reward, rollouts, verdicts)
+    rewards = checked_rewards(as_reward(reward), rollouts, verdicts)
     scored = []
-    for rollout, verdict, numbers in zip(rollouts, verdicts, parts, strict=True):
-        rewards: tuple[float, ...] = ()
+    for row, (rollout, verdict) in enumerate(zip(rollouts, verdicts, strict=True)):
+        step_rewards: tuple[float, ...] = ()
         ends: tuple[int, ...] = ()
         if step_reward is not None and token_ends is not None:
-            rewards, ends = step_rewards_at_tokens(step_reward(rollout), token_ends(rollout.completion_ids))
-        for name, number in numbers.items():
-            _check_finite(name, number, rollout)
-        if isinstance(reward, WeightedReward):
-            scored.append(
-                ScoredByParts(
-                    rollout=rollout,
-                    verdict=verdict,
-                    reward=reward.total(numbers),
-                    step_rewards=rewards,
-                    step_ends=ends,
-                    reward_parts=numbers,
-                )
+            steps = _steps(step_reward, rollout)
+            step_rewards, ends = step_rewards_at_tokens(steps, token_ends(rollout.completion_ids))
+        scored.append(
+            ScoredRollout(
+                rollout=rollout,
+                verdict=verdict,
+                reward=rewards.total[row],
+                reward_parts={name: numbers[row] for name, numbers in rewards.parts.items()},
+                step_rewards=step_rewards,
+                step_ends=ends,
             )
-        else:
-            (number,) = numbers.values()
-            scored.append(
-                ScoredRollout(
-                    rollout=rollout, verdict=verdict, reward=float(number), step_rewards=rewards, step_ends=ends
-                )
-            )
+        )
     return scored
 
 
-def _in_threads(
-    reward: RewardFunction, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]
-) -> list[dict[str, float]]:
-    """The reward of each rollout, in parts; a reward without parts has one."""
-    if isinstance(reward, WeightedReward):
-        evaluate = reward.evaluate
-    else:
-
-        def evaluate(rollout: Rollout, verdict: Verdict) -> dict[str, float]:
-            return {"reward": reward(rollout, verdict)}
-
-    threads = min(getattr(reward, "threads", 1), len(rollouts))
-    if threads <= 1:
-        return [evaluate(rollout, verdict) for rollout, verdict in zip(rollouts, verdicts, strict=True)]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(evaluate, rollouts, verdicts))
-
-
-def _check_finite(name: str, number: object, rollout: Rollout) -> None:
-    if not isinstance(number, (int, float)) or not math.isfinite(number):
-        raise ValueError(
-            f"the {name} of problem {rollout.problem.problem_id!r}, sample {rollout.sample_index} is {number!r}; "
-            "expected a finite number."
-        )
+def _steps(step_reward: StepRewardFunction, rollout: Rollout) -> tuple[StepVerdict, ...]:
+    try:
+        return step_reward(rollout)
+    except Exception as error:  # somebody's own code: anything may come
+        raise RewardError(f"the step reward of {sample_of(rollout)} failed: {place_of(error)}") from error

@@ -10,9 +10,8 @@ from typing import Any
 
 from benchmarks.problem import Problem
 from rewards.checker.extraction import extract_answer
-from rewards.combination import ScoredByParts
-from rewards.reward import RewardFunction
-from rewards.scoring import correctness_reward, score_rollouts
+from rewards.reward import Reward, RewardFunction, as_reward
+from rewards.scoring import correctness, score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from sampling.seeds import request_seed
@@ -24,7 +23,7 @@ Text = str | Sequence[Mapping[str, Any]]
 
 
 def as_trl_reward(
-    reward: RewardFunction = correctness_reward,
+    reward: Reward | RewardFunction = correctness,
     *,
     name: str | None = None,
     gold_column: str = "solution",
@@ -34,8 +33,9 @@ def as_trl_reward(
     """`reward` as one of the ``reward_funcs`` of TRL's `GRPOTrainer`: ``(completions, solution, **kwargs)``.
 
     Args:
-        reward: any reward function, also a `WeightedReward`: its parts appear in TRL's log as ``reward/<part>``.
-        name: under which TRL logs the reward; by default the function's own.
+        reward: any reward, or a function ``(rollout, verdict) -> float``; parts of a `WeightedReward` appear in TRL's
+            log as ``reward/<part>``.
+        name: under which TRL logs the reward; by default the reward's own.
         gold_column: column of the dataset that holds the gold answer, or a worked solution that ends in it.
         max_completion_tokens: the trainer's ``max_completion_length``. TRL does not say whether a completion was cut
             off; with this, one of so many tokens counts as cut off.
@@ -45,10 +45,10 @@ def as_trl_reward(
         A callable that gives a reward for each completion, ``None`` where the dataset's row has no gold answer (TRL
         then leaves this reward out). Pickles where `reward` does.
     """
-    own = getattr(reward, "name", None) or getattr(reward, "__name__", type(reward).__name__)
+    asked = as_reward(reward)
     return TrlReward(
-        reward=reward,
-        name=name or own,
+        reward=asked,
+        name=name or asked.name,
         gold_column=gold_column,
         max_completion_tokens=max_completion_tokens,
         seed=seed,
@@ -59,7 +59,7 @@ def as_trl_reward(
 class TrlReward:
     """What `as_trl_reward` returns; its fields are that function's arguments."""
 
-    reward: RewardFunction
+    reward: Reward
     name: str
     gold_column: str
     max_completion_tokens: int | None
@@ -140,8 +140,7 @@ def _text(said: Text) -> str:
 
 
 def _log_parts(scored: Sequence[ScoredRollout], kwargs: Mapping[str, Any]) -> None:
-    parts = [item.reward_parts for item in scored if isinstance(item, ScoredByParts)]
     log = kwargs.get("log_metric")
-    if parts and log is not None:
-        for name in parts[0]:
-            log(f"reward/{name}", sum(part[name] for part in parts) / len(parts))
+    if log is not None:
+        for name in scored[0].reward_parts if scored else ():
+            log(f"reward/{name}", sum(item.reward_parts[name] for item in scored) / len(scored))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sampling.rollout import Rollout
 
@@ -65,6 +66,7 @@ class ScoredRollout:
         rollout: what was sampled.
         verdict: the answer checker's verdict.
         reward: the outcome reward of the whole completion.
+        reward_parts: what that reward is made of, by name, without weights; empty where it is not made of parts.
         step_rewards: reward of each step, in order; empty where process supervision is not used.
         step_ends: 0-based index in `completion_ids` of each step's last token, strictly increasing,
             as long as `step_rewards`.
@@ -73,6 +75,7 @@ class ScoredRollout:
     rollout: Rollout
     verdict: Verdict
     reward: float
+    reward_parts: Mapping[str, float] = field(default_factory=dict)
     step_rewards: tuple[float, ...] = ()
     step_ends: tuple[int, ...] = ()
 

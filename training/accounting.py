@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards.combination import ScoredByParts
 from rewards.verdict import ScoredRollout, Status
 
 __all__ = ["Counters", "rollout_metrics"]
@@ -32,7 +31,7 @@ class Counters:
 
 
 def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
-    """Means over the step's completions, as sampled; ``reward/<part>`` for each part of a `WeightedReward`."""
+    """Means over the step's completions, as sampled; ``reward/<part>`` for each part of the reward."""
     count = len(scored)
 
     def share(status: Status) -> float:
@@ -50,8 +49,8 @@ def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
 
 
 def _part_means(scored: Sequence[ScoredRollout]) -> dict[str, float]:
-    """The mean of each part of a combined reward, without its weight; nothing where the reward has no parts."""
-    parts = [item.reward_parts for item in scored if isinstance(item, ScoredByParts)]
-    if not parts:
-        return {}
-    return {f"reward/{name}": sum(part[name] for part in parts) / len(parts) for name in parts[0]}
+    """The mean of each part of the reward, without its weight; nothing where the reward has no parts."""
+    return {
+        f"reward/{name}": sum(item.reward_parts[name] for item in scored) / len(scored)
+        for name in scored[0].reward_parts
+    }

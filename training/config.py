@@ -32,7 +32,6 @@ class TrainingConfig:
         iteration_steps: M, the steps of an iteration (Algorithm 1): before the first step of each but the first,
             π_ref ← π_θ where the method reads a reference, and an iterated method draws the completions of the whole
             iteration from π_θ; ``None`` is one iteration.
-        shuffle_rewards: permute the outcome rewards of each problem's completions (a control).
     """
 
     steps: int
@@ -52,7 +51,6 @@ class TrainingConfig:
     max_completion_tokens: int = 1024
     use_autocast: bool = False
     iteration_steps: int | None = None
-    shuffle_rewards: bool = False
 
     def __post_init__(self) -> None:
         for name in (

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
-from rewards.reward import RewardFunction, StepRewardFunction
+from rewards.reward import Reward, StepRewardFunction
 from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
@@ -18,7 +18,6 @@ from sampling.sampler import Sampler
 from sampling.text import token_ends
 from training.accounting import Counters, rollout_metrics
 from training.config import TrainingConfig
-from training.controls import shuffle_rewards
 from training.drawing import draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
 from training.models.critic import Critic, critic_loss
@@ -53,7 +52,7 @@ class Trainer:
     config: TrainingConfig
     source: Source
     sampler: Sampler
-    reward: RewardFunction
+    reward: Reward
     step_reward: StepRewardFunction | None = None
     reference: nn.Module | None = None
     critic: Critic | None = None
@@ -153,13 +152,12 @@ class Trainer:
         }
 
     def _score(self, rollouts: Sequence[Rollout]) -> list[ScoredRollout]:
-        scored = score_rollouts(
+        return score_rollouts(
             rollouts,
             reward=self.reward,
             step_reward=self.step_reward if Need.STEP_REWARDS in self.algorithm.needs else None,
             token_ends=lambda ids: token_ends(self.policy.tokenizer, ids),
         )
-        return shuffle_rewards(scored) if self.config.shuffle_rewards else scored
 
     def _batch(self, scored: Sequence[ScoredRollout]) -> TrainingBatch | None:
         """The arrays of the step; nothing where there is nothing to learn from."""

@@ -89,8 +89,7 @@ def _format(recipe: Recipe) -> ArmConfig:
 
 
 def _shuffled(recipe: Recipe) -> ArmConfig:
-    arm = _arm(recipe, "grpo")
-    return replace(arm, training=replace(arm.training, shuffle_rewards=True), control="shuffled_verdicts")
+    return replace(_arm(recipe, "grpo"), overrides={"reward": f"shuffled:{recipe.reward}"}, control="shuffled_verdicts")
 
 
 def _no_update(recipe: Recipe) -> ArmConfig:

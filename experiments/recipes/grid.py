@@ -25,7 +25,7 @@ NOT_A_SETTING = ("name", "arms", "seeds", "files")
 CONTROL_FIELDS = {
     "random_reward": "reward",
     "format_reward": "reward",
-    "shuffled_verdicts": "training.shuffle_rewards",
+    "shuffled_verdicts": "reward",
     "no_update": "training.learning_rate",
 }
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from algorithms import Algorithm, build_algorithm, configure
-from rewards.catalogue import REWARDS
-from rewards.code import CodeReward
-from rewards.combination import WeightedReward
-from rewards.reward import RewardFunction, StepRewardFunction
-from rewards.sandbox.run import check_sandbox
+from benchmarks.problem import Problem
+from rewards.catalogue import CONTROLS, REWARDS
+from rewards.checker.answers import check_answer
+from rewards.reward import Reward, RewardError, StepRewardFunction, as_reward, checked_rewards
 from rewards.steps.next_operations import check_next_operations
 from rewards.steps.steps import check_steps
 from rewards.verdict import StepVerdict
@@ -29,6 +28,7 @@ __all__ = [
     "load_object",
     "load_reward",
     "load_step_reward",
+    "try_reward",
 ]
 
 
@@ -91,21 +91,62 @@ def arm_name(algorithm: str) -> str:
     return algorithm.rpartition(":")[2] if is_file_reference(algorithm) else algorithm
 
 
-def load_reward(name: str) -> RewardFunction:
-    """A name of `REWARDS`, or a function ``(rollout, verdict) -> float`` of a file.
+def load_reward(name: str) -> Reward:
+    """A name of `REWARDS`, or a function ``(rollout, verdict) -> float`` or `Reward` of a file.
+
+    Either may follow a word of `CONTROLS`: ``shuffled:correctness``, ``shuffled:my_reward.py:rules``.
 
     Raises:
         ValueError: neither.
         SandboxUnavailableError: the reward runs programs, which this machine cannot keep apart.
     """
-    if name not in REWARDS and not is_file_reference(name):
+    control, inner = _split_control(name)
+    if inner not in REWARDS and not is_file_reference(inner):
         known = ", ".join(map(repr, REWARDS))
-        raise ValueError(f"unknown reward {name!r}; expected {known} or path/to/file.py:function.")
-    reward = REWARDS[name] if name in REWARDS else cast(RewardFunction, _function(name))
-    for part in [part.reward for part in reward.parts] if isinstance(reward, WeightedReward) else [reward]:
-        if isinstance(part, CodeReward):
-            check_sandbox(part.isolation)
-    return reward
+        raise ValueError(f"unknown reward {inner!r}; expected {known} or path/to/file.py:function.")
+    reward = REWARDS[inner] if inner in REWARDS else as_reward(load_object(inner), inner)
+    reward.check()
+    return reward if control is None else CONTROLS[control](reward)
+
+
+def try_reward(name: str, problem: Problem) -> None:
+    """Ask a reward of the user's about completions made up here, so that a mistake in it shows before a run starts.
+
+    A model can write anything: the right answer and nothing at all are among it.
+
+    Args:
+        name: see `load_reward`; only one of a file is tried.
+        problem: one that it will be asked about.
+
+    Raises:
+        RewardError: it fails, or what it returns is not a finite number; the message names file and line.
+    """
+    if not is_file_reference(name):
+        return
+    rollouts = [
+        Rollout(
+            problem=problem,
+            prompt_ids=(1,),
+            completion_ids=tuple(range(1, 2 + len(completion))),
+            completion=completion,
+            finish_reason="stop",
+            sample_index=index,
+            seed=index,
+            policy_version=0,
+        )
+        for index, completion in enumerate((rf"The answer is \boxed{{{problem.gold_answer}}}.", ""))
+    ]
+    verdicts = [check_answer(item.completion, problem.gold_answer, tolerance=problem.tolerance) for item in rollouts]
+    try:
+        checked_rewards(load_reward(name), rollouts, verdicts)
+    except RewardError as error:
+        raise RewardError(f"{name} was tried on two completions, a right answer and an empty one: {error}") from error
+
+
+def _split_control(name: str) -> tuple[str | None, str]:
+    """A word of `CONTROLS` and the name behind it; ``None`` where there is no such word."""
+    word, colon, inner = name.partition(":")
+    return (word, inner) if colon and word in CONTROLS else (None, name)
 
 
 def load_step_reward(name: str) -> StepRewardFunction:
@@ -156,7 +197,7 @@ def check_unchanged(files: Mapping[str, str]) -> None:
 
 
 def _file_of(reference: str) -> Path:
-    return Path(reference.rpartition(":")[0]).expanduser()
+    return Path(_split_control(reference)[1].rpartition(":")[0]).expanduser()
 
 
 def _digest(path: Path) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.problem import Problem
 from experiments.recipes.arms import select_arms
 from experiments.recipes.catalogue import START_ARM
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
-from experiments.recipes.plugins import file_hashes, load_algorithm, load_reward, load_step_reward
+from experiments.recipes.plugins import file_hashes, load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import FolderKindError, other_checker, write_json
 from experiments.runs.problems import load_problems
@@ -31,14 +32,15 @@ def check_recipe(recipe: Recipe) -> Recipe:
         The recipe with the hashes of the user's own files in it.
 
     Raises:
-        ValueError: an algorithm, field, reward or step reward is unknown or refused, or data are broken.
+        ValueError: an algorithm, field, reward or step reward is unknown or refused, data are broken, or a reward of
+            the user's fails when it is tried (`try_reward`).
         ModelNotFoundError: the start policy is not there or no causal language model.
         BenchmarkUnavailableError: the hub is out of reach.
     """
     from training.models.policy import resolve_model
     from training.requirements import check_requirements
 
-    opened, num_training = set[object](), dict[TaskConfig, int]()
+    opened, training = set[object](), dict[TaskConfig, list[Problem]]()
     for name, arm in recipe.arms.items():
         check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
         own = recipe.overridden(arm.overrides)
@@ -47,14 +49,15 @@ def check_recipe(recipe: Recipe) -> Recipe:
         if own.model is not None and own.model not in opened:
             resolve_model(own.model)
         opened.add(own.model)
-        if own.task not in num_training:
+        if own.task not in training:
             load_problems(own.task, own.evaluation.split, own.evaluation.problems)
-            num_training[own.task] = len(load_problems(own.task, "train", own.task.train_problems))
-        most, per_step = num_training[own.task], arm.training.problems_per_step
+            training[own.task] = load_problems(own.task, "train", own.task.train_problems)
+        most, per_step = len(training[own.task]), arm.training.problems_per_step
         if per_step > most:
             raise ValueError(
                 f"{name}: problems_per_step is {per_step}; expected at most the number of training problems, {most}."
             )
+        try_reward(own.reward, training[own.task][0])
     return with_files(recipe)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -108,8 +109,8 @@ FEEDBACK: list[tuple[str, float, float, str]] = [
 def test_rewards_with_the_values_of_coderl(completion: str, plain: float, feedback: float, why: str) -> None:
     """CodeRL (arXiv 2207.01780): −1 does not compile, −0.6 fails when run, −0.3 wrong, +1 right."""
     for verdict in (RIGHT, WRONG):  # the verdict on the text is not looked at
-        assert code_reward(rollout_of(completion), verdict) == plain, why
-        assert code_feedback_reward(rollout_of(completion), verdict) == feedback, why
+        assert code_reward([rollout_of(completion)], [verdict]).total == (plain,), why
+        assert code_feedback_reward([rollout_of(completion)], [verdict]).total == (feedback,), why
 
 
 @needs_namespaces
@@ -124,4 +125,15 @@ def test_programs_side_by_side_are_judged_in_order() -> None:
 @needs_namespaces
 def test_limits_reach_the_program() -> None:
     short = CodeReward(right=1.0, failed=-7.0, limits=SandboxLimits(wall_seconds=1.0))
-    assert short(rollout_of(block("import time\nprint(5)\ntime.sleep(60)")), RIGHT) == -7.0
+    assert short([rollout_of(block("import time\nprint(5)\ntime.sleep(60)"))], [RIGHT]).total == (-7.0,)
+
+
+@needs_namespaces
+def test_programs_of_a_batch_run_at_the_same_time_and_keep_their_order() -> None:
+    """Four that sleep 1 s, four at a time: they could not end within 3.5 s one after the other."""
+    programs = [block(f"import time\ntime.sleep(1)\nprint({n})") for n in (5, 6, 5, 6)]
+    started = time.perf_counter()
+    rewards = CodeReward(threads=4, limits=LIMITS)([rollout_of(text) for text in programs], [RIGHT] * 4)
+    assert rewards.total == (1.0, 0.0, 1.0, 0.0)
+    assert time.perf_counter() - started < 3.5
+    assert CodeReward()([], []).total == ()

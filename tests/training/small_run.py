@@ -9,6 +9,7 @@ import torch
 
 from algorithms import Algorithm, DataSource
 from benchmarks.arithmetic import generate_problems
+from rewards.reward import Reward, as_reward
 from rewards.scoring import correctness_reward
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
@@ -36,7 +37,15 @@ def save_start(folder: Path) -> Path:
     return folder
 
 
-def make_trainer(start: Path, algorithm: Algorithm, folder: Path, training: TrainingConfig = TRAINING) -> Trainer:
+# Some of an untrained model's completions hold a 7, so that there are pairs to learn from.
+SEVENS = as_reward(
+    lambda rollout, verdict: correctness_reward(rollout, verdict) + ("7" in rollout.completion), "sevens"
+)
+
+
+def make_trainer(
+    start: Path, algorithm: Algorithm, folder: Path, training: TrainingConfig = TRAINING, reward: Reward = SEVENS
+) -> Trainer:
     """A trainer whose reward an untrained model does not always miss."""
     policy = load_policy(start)
     sampler = TransformersSampler(start, eos_token_ids=(2,))
@@ -52,8 +61,7 @@ def make_trainer(start: Path, algorithm: Algorithm, folder: Path, training: Trai
         config=training,
         source=source,
         sampler=sampler,
-        # Some of an untrained model's completions hold a 7, so that there are pairs to learn from.
-        reward=lambda rollout, verdict: correctness_reward(rollout, verdict) + ("7" in rollout.completion),
+        reward=reward,
         reference=copy.deepcopy(policy.model).requires_grad_(False),
     )
 

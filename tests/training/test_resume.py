@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import training.checkpoints
 from algorithms import GRPO, PPO, Algorithm, OnlineRFT
 from benchmarks.arithmetic import generate_problems
+from rewards.reward import as_reward
 from rewards.scoring import correctness_reward
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
@@ -78,7 +79,9 @@ def make_trainer(start: Path, algorithm: Algorithm) -> Trainer:
         source=source,
         sampler=sampler,
         # A reward that an untrained model does not always miss, so that there is something to learn from.
-        reward=lambda rollout, verdict: correctness_reward(rollout, verdict) + rollout.completion.count("7"),
+        reward=as_reward(
+            lambda rollout, verdict: correctness_reward(rollout, verdict) + rollout.completion.count("7"), "sevens"
+        ),
         step_reward=two_steps,
         reference=load_policy(start).model,
         critic=Critic(start, device=torch.device("cpu")) if isinstance(algorithm, PPO) else None,

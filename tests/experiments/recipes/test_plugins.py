@@ -14,12 +14,24 @@ import torch
 
 from algorithms import OnlineRFT
 from algorithms.interface import TokenBatch
+from benchmarks.problem import Problem
 from experiments import cli
 from experiments.recipes import catalogue as recipes
 from experiments.recipes.config import Recipe
-from experiments.recipes.plugins import load_algorithm, load_object, load_reward, load_step_reward
+from experiments.recipes.plugins import (
+    check_unchanged,
+    file_hashes,
+    load_algorithm,
+    load_object,
+    load_reward,
+    load_step_reward,
+    try_reward,
+)
+from experiments.schedule.compare import check_recipe
+from rewards.reward import RewardError
 from rewards.sandbox import run as sandbox
 from rewards.sandbox.run import SandboxUnavailableError
+from rewards.verdict import Status
 from tests.experiments.miniature import recipe
 
 PAGE = Path(__file__).parents[3] / "docs" / "extending.md"
@@ -106,11 +118,22 @@ from rewards.code import CodeReward
 from rewards.combination import RewardPart, WeightedReward
 
 trusting = CodeReward(isolation="none_i_trust_this_code")
+code = CodeReward()
 both = WeightedReward(name="both", parts=(RewardPart(name="code", weight=1.0, reward=CodeReward()),))
 """
 
 
-@pytest.mark.parametrize(("name", "refused"), [("code", True), ("w.py:both", True), ("w.py:trusting", False)])
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("code", True),
+        ("w.py:code", True),
+        ("w.py:both", True),
+        ("shuffled:code", True),
+        ("shuffled:w.py:both", True),
+        ("w.py:trusting", False),
+    ],
+)
 def test_programs_that_could_not_be_kept_apart_are_refused_before_a_run(
     name: str, refused: bool, page_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,3 +141,45 @@ def test_programs_that_could_not_be_kept_apart_are_refused_before_a_run(
     monkeypatch.setattr(sandbox, "why_unavailable", lambda: "they are switched off")
     with pytest.raises(SandboxUnavailableError, match="switched off") if refused else nullcontext():
         load_reward(name)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "return TABLE['boom']",
+            r"r\.py:reward of problem '.*', sample 0 failed: .*/r\.py, line 4: KeyError: 'boom'",
+        ),
+        ("return float(rollout.completion.split()[-1][7])", r"sample 1 failed: .*/r\.py, line 4: IndexError"),
+        ("return len(rollout.completion) / len(rollout.completion)", "sample 1 failed: .*ZeroDivisionError"),
+        ("return None", "sample 0 is None; expected a finite number"),
+        ("return float('-inf')", "sample 0 is -inf; expected a finite number"),
+    ],
+)
+@pytest.mark.parametrize("control", ["", "shuffled:"])
+def test_a_mistake_in_a_reward_shows_at_the_door(body: str, message: str, control: str, tmp_path: Path) -> None:
+    """`check_recipe` tries a user's reward before anything runs: on a right answer, and on nothing."""
+    (tmp_path / "r.py").write_text(f"TABLE = {{}}\n\ndef reward(rollout, verdict):\n    {body}\n")
+    broken = replace(recipe(), reward=f"{control}{tmp_path / 'r.py'}:reward")
+    with pytest.raises(RewardError, match=message) as caught:
+        check_recipe(broken)
+    assert "was tried on two completions, a right answer and an empty one" in str(caught.value)
+
+
+def test_the_trial_shows_a_right_answer_and_nothing(tmp_path: Path) -> None:
+    (tmp_path / "r.py").write_text("SEEN = []\n\ndef reward(*seen):\n    SEEN.append(seen)\n    return 0.0\n")
+    problem = Problem(problem_id="a", benchmark="b", question="?", gold_answer="1/2")
+    try_reward(f"{tmp_path / 'r.py'}:reward", problem)
+    seen = load_object(f"{tmp_path / 'r.py'}:SEEN")
+    assert [(rollout.problem, rollout.completion, verdict.status) for rollout, verdict in seen] == [
+        (problem, r"The answer is \boxed{1/2}.", Status.CORRECT),
+        (problem, "", Status.NO_ANSWER),
+    ]
+
+
+def test_a_shuffled_reward_of_a_file_keeps_the_hash_of_its_file(page_folder: Path) -> None:
+    plain, shuffled = "my_reward.py:short_and_right", "shuffled:my_reward.py:short_and_right"
+    hashes = file_hashes([plain, shuffled, "shuffled:correctness"])
+    assert set(hashes) == {plain, shuffled} and hashes[plain] == hashes[shuffled]
+    check_unchanged(hashes)
+    assert load_reward(shuffled).name == f"shuffled {plain}"

@@ -194,9 +194,11 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_failing_reward_names_the_run(tmp_path: Path) -> None:
-    (tmp_path / "broken.py").write_text("def reward(rollout, verdict):\n    return float('nan')\n")
+    """Broken on the completions of a run only, whose seeds are hashes: it passes the trial at the door."""
+    (tmp_path / "broken.py").write_text("def reward(rollout, verdict):\n    return {0: 0.0, 1: 0.0}[rollout.seed]\n")
     broken = replace(recipe(), reward=f"{tmp_path / 'broken.py'}:reward", arms=select_arms(recipe(), ["online_rft"]))
-    with pytest.raises(WorkerError, match=r"online_rft-seed0: ValueError: the reward of problem .* is nan"):
+    message = r"online_rft-seed0: RewardError: the .*:reward of problem .*, sample 0 failed: .*broken\.py, line 2: Key"
+    with pytest.raises(WorkerError, match=message):
         run(broken, tmp_path / "out")
 
 

@@ -36,7 +36,10 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(experiments.schedule.compare, "run_jobs", run_here)
         patch.setitem(recipes.RECIPES, "miniature", lambda device: _without_curve(recipe()))
         _sweep().run()
-        (out / "broken.py").write_text("def reward(rollout, verdict):\n    return float('nan')\n")
+        # A number at the trial before a run, where seeds are 0 and 1; in a run they are hashes.
+        (out / "broken.py").write_text(
+            "def reward(rollout, verdict):\n    return float('nan') if rollout.seed > 1 else 0.0\n"
+        )
         with pytest.raises(WorkerError, match=r"2 of 6 runs failed(.|\n)*reward=broken\.py_reward.* is nan"):
             _sweep_dpo().run()
     return out

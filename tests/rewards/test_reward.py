@@ -1,0 +1,148 @@
+"""The contract of a reward: what comes in at the door, what a batch gives, what is refused and how it is named."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rewards.combination import RewardPart, WeightedReward
+from rewards.format import ThinkFormat, format_reward
+from rewards.reward import EachCompletion, Reward, RewardError, Rewards, as_reward, checked_rewards
+from rewards.scoring import correctness, score_rollouts
+from rewards.verdict import Verdict
+from sampling.rollout import Rollout
+from tests.rewards.rollouts import RIGHT, WRONG, rollout_of
+
+ROLLOUTS = [rollout_of("\\boxed{5}"), rollout_of("no", sample_index=1), rollout_of("\\boxed{6}", sample_index=2)]
+VERDICTS = [RIGHT, WRONG, WRONG]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboveTheMean(Reward):
+    """How much longer a completion is than the batch's mean: no function of one completion can say so."""
+
+    name: str = "above_the_mean"
+    follows_verdict: bool = False
+    asked: list[int] = field(default_factory=list)
+
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        self.asked.append(len(rollouts))
+        lengths = [len(rollout.completion) for rollout in rollouts]
+        mean = sum(lengths) / len(lengths)
+        return Rewards(total=tuple(length - mean for length in lengths))
+
+
+def test_a_function_of_one_completion_is_asked_for_each() -> None:
+    assert as_reward(format_reward)(ROLLOUTS, VERDICTS) == Rewards(total=(1.0, 0.0, 1.0))
+    assert correctness(ROLLOUTS, VERDICTS) == Rewards(total=(1.0, 0.0, 0.0))
+    assert as_reward(correctness) is correctness
+    assert [as_reward(format_reward).name, as_reward(ThinkFormat()).name, as_reward(format_reward, "box").name] == [
+        "format_reward",
+        "ThinkFormat",
+        "box",
+    ]
+
+
+def test_a_reward_of_the_batch_is_asked_once_alone_and_as_a_part() -> None:
+    """Lengths 9, 2 and 9 have mean 20/3."""
+    reward = AboveTheMean()
+    scored = score_rollouts(ROLLOUTS, reward=reward)
+    assert [item.reward for item in scored] == pytest.approx([7 / 3, -14 / 3, 7 / 3])
+    parts = (RewardPart(name="right", weight=1.0, reward=correctness), RewardPart(name="l", weight=3.0, reward=reward))
+    scored = score_rollouts(ROLLOUTS, reward=WeightedReward(name="both", parts=parts))
+    assert [item.reward for item in scored] == pytest.approx([8.0, -14.0, 7.0])
+    assert [item.reward_parts["l"] for item in scored] == pytest.approx([7 / 3, -14 / 3, 7 / 3])
+    assert reward.asked == [3, 3]
+
+
+def test_a_rollout_always_has_its_parts() -> None:
+    assert [item.reward_parts for item in score_rollouts(ROLLOUTS)] == [{}, {}, {}]
+
+
+def test_numbers_of_numpy_become_floats() -> None:
+    rewards = checked_rewards(as_reward(lambda rollout, verdict: np.float32(0.5)), ROLLOUTS, VERDICTS)  # type: ignore[arg-type]
+    assert rewards.total == (0.5, 0.5, 0.5) and {type(number) for number in rewards.total} == {float}
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), None, "1", 1j, np.bool_(True), [1.0]])
+def test_what_is_no_finite_number_is_refused_with_its_problem_and_sample(wrong: Any) -> None:
+    bad = as_reward(lambda rollout, verdict: wrong if rollout.sample_index == 1 else 0.0, "luck")
+    for reward in (bad, WeightedReward(name="w", parts=(RewardPart(name="luck", weight=0.0, reward=bad),))):
+        with pytest.raises(RewardError, match=r"the luck of problem 'p1', sample 1 is .*; expected a finite number"):
+            score_rollouts(ROLLOUTS, reward=reward)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering(Reward):
+    """Returns what it is told to."""
+
+    answer: Any
+    name: str = "odd"
+    follows_verdict: bool = True
+
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Rewards(total=(1.0,)), "odd has 1 numbers; expected one for each of 3 completions"),
+        (Rewards(total=(1.0,) * 3, parts={"p": (1.0,) * 4}), "p has 4 numbers; expected one for each of 3"),
+        (Rewards(total=(1.0,) * 3, parts={"p": (1.0, 1.0, float("nan"))}), "the p of problem 'p1', sample 2 is nan"),
+        ([1.0, 1.0, 1.0], "odd returned a list; expected rewards.reward.Rewards"),
+    ],
+)
+def test_a_batch_of_another_size_or_kind_is_refused(answer: Any, message: str) -> None:
+    with pytest.raises(RewardError, match=message):
+        score_rollouts(ROLLOUTS, reward=Answering(answer=answer))
+
+
+def lookup(table: dict[str, float], key: str) -> float:
+    return table[key]
+
+
+def broken(rollout: Rollout, verdict: Verdict) -> float:
+    return lookup({}, "boom")
+
+
+def test_a_reward_that_raises_is_named_with_file_line_problem_and_sample() -> None:
+    """The line is the last in the reward's own file, also where the mistake is in a function that it calls."""
+    line = inspect.getsourcelines(lookup)[1] + 1
+    place = rf"{__file__}, line {line}: KeyError: 'boom'"
+    with pytest.raises(RewardError, match=rf"^the broken of problem 'p1', sample 0 failed: {place}$"):
+        score_rollouts(ROLLOUTS, reward=as_reward(broken))
+    with pytest.raises(RewardError, match=rf"^the step reward of problem 'p1', sample 0 failed: {place}$"):
+        score_rollouts(ROLLOUTS, step_reward=lambda rollout: broken(rollout, RIGHT), token_ends=lambda ids: ids)  # type: ignore[arg-type,return-value]
+
+
+def test_a_batch_reward_that_raises_is_named_with_file_and_line() -> None:
+    class Failing(AboveTheMean):
+        def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+            raise OSError("no model")
+
+    line = inspect.getsourcelines(Failing.__call__)[1] + 1
+    with pytest.raises(RewardError, match=rf"above_the_mean of 3 completions failed: .*, line {line}: OSError: no mod"):
+        score_rollouts(ROLLOUTS, reward=Failing())
+
+
+@pytest.mark.parametrize("given", [5, "correctness", ThinkFormat])
+def test_what_is_no_reward_is_refused_at_the_door(given: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a function \(rollout, verdict\) -> float, or a Reward"):
+        as_reward(given, "mine")
+
+
+def test_a_sum_follows_the_verdict_where_a_part_that_adds_does() -> None:
+    rule = EachCompletion(name="f", function=format_reward, follows_verdict=False)
+    format_part = RewardPart(name="f", weight=1.0, reward=rule)
+
+    def follows(weight: float) -> bool:
+        parts = (RewardPart(name="right", weight=weight, reward=correctness), format_part)
+        return WeightedReward(name="w", parts=parts).follows_verdict
+
+    assert [follows(1.0), follows(0.0), follows(-1.0)] == [True, False, False]
