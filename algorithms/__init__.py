@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import enum
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from algorithms.advantages import generalized_advantages, group_advantages, process_advantages
 from algorithms.catalogue import BEYOND_TABLE_10, TABLE_10, Method
@@ -37,6 +33,7 @@ from algorithms.ppo import PPO
 from algorithms.raft import RAFTPlusPlus
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, OnlineRFT
+from algorithms.settings import converted, fits, nearest_names, type_in_words
 from algorithms.sft import SFT
 
 __all__ = [
@@ -86,7 +83,7 @@ def build_algorithm(name: str, settings: Mapping[str, Any] | None = None) -> Alg
         ValueError: no such algorithm or field (the nearest names are given), or a value that the algorithm refuses.
     """
     if name not in ALGORITHMS:
-        raise ValueError(f"unknown algorithm {name!r}; {_nearest(name, ALGORITHMS)}")
+        raise ValueError(f"unknown algorithm {name!r}; {nearest_names(name, ALGORITHMS)}")
     return configure(ALGORITHMS[name], settings or {}, name)
 
 
@@ -97,45 +94,11 @@ def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], na
         raise ValueError(f"{name} is a {type(target).__name__}; expected a dataclass (see docs/extending.md).")
     known = [item.name for item in fields(target) if item.init]
     hints = get_type_hints(target)
-    converted = {}
+    values = {}
     for field, value in settings.items():
         if field not in known:
-            raise ValueError(f"algorithm {name!r} has no field {field!r}; {_nearest(field, known)}")
-        if not _fits(value, hints[field]):
-            raise ValueError(f"{field} of algorithm {name!r} is {value!r}; expected {_describe(hints[field])}.")
-        converted[field] = hints[field](value) if _is_enum(hints[field]) else value
-    return factory(**converted)
-
-
-def _is_enum(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, enum.StrEnum)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if get_origin(hint) in (Union, UnionType):
-        return any(_fits(value, part) for part in get_args(hint))
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if _is_enum(hint):
-        return value in list(hint)
-    if hint in (int, float):
-        return isinstance(value, (int, hint)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    return isinstance(value, hint) if isinstance(hint, type) else True
-
-
-def _describe(hint: Any) -> str:
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(map(_describe, get_args(hint)))
-    if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(repr, get_args(hint)))
-    if _is_enum(hint):
-        return "one of " + ", ".join(repr(str(member)) for member in hint)
-    if hint is type(None):
-        return "null"
-    return f"a finite {hint.__name__}" if hint in (int, float) else f"a {getattr(hint, '__name__', hint)}"
-
-
-def _nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-    return f"{hint}Known: {', '.join(sorted(known)) or 'none'}."
+            raise ValueError(f"algorithm {name!r} has no field {field!r}; {nearest_names(field, known)}")
+        if not fits(value, hints[field]):
+            raise ValueError(f"{field} of algorithm {name!r} is {value!r}; expected {type_in_words(hints[field])}.")
+        values[field] = converted(value, hints[field])
+    return factory(**values)

@@ -14,11 +14,11 @@ import json
 import string
 import zlib
 from collections.abc import Iterator
-from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
+from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem, Tolerance
 from benchmarks.registry import BENCHMARKS
 
@@ -101,9 +101,8 @@ def read_problems(path: Path, *, benchmark: str) -> list[Problem]:
 def pick_split(table: dict[str, dict[str, _Entry]], name: str, split: str) -> _Entry:
     """``table[name][split]``, or a `ValueError` that says which names there are and which one is nearest."""
     if name not in table:
-        near = get_close_matches(name, table, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"There is no benchmark {name!r} here, only {', '.join(table)}{hint}")
+        near = did_you_mean(name, table)
+        raise ValueError(f"There is no benchmark {name!r} here, only {', '.join(table)}{f'; {near}' if near else '.'}")
     if split not in table[name]:
         raise ValueError(f"{name} has no split {split!r}, only {', '.join(table[name])}.")
     return table[name][split]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from typing import Any
 
 import tyro
@@ -16,7 +17,7 @@ from experiments.commands.plot import Plot
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
 
-__all__ = ["main"]
+__all__ = ["main", "version"]
 
 
 # One dataclass a command, its fields the options; what is heavy is imported when the command runs.
@@ -38,6 +39,9 @@ COMMANDS: dict[str, type] = {
 
 def main() -> None:
     """Entry point of `coeflab`; expected errors are one paragraph on stderr and exit code 1."""
+    if sys.argv[1:] == ["--version"]:
+        print(version())
+        return
     command: Any = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="coeflab", description=__doc__)
     try:
         command.run()
@@ -50,3 +54,15 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def version() -> str:
+    """``coeflab 0.1.0``; a checkout that was never installed says so."""
+    try:
+        return f"coeflab {metadata.version('coeflab')}"
+    except metadata.PackageNotFoundError:
+        return "coeflab (a checkout that is not installed)"
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,8 +34,8 @@ class SamplingConfig:
     with_logprobs: bool = False
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError(f"temperature is {self.temperature}; expected 0 (greedy) or more.")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature is {self.temperature}; expected 0 (greedy) or a finite number above.")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; expected a nucleus mass in (0, 1].")
         if self.max_tokens < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
-from training.trainer import TrainingConfig
+from training.config import TrainingConfig
 
 __all__ = ["check_requirements"]
 
@@ -18,8 +18,8 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
 
     Raises:
         ValueError: groups or pairs with one completion a problem; pairs without `BatchUnit.PAIR`; a critic without
-            `value_targets`; iterations that the data source does not have, or has and is not given; logprobs
-            of the policy that drew the batch, where that is not π_θ.
+            `value_targets`; rewards of greedy completions; iterations that the data source does not have, or has and
+            is not given; logprobs of the policy that drew the batch, where that is not π_θ.
     """
     needs = algorithm.needs
     if needs & {Need.GROUPS, Need.PAIRS} and training.group_size < 2:
@@ -28,6 +28,11 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         )
     if (Need.PAIRS in needs) != (algorithm.batch_unit is BatchUnit.PAIR):
         raise ValueError(f"{name}: Need.PAIRS and BatchUnit.PAIR go together; it has only one of them.")
+    if Need.GREEDY_REWARD in needs:
+        raise ValueError(
+            f"{name} needs the reward of each problem's greedy completion, which no run draws; `coeflab coefficients` "
+            "computes it on a batch that holds greedy_reward."
+        )
     if Need.CRITIC in needs and not hasattr(algorithm, "value_targets"):
         raise ValueError(f"{name} needs a critic but has no value_targets(batch) for it to learn.")
     source = algorithm.data_source

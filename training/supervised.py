@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,52 +19,13 @@ from algorithms.interface import Aggregation, BatchUnit
 from algorithms.sft import SFT
 from rewards.verdict import ScoredRollout, Status, Verdict
 from training.checkpoints import latest_checkpoint, load_optimizer, load_training_state, save_checkpoint
+from training.config import SupervisedConfig
 from training.models.batches import build_batch, microbatches
 from training.models.policy import Policy
 from training.sources import DemonstrationSource
 from training.update import UpdateOptions, accumulate_gradients
 
 __all__ = ["SupervisedConfig", "train_supervised"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisedConfig:
-    """How the start policy is trained.
-
-    Attributes:
-        demonstrations: worked solutions in the training set; they are repeated in shuffled epochs.
-        batch_size: demonstrations of an optimiser step.
-        learning_rate: rate after the warm-up.
-        warmup_steps: steps of linear warm-up.
-        target_pass_at_1: validation Pass@1 (temperature 1) at which the rate starts to fall.
-        measure_every: steps between measurements.
-        measure_from: first step that is measured.
-        max_steps: the rate starts to fall here at the latest.
-        decay_steps: steps in which it falls linearly to 0.
-        weight_decay: decoupled.
-    """
-
-    demonstrations: int = 20000
-    batch_size: int = 32
-    learning_rate: float = 4e-3
-    warmup_steps: int = 100
-    target_pass_at_1: float = 0.25
-    measure_every: int = 100
-    measure_from: int = 600
-    max_steps: int = 4000
-    decay_steps: int = 300
-    weight_decay: float = 0.01
-
-    def __post_init__(self) -> None:
-        for name in ("demonstrations", "batch_size", "warmup_steps", "measure_every", "max_steps", "decay_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
-
-    def rate(self, step: int, decay_from: int | None) -> float:
-        """Learning rate at `step`, counted from 0."""
-        if decay_from is not None:
-            return self.learning_rate * max(0.0, 1 - (step - decay_from) / self.decay_steps)
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps)
 
 
 def train_supervised(

@@ -24,10 +24,10 @@ from analysis.records.frames import (
     rows_where,
 )
 from analysis.records.record import ComparisonRecord, RunRecord, UnfinishedRun
-from analysis.records.schema import VERDICTS
+from analysis.records.schema import START_ARM, VERDICTS
 
 SAMPLE_KEYS = ("step", "benchmark", "problem_id", "sample_index")
-ARM_ORDER = ("sft_start", "continued_sft", "rft", "online_rft", "dpo", "ppo", "grpo", "grpo_process")
+ARM_ORDER = (START_ARM, "continued_sft", "rft", "online_rft", "dpo", "ppo", "grpo", "grpo_process")
 
 
 def load_run(path: str | Path) -> RunRecord:

@@ -1,9 +1,17 @@
-"""The columns of a run's files, owned here and imported by whoever writes or reads them.
+"""The columns of a run's files and the names in them, owned here and imported by whoever writes or reads them.
 
 Budgets in `metrics.jsonl` (`BUDGET_COLUMNS`) are cumulative since the start of the run.
 """
 
-__all__ = ["BUDGET_COLUMNS", "JUDGEMENT_COLUMNS", "SAMPLE_COLUMNS", "TEXT_COLUMNS", "VERDICTS"]
+__all__ = [
+    "BUDGET_COLUMNS",
+    "CONTROL_KINDS",
+    "JUDGEMENT_COLUMNS",
+    "SAMPLE_COLUMNS",
+    "START_ARM",
+    "TEXT_COLUMNS",
+    "VERDICTS",
+]
 
 SAMPLE_COLUMNS = (
     "arm",
@@ -26,3 +34,12 @@ TEXT_COLUMNS = ("question", "completion", "answer")  # most of a file's bytes; n
 JUDGEMENT_COLUMNS = tuple(name for name in SAMPLE_COLUMNS if name not in TEXT_COLUMNS)
 VERDICTS = ("CORRECT", "INCORRECT", "NO_ANSWER", "UNPARSABLE", "TIMEOUT")
 BUDGET_COLUMNS = ("completions_sampled", "tokens_generated", "tokens_trained", "flops", "seconds")
+START_ARM = "sft_start"  # the start policy, evaluated as it is
+# "control" of a run's configuration, and what that control arm takes away, in words.
+CONTROL_KINDS = {
+    "random_reward": "random reward",
+    "format_reward": "format-only reward",
+    "no_update": "no update",
+    "shuffled_verdicts": "shuffled verdicts",
+    "continued_sft": "continued SFT",
+}

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.records.evaluations import BUDGETS
 from analysis.records.frames import column, records_of
 from analysis.records.record import ComparisonRecord
+from analysis.records.schema import CONTROL_KINDS
 from analysis.report import page
 from analysis.report.plots import short_number
 from analysis.report.sentences import (
@@ -26,14 +27,6 @@ from analysis.statistics.crossings import Crossing, crossings
 from analysis.statistics.differences import Difference, compare_arms, compare_with_controls
 from analysis.statistics.intervals import Interval, Resampling
 from analysis.statistics.scores import ArmScores
-
-CONTROLS = {
-    "random_reward": "random reward",
-    "format_reward": "format-only reward",
-    "no_update": "no update",
-    "shuffled_verdicts": "shuffled verdicts",
-    "continued_sft": "continued SFT",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +61,7 @@ def make_claims(
         baseline=baseline,
         differences=compare_arms(scores, resampling=resampling, baseline=baseline) if baseline else (),
         controls=compare_with_controls(scores, methods=methods, controls=tuple(controls), resampling=resampling),
-        missing_controls=tuple(words for kind, words in CONTROLS.items() if kind not in controls.values()),
+        missing_controls=tuple(words for kind, words in CONTROL_KINDS.items() if kind not in controls.values()),
         crossings=crossings(scores, resampling=resampling, baseline=baseline) if baseline else (),
         trained=any(_is_trained(comparison, arm) for arm in comparison.arms),
         seed_warning=seed_warning([arm for arm in scores if _is_trained(comparison, arm.arm)]),
@@ -103,7 +96,7 @@ def _missing_controls_html(claims: Claims) -> str:
     if not claims.missing_controls:
         return ""
     names = ", ".join(claims.missing_controls)
-    if len(claims.missing_controls) < len(CONTROLS):
+    if len(claims.missing_controls) < len(CONTROL_KINDS):
         return page.paragraph(f"Control arms that were not run: {names}.", "note")
     ruled_out = "nothing here rules out that other training would have moved the numbers as much"
     return page.paragraph(f"No control arm was run ({names}): {ruled_out}.")

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from analysis.records.evaluations import BUDGETS
 from analysis.records.frames import RecordError
 from analysis.records.record import ComparisonRecord
+from analysis.records.schema import START_ARM
 from analysis.report.paper_values import PaperCurve, paper_curves, value_table
 from analysis.report.plots import (
     blank_figure,
@@ -38,7 +39,7 @@ PANEL_INCHES = (4.6, 4.1)
 FIGURE_5 = {"RFT": "rft", "Online RFT": "online_rft", "GRPO+OS": "grpo", "GRPO+PS": "grpo_process"}  # its line: our arm
 ITERATION_DASHES = (DOTTED, DASHED, SOLID)
 ITERATION_MARKERS = ("o", "s", "X", "^", "D", "v", "P", "*")  # with the dashes: no two of 24 iterations look alike
-BEFORE, AFTER = "sft_start", ("grpo", "grpo_process")  # figure 7: Instruct, and RL (the first that was run)
+BEFORE, AFTER = START_ARM, ("grpo", "grpo_process")  # figure 7: Instruct, and RL (the first that was run)
 MAJORITY, PASS = "Maj@K", "Pass@K"
 RESAMPLING = Resampling()
 

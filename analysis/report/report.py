@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.records.evaluations import BUDGETS
 from analysis.records.load import load_comparison
 from analysis.records.record import ComparisonRecord
+from analysis.records.schema import START_ARM
 from analysis.report import page, sections
 from analysis.report.claims import Claims, answer_section, claims_tables, equal_budget_html, make_claims
 from analysis.report.coefficient_page import coefficient_section
@@ -20,7 +21,6 @@ from analysis.statistics.curves import difference_curves, learning_curves, major
 from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison
 
-DEFAULT_BASELINE = "sft_start"
 RESAMPLING = Resampling()
 # Further sections, between the samples and the failures: heading, and what makes the HTML of a comparison ("" leaves
 # the section out). All text from a run must pass through `page.shown` or `page.json_block`.
@@ -100,7 +100,7 @@ def _choose_baseline(comparison: ComparisonRecord, baseline: str | None) -> str 
                 "name one of them, or let it finish"
             )
         return baseline
-    wanted = comparison.description.get("baseline", DEFAULT_BASELINE)
+    wanted = comparison.description.get("baseline", START_ARM)
     return wanted if wanted in comparison.arms and len(comparison.arms) > 1 else None
 
 

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from analysis.records.schema import START_ARM
+
 SOLID, DASHED, DOTTED, DASH_DOT = (0, ()), (0, (5, 2)), (0, (1.2, 1.4)), (0, (6, 1.6, 1.2, 1.6))
 
 
@@ -21,7 +23,7 @@ class ArmStyle:
 
 
 KNOWN_STYLES = {
-    "sft_start": ArmStyle(color="#000000", marker="o", dashes=DOTTED),
+    START_ARM: ArmStyle(color="#000000", marker="o", dashes=DOTTED),
     "continued_sft": ArmStyle(color="#7a7a7a", marker="s", dashes=DASHED),
     "control_sft": ArmStyle(color="#6e6e6e", marker="h", dashes=SOLID),
     "control_no_update": ArmStyle(color="#4d4d4d", marker="d", dashes=DASH_DOT),

@@ -46,6 +46,7 @@ class Evaluate:
         from experiments.recipes.config import EvaluationConfig, TaskConfig
         from experiments.runs.folder import lock_folder
         from experiments.schedule.compare import evaluate_model
+        from experiments.schedule.door import evaluation_run
         from experiments.schedule.progress import progress_board
 
         name = Path(self.model).name
@@ -64,8 +65,9 @@ class Evaluate:
             chunk_problems=64,
         )
         engine = replace(real_model_engine(current_device()), name=self.engine)
+        run = evaluation_run(self.model, task, evaluation, engine, seed=self.seed)
         with lock_folder(out), progress_board() as board:
-            evaluate_model(self.model, task, evaluation, engine, seed=self.seed, out=out, board=board)
+            evaluate_model(run, out, board=board)
         write_report_of(out)
 
 

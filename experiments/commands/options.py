@@ -13,7 +13,7 @@ __all__ = [
     "RecipeOptions",
     "Repeated",
     "current_device",
-    "default_workers",
+    "checked_workers",
     "keep_coefficients",
     "parse_settings",
     "seeds_from",
@@ -48,9 +48,10 @@ class RecipeOptions:
 
     def recipe(self, name: str) -> Any:
         """The recipe with these options put in."""
-        from experiments.recipes.catalogue import build_recipe
+        from experiments.recipes.catalogue import find_recipe
 
-        recipe = build_recipe(name, current_device())
+        make = find_recipe(name)  # before torch is loaded to ask for the device
+        recipe = make(current_device())
         task = replace(
             recipe.task,
             data_dir=self.data_dir or recipe.task.data_dir,
@@ -71,6 +72,10 @@ class RecipeOptions:
 
     def execute(self, recipe: Any, out: Path, *, evaluate_start: bool) -> None:
         """Run it, write the report, print the table."""
+        from experiments.schedule.door import check_recipe
+
+        workers = checked_workers(self.workers)
+        recipe = check_recipe(recipe)
         from experiments.runs.folder import lock_folder
         from experiments.schedule.compare import compare
         from experiments.schedule.progress import progress_board
@@ -82,7 +87,7 @@ class RecipeOptions:
                 compare(
                     recipe,
                     out,
-                    workers=default_workers() if self.workers is None else self.workers,
+                    workers=workers,
                     board=board,
                     evaluate_start=evaluate_start,
                 )
@@ -150,8 +155,16 @@ def write_report_of(folder: Path, baseline: str | None = None) -> None:
     print(f"\nreport: {page}")
 
 
-def default_workers() -> int:
-    """Runs side by side: one on a GPU, else one a core that this process may use, at most 2."""
+def checked_workers(workers: int | None) -> int:
+    """Runs side by side: as many as asked for; else one on a GPU, or one a core that this process may use, at most 2.
+
+    Raises:
+        ValueError: fewer than one is asked for.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; expected at least 1.")
+    if workers is not None:
+        return workers
     from experiments.schedule.workers import usable_cores
 
     return 1 if current_device() == "cuda" else min(2, usable_cores())

@@ -12,7 +12,7 @@ import tyro
 from experiments.commands.options import (
     RecipeOptions,
     Repeated,
-    default_workers,
+    checked_workers,
     keep_coefficients,
     seeds_from,
     write_report_of,
@@ -65,13 +65,18 @@ class Sweep(RecipeOptions):
     def _execute(self, grid: Recipe, varied: Sequence[Varied], chosen: Varied | None, out: Path) -> None:
         """Choose, compare, report; failures are raised when all else is done."""
         from experiments.runs.folder import lock_folder
-        from experiments.schedule.choice import CHOICE_FOLDER, apply_choice, choose
-        from experiments.schedule.compare import check_recipe, compare
+        from experiments.schedule.choice import CHOICE_FOLDER, apply_choice, choice_recipe, choose
+        from experiments.schedule.compare import compare
+        from experiments.schedule.door import check_recipe
         from experiments.schedule.progress import progress_board
         from experiments.schedule.workers import WorkerError
 
         description: dict[str, Any] = {"sweep": {"vary": {item.name: list(item.values) for item in varied}}}
         failures: list[str] = []
+        workers = self._workers()
+        checked = check_recipe(self._with_controls(grid))
+        if chosen is not None:
+            check_recipe(choice_recipe(grid, chosen))
         with lock_folder(out), progress_board() as board:
 
             def run(recipe: Recipe, folder: Path, evaluate_start: bool = False) -> None:
@@ -79,23 +84,23 @@ class Sweep(RecipeOptions):
                 compare(
                     recipe,
                     folder,
-                    workers=self._workers(),
+                    workers=workers,
                     board=board,
                     evaluate_start=evaluate_start,
                     description=about,
                 )
 
             if chosen is not None:
-                check_recipe(self._with_controls(grid))  # a mistake in a control shows before the choice is run
                 description["choice"] = choose(grid, chosen, out, run)
                 asked, grid = grid, apply_choice(grid, description["choice"])
+                checked = check_recipe(self._with_controls(grid))
                 failures += [
                     f"{name}: left out, because all its runs in {out / CHOICE_FOLDER} failed"
                     for name in asked.arms
                     if name not in grid.arms
                 ]
             try:
-                run(self._with_controls(grid), out, evaluate_start=True)
+                run(checked, out, evaluate_start=True)
             except WorkerError as error:
                 failures.append(str(error))
         if not failures or any(out.glob("runs/*/finished.json")):
@@ -105,7 +110,7 @@ class Sweep(RecipeOptions):
             raise WorkerError("\n".join(failures))
 
     def _workers(self) -> int:
-        return default_workers() if self.workers is None else self.workers
+        return checked_workers(self.workers)
 
     def _with_controls(self, grid: Recipe) -> Recipe:
         from experiments.recipes.arms import with_controls
@@ -116,8 +121,9 @@ class Sweep(RecipeOptions):
     def _plan(self, grid: Recipe, chosen: Varied | None, out: Path) -> list[str]:
         """The lines of a dry run."""
         from experiments.schedule.choice import CHOICE_FOLDER, choice_recipe
-        from experiments.schedule.compare import check_recipe, plan_jobs
+        from experiments.schedule.door import check_recipe
         from experiments.schedule.estimate import assumed_rates, job_costs, measured_rates
+        from experiments.schedule.plan import plan_jobs
 
         recipe = check_recipe(self._with_controls(grid))
         rates = measured_rates([out, out / CHOICE_FOLDER]) or assumed_rates(recipe)

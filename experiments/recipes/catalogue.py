@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from benchmarks.naming import did_you_mean
 from experiments.recipes.config import ArmConfig, EvaluationConfig, Recipe, TaskConfig
+from experiments.recipes.files import is_file_reference, load_object
 from sampling.engines import EngineConfig
 from sampling.vllm_engine import VllmConfig
-from training.models.embedded import EmbeddedModelConfig
-from training.supervised import SupervisedConfig
-from training.trainer import TrainingConfig
+from training.config import SupervisedConfig, TrainingConfig
+from training.models.sizes import EmbeddedModelConfig
 
-__all__ = ["RECIPES", "arithmetic", "arithmetic_rates", "build_recipe", "gsm8k_grpo", "real_model_engine"]
-
-START_ARM = "sft_start"
+__all__ = [
+    "RECIPES",
+    "arithmetic",
+    "arithmetic_rates",
+    "build_recipe",
+    "find_recipe",
+    "gsm8k_grpo",
+    "real_model_engine",
+]
 
 
 def arithmetic(device: str = "cpu") -> Recipe:
@@ -158,14 +165,36 @@ RECIPES: dict[str, Callable[[str], Recipe]] = {
 }
 
 
-def build_recipe(name: str, device: str) -> Recipe:
-    """The recipe `name` for a device.
+def find_recipe(name: str) -> Callable[[str], Recipe]:
+    """The function that makes the recipe `name`, a name of `RECIPES` or ``file.py:name``, for a device.
 
     Raises:
         ValueError: no such recipe; the nearest names are given.
     """
+    if is_file_reference(name):
+        return partial(_own_recipe, name)
     if name not in RECIPES:
-        close = difflib.get_close_matches(name, RECIPES, n=2, cutoff=0.3)
-        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-        raise ValueError(f"unknown recipe {name!r}; {hint}Known: {', '.join(RECIPES)}.")
-    return RECIPES[name](device)
+        near = did_you_mean(name, RECIPES, cutoff=0.3)
+        raise ValueError(f"unknown recipe {name!r}; {near} Known: {', '.join(RECIPES)}, or path/to/file.py:function.")
+    return RECIPES[name]
+
+
+def build_recipe(name: str, device: str) -> Recipe:
+    """The recipe `name` for a device; see `find_recipe`."""
+    return find_recipe(name)(device)
+
+
+def _own_recipe(reference: str, device: str) -> Recipe:
+    """The recipe that a user's function makes for a device."""
+    function = load_object(reference)
+    if not callable(function):
+        raise ValueError(f"{reference} is a {type(function).__name__}; expected a function of the device.")
+    try:
+        made = function(device)
+    except TypeError as error:
+        raise ValueError(
+            f"{reference}(device) failed: {error}; expected a function of the device, 'cpu' or 'cuda'."
+        ) from error
+    if not isinstance(made, Recipe):
+        raise ValueError(f"{reference}({device!r}) gave a {type(made).__name__}; expected a Recipe.")
+    return made

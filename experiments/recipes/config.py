@@ -8,11 +8,10 @@ from typing import Any, Literal
 
 from sampling.engines import EngineConfig
 from sampling.sampler import SamplingConfig
-from training.models.embedded import EmbeddedModelConfig
-from training.supervised import SupervisedConfig
-from training.trainer import TrainingConfig
+from training.config import SupervisedConfig, TrainingConfig
+from training.models.sizes import EmbeddedModelConfig
 
-__all__ = ["ArmConfig", "EvaluationConfig", "Recipe", "TaskConfig"]
+__all__ = ["ArmConfig", "EvaluationConfig", "Recipe", "TaskConfig", "check_seed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +127,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise ValueError(f"seeds are {self.seeds}; expected different ones, at least one.")
+        for seed in self.seeds:
+            check_seed(seed)
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}; expected at least 1.")
 
@@ -141,6 +142,16 @@ class Recipe:
         for path, value in overrides.items():
             recipe = _with_field(recipe, path.split("."), value)
         return recipe
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what torch's generators cannot take.
+
+    Raises:
+        ValueError: the seed is negative or beyond 63 bits.
+    """
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"a seed is {seed}; expected a whole number from 0 to {2**63 - 1}.")
 
 
 def _with_field(config: Any, path: list[str], value: Any) -> Any:

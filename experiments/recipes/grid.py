@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import json
-import math
-import types
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+from algorithms.settings import fits, type_in_words
+from benchmarks.naming import did_you_mean
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.plugins import load_algorithm
 
@@ -97,8 +95,7 @@ def resolve(recipe: Recipe, name: str, within: tuple[str, ...] = ()) -> str:
     found = [path for path in known if path == name] or [path for path in known if path.endswith(f".{name}")]
     if not found:
         names = known if "." in name else sorted({path.rpartition(".")[2] for path in known})
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"known: {', '.join(sorted(known))}."
+        hint = did_you_mean(name, names, cutoff=0.5) or f"known: {', '.join(sorted(known))}."
         raise ValueError(f"no field {name!r} to vary; {hint}")
     if len(found) > 1:
         raise ValueError(f"{name!r} is {' and '.join(found)}; give the one you mean.")
@@ -123,8 +120,8 @@ def with_value(recipe: Recipe, arm: ArmConfig, path: str, value: Any) -> ArmConf
     if arm.control is not None and path == CONTROL_FIELDS.get(arm.control):
         raise ValueError(f"a {arm.control} control is one by its {path}; it cannot be varied too.")
     hint = (_arm_fields(arm) | _recipe_fields(recipe))[path]
-    if not _fits(value, hint):
-        raise ValueError(f"{path} is {value!r}; expected {_describe(hint)}.")
+    if not fits(value, hint):
+        raise ValueError(f"{path} is {value!r}; expected {type_in_words(hint)}.")
     section, _, name = path.partition(".")
     if section == "method":
         return replace(arm, settings={**arm.settings, name: value})
@@ -172,33 +169,3 @@ def _fields_of(config: Any, prefix: str) -> dict[str, Any]:
         else:
             fields[f"{prefix}{item.name}"] = hints[item.name]
     return fields
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin = get_origin(hint)
-    if origin is Literal:
-        return any(value == choice and type(value) is type(choice) for choice in get_args(hint))
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, choice) for choice in get_args(hint))
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (bool, type(None)):
-        return isinstance(value, hint)
-    # What is left is text: strings and enumerations of them, which the method itself checks.
-    return isinstance(value, str) if isinstance(hint, type) and issubclass(hint, str) else not _is_plain(hint)
-
-
-def _is_plain(hint: Any) -> bool:
-    return (get_origin(hint) or hint) in (tuple, list, dict, set, frozenset)
-
-
-def _describe(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(map(repr, get_args(hint)))}"
-    if get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(_describe(choice) for choice in get_args(hint))
-    if hint is type(None):
-        return "null"
-    return f"a finite {hint.__name__}" if hint in (int, float) else f"a {getattr(hint, '__name__', hint)}"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import sys
-import traceback
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from algorithms import Algorithm, build_algorithm, configure
+from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
+from experiments.recipes.files import is_file_reference, load_object
 from rewards.catalogue import CONTROLS, REWARDS
 from rewards.checker.answers import check_answer
 from rewards.reward import Reward, RewardError, StepRewardFunction, as_reward, checked_rewards
@@ -20,51 +17,7 @@ from rewards.steps.steps import check_steps
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
 
-__all__ = [
-    "arm_name",
-    "check_unchanged",
-    "file_hashes",
-    "load_algorithm",
-    "load_object",
-    "load_reward",
-    "load_step_reward",
-    "try_reward",
-]
-
-
-def is_file_reference(name: str) -> bool:
-    """Whether `name` has the form ``file.py:Name``."""
-    return ".py:" in name
-
-
-def load_object(reference: str) -> Any:
-    """The object called ``Name`` in ``file.py``, given as ``file.py:Name``.
-
-    Raises:
-        ValueError: the file does not exist or holds no such name.
-    """
-    file_name, _, name = reference.rpartition(":")
-    path = Path(file_name).expanduser().resolve()
-    if not path.is_file():
-        raise ValueError(f"{reference!r}: there is no file {path}; expected path/to/file.py:Name.")
-    module_name = f"coeflab_user_{path.stem}_{abs(hash(path))}"
-    if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:  # the user's own code: anything may come
-            del sys.modules[module_name]
-            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-            where = f", line {lines[-1]}" if lines else ""
-            raise ValueError(f"{path}{where} cannot be loaded: {type(error).__name__}: {error}") from error
-    module = sys.modules[module_name]
-    if not hasattr(module, name):
-        public = ", ".join(key for key in vars(module) if not key.startswith("_"))
-        raise ValueError(f"{path} has no {name!r}; it has {public}.")
-    return getattr(module, name)
+__all__ = ["arm_name", "load_algorithm", "load_reward", "load_step_reward", "try_reward"]
 
 
 def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
@@ -103,7 +56,8 @@ def load_reward(name: str) -> Reward:
     control, inner = _split_control(name)
     if inner not in REWARDS and not is_file_reference(inner):
         known = ", ".join(map(repr, REWARDS))
-        raise ValueError(f"unknown reward {inner!r}; expected {known} or path/to/file.py:function.")
+        near = did_you_mean(inner, REWARDS)
+        raise ValueError(f"unknown reward {inner!r}; {near} Expected {known} or path/to/file.py:function.")
     reward = REWARDS[inner] if inner in REWARDS else as_reward(load_object(inner), inner)
     reward.check()
     return reward if control is None else CONTROLS[control](reward)
@@ -161,7 +115,8 @@ def load_step_reward(name: str) -> StepRewardFunction:
     if is_file_reference(name):
         return cast(StepRewardFunction, _function(name))
     raise ValueError(
-        f"unknown step reward {name!r}; expected {', '.join(map(repr, rules))} or path/to/file.py:function."
+        f"unknown step reward {name!r}; {did_you_mean(name, rules)} Expected {', '.join(map(repr, rules))} or "
+        "path/to/file.py:function."
     )
 
 
@@ -170,38 +125,6 @@ def _function(reference: str) -> Callable[..., Any]:
     if not callable(function):
         raise ValueError(f"{reference} is a {type(function).__name__}; expected a function.")
     return function
-
-
-def file_hashes(references: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the file behind each reference of the form ``file.py:Name``; the others are left out."""
-    return {name: _digest(_file_of(name)) for name in references if is_file_reference(name)}
-
-
-def check_unchanged(files: Mapping[str, str]) -> None:
-    """Refuse to load files that are no longer what they were when the comparison started.
-
-    Args:
-        files: SHA-256 by reference, from `file_hashes`.
-
-    Raises:
-        ValueError: a file was edited or is gone.
-    """
-    for name, recorded in files.items():
-        path = _file_of(name)
-        now = _digest(path) if path.is_file() else "that of no file"
-        if now != recorded:
-            raise ValueError(
-                f"{path} was edited since the comparison started: its SHA-256 is {now}, expected {recorded}. Put the "
-                "file back as it was and start the same command again, or start anew in another folder (--out)."
-            )
-
-
-def _file_of(reference: str) -> Path:
-    return Path(_split_control(reference)[1].rpartition(":")[0]).expanduser()
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _next_operations(rollout: Rollout) -> tuple[StepVerdict, ...]:

@@ -7,9 +7,8 @@ from typing import Any
 
 from experiments.recipes.config import EvaluationConfig, TaskConfig
 from sampling.engines import EngineConfig
-from training.models.embedded import EmbeddedModelConfig
-from training.supervised import SupervisedConfig
-from training.trainer import TrainingConfig
+from training.config import SupervisedConfig, TrainingConfig
+from training.models.sizes import EmbeddedModelConfig
 
 __all__ = ["OfflineConfig", "RunConfig", "StartConfig"]
 
@@ -98,4 +97,4 @@ class StartConfig:
     task: TaskConfig
     engine: EngineConfig
     max_tokens: int
-    arm: str = "sft_start"
+    arm: str

@@ -180,18 +180,28 @@ class RunFolder(Generic[AnyConfig]):
 def lock_folder(path: Path) -> Iterator[None]:
     """Hold `path` for this process; the lock goes with the process, however it ends.
 
+    A folder that was made for nothing, because what was to be written there was refused, is taken away again.
+
     Raises:
         FolderBusyError: another process holds it.
     """
+    made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("w") as file:
+    lock = path / ".lock"
+    with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FolderBusyError(
                 f"another coeflab process writes to {path}; wait for it, stop it, or choose another --out."
             ) from error
-        yield
+        try:
+            yield
+        except BaseException:
+            if made and {child.name for child in path.iterdir()} == {lock.name}:
+                lock.unlink()
+                path.rmdir()
+            raise
 
 
 def other_checker(path: Path) -> str | None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.arithmetic import generate_problems
 from benchmarks.files import FILES, load_from_folder
 from benchmarks.hub import load_from_hub
+from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
 from benchmarks.prompts import chain_of_thought, deepseek_chat
 from experiments.recipes.config import TaskConfig
 from rewards import GoldAnswerError, check_answer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["BENCHMARKS", "UnknownBenchmarkError", "load_problems", "render_prompts"]
 
@@ -43,9 +44,8 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
         BenchmarkUnavailableError: the hub is out of reach.
     """
     if task.benchmark not in BENCHMARKS:
-        close = difflib.get_close_matches(task.benchmark, BENCHMARKS, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-        raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {hint}Known: {', '.join(BENCHMARKS)}.")
+        near = did_you_mean(task.benchmark, BENCHMARKS)
+        raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {near} Known: {', '.join(BENCHMARKS)}.")
     if count is not None and count < 1:
         raise ValueError(f"{count} problems of split {split!r} are asked for; expected at least 1.")
     if task.benchmark == "arithmetic":

@@ -12,7 +12,8 @@ from typing import Any
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
 from experiments.recipes.config import TaskConfig
-from experiments.recipes.plugins import check_unchanged, load_algorithm, load_reward, load_step_reward
+from experiments.recipes.files import check_unchanged
+from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward
 from experiments.runs.config import OfflineConfig, RunConfig
 from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder

@@ -3,71 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.problem import Problem
+from analysis.records.schema import START_ARM
 from experiments.recipes.arms import select_arms
-from experiments.recipes.catalogue import START_ARM
-from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
-from experiments.recipes.plugins import file_hashes, load_algorithm, load_reward, load_step_reward, try_reward
+from experiments.recipes.config import Recipe
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import FolderKindError, other_checker, write_json
-from experiments.runs.problems import load_problems
 from experiments.runs.same import ConfigMismatchError, check_same_config
 from experiments.schedule.plan import evaluation_job, is_run, plan_jobs
 from experiments.schedule.progress import Board
 from experiments.schedule.workers import Job, WorkerError, run_jobs, usable_cores
 from rewards.verdict import CHECKER_VERSION
-from sampling.engines import EngineConfig
 
-__all__ = ["check_recipe", "compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms", "with_files"]
-
-
-def check_recipe(recipe: Recipe) -> Recipe:
-    """Build or open everything once, so that a mistake shows before anything is written or runs.
-
-    Returns:
-        The recipe with the hashes of the user's own files in it.
-
-    Raises:
-        ValueError: an algorithm, field, reward or step reward is unknown or refused, data are broken, or a reward of
-            the user's fails when it is tried (`try_reward`).
-        ModelNotFoundError: the start policy is not there or no causal language model.
-        BenchmarkUnavailableError: the hub is out of reach.
-    """
-    from training.models.policy import resolve_model
-    from training.requirements import check_requirements
-
-    opened, training = set[object](), dict[TaskConfig, list[Problem]]()
-    for name, arm in recipe.arms.items():
-        check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
-        own = recipe.overridden(arm.overrides)
-        load_reward(own.reward)
-        load_step_reward(own.task.step_reward)
-        if own.model is not None and own.model not in opened:
-            resolve_model(own.model)
-        opened.add(own.model)
-        if own.task not in training:
-            load_problems(own.task, own.evaluation.split, own.evaluation.problems)
-            training[own.task] = load_problems(own.task, "train", own.task.train_problems)
-        most, per_step = len(training[own.task]), arm.training.problems_per_step
-        if per_step > most:
-            raise ValueError(
-                f"{name}: problems_per_step is {per_step}; expected at most the number of training problems, {most}."
-            )
-        try_reward(own.reward, training[own.task][0])
-    return with_files(recipe)
-
-
-def with_files(recipe: Recipe) -> Recipe:
-    """The recipe with the hashes of the user's own files in it."""
-    references = list[str]()
-    for arm in recipe.arms.values():
-        own = recipe.overridden(arm.overrides)
-        references += [arm.algorithm, own.reward, own.task.step_reward]
-    return replace(recipe, files=file_hashes(references))
+__all__ = ["compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
 
 
 def compare(
@@ -82,7 +33,7 @@ def compare(
     """Run what is missing of a comparison in `out`. A run that fails does not stop the others.
 
     Args:
-        recipe: what is compared.
+        recipe: what is compared, as `door.check_recipe` gave it.
         out: folder; it may hold part of the same comparison, also one of fewer arms.
         workers: runs side by side; they share the cores that this process may use.
         board: shows progress.
@@ -98,7 +49,6 @@ def compare(
         raise ValueError(f"workers is {workers}; expected at least 1.")
     if (out / "config.json").exists():
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
-    recipe = check_recipe(recipe)
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     _check_checker(jobs, out)
     check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"))
@@ -181,41 +131,20 @@ def failure_text(failures: Mapping[str, str], num_jobs: int) -> str:
     return "\n".join([*head, *causes, *rest])
 
 
-def evaluate_model(
-    model: str,
-    task: TaskConfig,
-    evaluation: EvaluationConfig,
-    engine: EngineConfig,
-    *,
-    seed: int,
-    out: Path,
-    board: Board,
-) -> None:
+def evaluate_model(run: RunConfig, out: Path, *, board: Board) -> None:
     """Evaluate one model in `out`, a run folder of its own.
+
+    Args:
+        run: what `door.evaluation_run` gave.
+        out: folder of the run.
+        board: shows progress.
 
     Raises:
         ConfigMismatchError: `out` holds another evaluation.
-        ModelNotFoundError: no such model.
         WorkerError: the evaluation failed.
     """
-    from training.models.policy import resolve_model
-
-    load_problems(task, evaluation.split, evaluation.problems)
-    folder = resolve_model(model)
     if (out / "recipe.json").exists():
         raise FolderKindError(f"{out} holds a comparison; an evaluation needs a folder of its own (--out).")
-    run = RunConfig(
-        recipe="evaluate",
-        arm=folder.name if folder == Path(model) else model,
-        seed=seed,
-        algorithm="none",
-        settings={},
-        training=None,
-        model=model,
-        task=task,
-        evaluation=evaluation,
-        engine=engine,
-    )
     failures: dict[str, str] = {}
     run_jobs(
         [evaluation_job(run, out)],

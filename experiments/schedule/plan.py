@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.interface import DataSource
-from experiments.recipes.catalogue import START_ARM
+from analysis.records.schema import START_ARM
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.plugins import load_algorithm
 from experiments.runs.config import OfflineConfig, RunConfig, StartConfig
@@ -138,6 +138,7 @@ def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs
         task=changed.task,
         engine=changed.engine,
         max_tokens=changed.evaluation.max_tokens,
+        arm=START_ARM,
     )
     jobs.setdefault(name, Job(name=name, function=_start_job, arguments=(config, out / name)))
     return name

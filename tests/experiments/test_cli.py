@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from experiments import cli
+
+ROOT = Path(__file__).parents[2]
 
 DATA = '{"id": "a", "question": "1+1?", "answer": "2", "solution": null, "level": null, "subject": null}\n'
 
@@ -33,6 +38,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     [
         (["compare", "--recipe", "aritmetic"], "did you mean 'arithmetic'"),
         (["train", "--algorithm", "grop"], "did you mean 'grpo'"),
+        (["train", "--algorithm", "remax"], "remax needs the reward of each problem's greedy completion"),
+        (["train", "--algorithm", "mine.py"], "expected mine.py:NAME (no such file)"),
+        (["compare", "--recipe", "mine.py:mine"], "there is no file"),
+        (["train", "--seed", "18446744073709551616"], "a seed is 18446744073709551616; expected a whole number"),
         (["train", "--algorithm", "grpo", "--set", "klcoef=0.1"], "did you mean 'kl_coef'"),
         (["train", "--algorithm", "grpo", "--set", "kl_coef"], "expected field=value"),
         (["train", "--algorithm", "grpo", "--set", "kl_coef=a lot"], "not a JSON literal"),
@@ -62,7 +71,47 @@ def test_wrong_input(arguments: list[str], message: str, run, tmp_path: Path) ->
     assert message in " ".join(err.split())
     assert err.startswith("error: ")
     assert "Traceback" not in err
-    assert not list(tmp_path.glob("runs/*/*.json"))
+    assert not (tmp_path / "runs").exists(), "a refused command leaves nothing behind"
+
+
+HEAVY = ("torch", "transformers", "vllm", "datasets", "matplotlib", "pandas", "scipy", "sympy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [
+        (["compare", "--recipe", "aritmetic"], set()),
+        (["train", "--recipe", "nowhere.py:mine"], set()),
+        (["--version"], set()),
+        (["train", "--algorithm", "grop"], {"torch"}),
+    ],
+)
+def test_a_typo_is_told_before_what_is_heavy_is_loaded(arguments: list[str], loaded: set[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom experiments.cli import main\n"
+        f"sys.argv = ['coeflab', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('loaded', *sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.splitlines()[-1].split()[1:]) <= loaded, done.stderr
+
+
+@pytest.mark.parametrize("module", ["experiments", "experiments.cli"])
+def test_the_command_line_is_a_module_too(module: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--version"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("coeflab ")
 
 
 def test_a_broken_line_is_named_with_its_number(run, tmp_path: Path) -> None:

@@ -6,42 +6,16 @@ It speaks only the language of `benchmarks.arithmetic`. It is saved in the ordin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from training.models.sizes import EmbeddedModelConfig
 
 __all__ = ["EmbeddedModelConfig", "build_embedded_model", "build_embedded_tokenizer"]
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 SYMBOLS = (*"0123456789", *"+-*()=", "\n", r"\boxed{", "}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbeddedModelConfig:
-    """Size of the embedded Llama.
-
-    Attributes:
-        hidden_size: width of the residual stream.
-        num_layers: decoder layers.
-        num_heads: attention heads; `hidden_size` is a multiple of it.
-        intermediate_size: width of the gated feed-forward layer.
-        max_length: longest sequence, prompt and completion together, in tokens.
-    """
-
-    hidden_size: int = 64
-    num_layers: int = 3
-    num_heads: int = 2
-    intermediate_size: int = 176
-    max_length: int = 96
-
-    def __post_init__(self) -> None:
-        if self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}; "
-                "each head takes hidden_size / num_heads channels."
-            )
 
 
 def build_embedded_tokenizer() -> PreTrainedTokenizerFast:

@@ -18,16 +18,9 @@ from benchmarks.problem import Problem
 from experiments import cli
 from experiments.recipes import catalogue as recipes
 from experiments.recipes.config import Recipe
-from experiments.recipes.plugins import (
-    check_unchanged,
-    file_hashes,
-    load_algorithm,
-    load_object,
-    load_reward,
-    load_step_reward,
-    try_reward,
-)
-from experiments.schedule.compare import check_recipe
+from experiments.recipes.files import check_unchanged, file_hashes, load_object
+from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
+from experiments.schedule.door import check_recipe
 from rewards.reward import RewardError
 from rewards.sandbox import run as sandbox
 from rewards.sandbox.run import SandboxUnavailableError

@@ -22,7 +22,8 @@ from experiments.runs.config import OfflineConfig, RunConfig
 from experiments.runs.folder import RunFolder, write_json
 from experiments.runs.run import RunInputs, SamplerCache, draw_offline, execute_run
 from experiments.runs.same import ConfigMismatchError, to_json
-from experiments.schedule.compare import check_recipe, compare
+from experiments.schedule.compare import compare
+from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs, start_folder_name
 from experiments.schedule.progress import Board
 from sampling.engines import EngineConfig
@@ -222,7 +223,7 @@ def test_no_arm_is_added_to_runs_of_another_checker(
     )
 
     def start(base: Recipe) -> None:
-        compare(base, tmp_path, workers=1, board=Board(None), evaluate_start=False)
+        compare(check_recipe(base), tmp_path, workers=1, board=Board(None), evaluate_start=False)
 
     one = replace(recipe(), arms=select_arms(recipe(), ["rft"]))
     two = replace(recipe(), arms=select_arms(recipe(), ["rft", "grpo"]))

@@ -35,6 +35,7 @@ def test_no_row_is_lost_or_written_twice(kill_at: int, tmp_path: Path, monkeypat
         task=recipe().task,
         engine=EngineConfig(name="transformers", vllm=VllmConfig(dtype="float32")),
         max_tokens=4,
+        arm="sft_start",
     )
     samplers = SamplerCache()
 

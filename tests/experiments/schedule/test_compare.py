@@ -20,6 +20,7 @@ from experiments.recipes.config import Recipe
 from experiments.runs.folder import FolderBusyError, lock_folder
 from experiments.runs.same import ConfigMismatchError
 from experiments.schedule.compare import compare, select_arms
+from experiments.schedule.door import check_recipe
 from experiments.schedule.progress import Board
 from experiments.schedule.workers import WorkerError
 from tests.experiments.miniature import recipe
@@ -34,7 +35,7 @@ def metrics(folder: Path) -> list[dict]:
 
 def run(recipe: Recipe, out: Path, workers: int = 1, evaluate_start: bool = True) -> None:
     with lock_folder(out):
-        compare(recipe, out, workers=workers, board=Board(None), evaluate_start=evaluate_start)
+        compare(check_recipe(recipe), out, workers=workers, board=Board(None), evaluate_start=evaluate_start)
 
 
 @pytest.fixture(scope="module")

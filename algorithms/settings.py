@@ -1,0 +1,61 @@
+"""Fields set by name: the nearest names, the values that fit a field's type, and that type in words.
+
+The one field language of the project: what `--set` and `--vary` take is decided here, for methods and recipes alike.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import sys
+from collections.abc import Iterable
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+__all__ = ["converted", "fits", "nearest_names", "type_in_words"]
+
+
+def nearest_names(name: str, known: Iterable[str]) -> str:
+    """``did you mean 'kl_coef'? Known: …``: the end of every message about a name that is not there."""
+    listed = sorted(known)
+    close = difflib.get_close_matches(name, listed, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return f"{hint}Known: {', '.join(listed) or 'none'}."
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether `value`, as JSON gives it, is one of the type `hint`; numbers are finite, and true is no number."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(fits(value, part) for part in get_args(hint))
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in get_args(hint))
+    if _is_enum(hint):
+        return value in list(hint)
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    if hint is type(None):
+        return value is None
+    return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
+
+
+def converted(value: Any, hint: Any) -> Any:
+    """A value that `fits`, with text made the member of an enumeration that it names."""
+    return hint(value) if _is_enum(hint) else value
+
+
+def type_in_words(hint: Any) -> str:
+    """``one of 'mean', 'none'``, ``a finite float``, ``a finite int or null``."""
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(map(type_in_words, get_args(hint)))
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(map(repr, get_args(hint)))
+    if _is_enum(hint):
+        return "one of " + ", ".join(repr(str(member)) for member in hint)
+    if hint is type(None):
+        return "null"
+    return f"a finite {hint.__name__}" if hint in (int, float) else f"a {getattr(hint, '__name__', hint)}"
+
+
+def _is_enum(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, enum.StrEnum)

@@ -1,0 +1,118 @@
+"""A user's own files: the object that ``path/to/file.py:name`` names, and whether a file is still what it was.
+
+Free of torch, so that a mistyped name shows at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.naming import did_you_mean
+
+__all__ = ["check_unchanged", "file_hashes", "is_file_reference", "load_object"]
+
+TEXT_SUFFIXES = (".txt", ".jsonl", ".jsonl.gz")  # prompts and benchmarks
+
+
+def is_file_reference(name: str) -> bool:
+    """Whether `name` has the form ``file.py:name``.
+
+    Raises:
+        ValueError: it is a Python file without the name of anything in it; those that it has are listed.
+    """
+    if name.endswith(".py"):
+        there = f"it has {', '.join(_public_names(Path(name))) or 'none'}" if Path(name).is_file() else "no such file"
+        raise ValueError(f"{name!r} is a file without a name in it; expected {name}:NAME ({there}).")
+    return ".py:" in name
+
+
+def load_object(reference: str) -> Any:
+    """The object called ``name`` in ``file.py``, given as ``file.py:name``.
+
+    Raises:
+        ValueError: the file does not exist, fails when it is loaded, or holds no such name.
+    """
+    file_name, _, name = reference.rpartition(":")
+    path = Path(file_name).expanduser().resolve()
+    if not path.is_file():
+        raise ValueError(f"{reference!r}: there is no file {path}; expected path/to/file.py:Name.")
+    module_name = f"coeflab_user_{path.stem}_{abs(hash(path))}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:  # the user's own code: anything may come
+            del sys.modules[module_name]
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+            where = f", line {lines[-1]}" if lines else ""
+            raise ValueError(f"{path}{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    module = sys.modules[module_name]
+    if not hasattr(module, name):
+        public = [key for key in vars(module) if not key.startswith("_")]
+        near = did_you_mean(name, public)
+        raise ValueError(f"{path} has no {name!r}; it has {', '.join(public)}.{f' {near}' if near else ''}")
+    return getattr(module, name)
+
+
+def file_hashes(references: Iterable[str | None]) -> dict[str, str]:
+    """SHA-256 of the file behind each reference that is a user's file (``file.py:name``, a prompt, a benchmark)."""
+    files = {name: _file_of(name) for name in references if name is not None}
+    return {name: _digest(path) for name, path in files.items() if path is not None and path.is_file()}
+
+
+def check_unchanged(files: Mapping[str, str]) -> None:
+    """Refuse to load files that are no longer what they were when the comparison started.
+
+    Args:
+        files: SHA-256 by reference, from `file_hashes`.
+
+    Raises:
+        ValueError: a file was edited or is gone.
+    """
+    for name, recorded in files.items():
+        path = _file_of(name) or Path(name)
+        now = _digest(path) if path.is_file() else "that of no file"
+        if now != recorded:
+            raise ValueError(
+                f"{path} was edited since the comparison started: its SHA-256 is {now}, expected {recorded}. Put the "
+                "file back as it was and start the same command again, or start anew in another folder (--out)."
+            )
+
+
+def _file_of(reference: str) -> Path | None:
+    """The file behind a reference, a control's word in front left out; ``None`` where it is a name of ours."""
+    if ".py:" in reference:
+        word, _, inner = reference.partition(":")
+        return Path((reference if word.endswith(".py") else inner).rpartition(":")[0]).expanduser()
+    return Path(reference).expanduser() if reference.endswith(TEXT_SUFFIXES) else None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _public_names(path: Path) -> list[str]:
+    """Functions, classes and constants at the top of a Python file, which is not run."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError, OSError):
+        return []
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    names += [
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    return [name for name in names if not name.startswith("_")]

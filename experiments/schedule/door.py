@@ -1,0 +1,141 @@
+"""The door: everything that can be refused is refused here, before a folder is made or a process is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.problem import Problem
+from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
+from experiments.recipes.files import file_hashes
+from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
+from experiments.runs.config import RunConfig
+from experiments.runs.problems import load_problems, render_prompts
+from sampling.engines import EngineConfig, check_room
+
+__all__ = ["check_recipe", "evaluation_run", "open_model", "with_files"]
+
+
+def check_recipe(recipe: Recipe) -> Recipe:
+    """Build or open everything once, so that a mistake shows before anything is written or runs.
+
+    Returns:
+        The recipe with the hashes of the user's own files in it.
+
+    Raises:
+        ValueError: an algorithm, field, reward or step reward is unknown or refused, data are broken, or a reward of
+            the user's fails when it is tried (`try_reward`).
+        ModelNotFoundError: the start policy is not there or no causal language model.
+        BenchmarkUnavailableError: the hub is out of reach.
+    """
+    from training.requirements import check_requirements
+
+    for name, arm in recipe.arms.items():
+        check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
+        own = recipe.overridden(arm.overrides)
+        load_reward(own.reward)
+        load_step_reward(own.task.step_reward)
+    recipe = with_files(recipe)
+    training = dict[TaskConfig, list[Problem]]()
+    for name, arm in recipe.arms.items():
+        own = recipe.overridden(arm.overrides)
+        if own.task not in training:
+            load_problems(own.task, own.evaluation.split, own.evaluation.problems)
+            training[own.task] = load_problems(own.task, "train", own.task.train_problems)
+        most, per_step = len(training[own.task]), arm.training.problems_per_step
+        if per_step > most:
+            raise ValueError(
+                f"{name}: problems_per_step is {per_step}; expected at most the number of training problems, {most}."
+            )
+        try_reward(own.reward, training[own.task][0])
+    _check_models(recipe)
+    return recipe
+
+
+def _check_models(recipe: Recipe) -> None:
+    """Open every model that the arms start from; heavy, so after everything else."""
+    opened = set[tuple[object, ...]]()
+    for arm in recipe.arms.values():
+        own = recipe.overridden(arm.overrides)
+        rooms = {
+            "evaluation.max_tokens": own.evaluation.max_tokens,
+            "training.max_completion_tokens": arm.training.max_completion_tokens,
+        }
+        if own.model is None or (key := (own.model, own.task, own.engine, *rooms.values())) in opened:
+            continue
+        opened.add(key)
+        problems = load_problems(own.task, own.evaluation.split, own.evaluation.problems)
+        open_model(own.model, problems, own.task, own.engine, rooms)
+
+
+def evaluation_run(
+    model: str, task: TaskConfig, evaluation: EvaluationConfig, engine: EngineConfig, *, seed: int
+) -> RunConfig:
+    """The run that only evaluates `model`, once everything that it names was opened.
+
+    Raises:
+        ModelNotFoundError: no such model, or it has no tokenizer.
+        ValueError: no such benchmark or split, broken data, a seed that cannot be, or no room for the completions.
+    """
+    check_seed(seed)
+    problems = load_problems(task, evaluation.split, evaluation.problems)
+    folder = open_model(model, problems, task, engine, {"max_tokens": evaluation.max_tokens})
+    return RunConfig(
+        recipe="evaluate",
+        arm=folder.name if folder == Path(model) else model,
+        seed=seed,
+        algorithm="none",
+        settings={},
+        training=None,
+        model=model,
+        task=task,
+        evaluation=evaluation,
+        engine=engine,
+        files=file_hashes([task.benchmark, task.prompt]),
+    )
+
+
+def open_model(
+    model: str, problems: list[Problem], task: TaskConfig, engine: EngineConfig, rooms: Mapping[str, int]
+) -> Path:
+    """The folder of a model whose tokenizer loads and whose limit leaves room for whole completions.
+
+    Args:
+        model: folder or hub id.
+        problems: that it is asked.
+        task: how it is asked.
+        engine: has a limit of its own.
+        rooms: longest completion, by the field of the configuration that says so.
+
+    Raises:
+        ModelNotFoundError: no such model, or it has no tokenizer.
+        ValueError: the longest prompt and a completion are longer than the model or the engine takes.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    from training.models.policy import ModelNotFoundError, resolve_model
+
+    folder = resolve_model(model)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (ValueError, OSError, KeyError) as error:
+        raise ModelNotFoundError(
+            f"{folder} has no tokenizer that loads ({str(error).splitlines()[0]}); expected tokenizer.json beside "
+            "config.json."
+        ) from error
+    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    if positions is not None:
+        prompts = render_prompts(problems, task, tokenizer)
+        for field, most in rooms.items():
+            check_room(prompts, field, most, positions, engine)
+    return folder
+
+
+def with_files(recipe: Recipe) -> Recipe:
+    """The recipe with the hashes of the user's own files in it."""
+    references = list[str | None]()
+    for arm in recipe.arms.values():
+        own = recipe.overridden(arm.overrides)
+        references += [arm.algorithm, own.reward, own.task.step_reward]
+    return replace(recipe, files=file_hashes(references))
