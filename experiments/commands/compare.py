@@ -28,9 +28,9 @@ class Compare(RecipeOptions):
 
     def run(self) -> None:
         """Do it."""
+        recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms, with_controls
 
-        recipe = self.recipe(self.recipe_name)
         arms = select_arms(recipe, self.algorithm)
         arms = with_controls(recipe, arms) if self.controls else arms
         recipe = replace(recipe, arms=arms, seeds=seeds_from(self.seeds) or recipe.seeds)
@@ -54,9 +54,9 @@ class Train(RecipeOptions):
 
     def run(self) -> None:
         """Do it."""
+        recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
 
-        recipe = self.recipe(self.recipe_name)
         [(name, arm)] = select_arms(recipe, [self.algorithm or list(recipe.arms)[-1]]).items()
         arm = replace(arm, settings={**arm.settings, **parse_settings(self.settings)})
         if self.learning_rate is not None:

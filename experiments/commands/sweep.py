@@ -46,10 +46,10 @@ class Sweep(RecipeOptions):
 
     def run(self) -> None:
         """Do it."""
+        recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
         from experiments.recipes.grid import grid_arms, parse_varied
 
-        recipe = self.recipe(self.recipe_name)
         recipe = replace(recipe, arms=select_arms(recipe, self.algorithm), seeds=seeds_from(self.seeds) or recipe.seeds)
         varied = [parse_varied(text) for text in self.vary]
         if not varied and self.choose is None:

@@ -172,7 +172,7 @@ def find_recipe(name: str) -> Callable[[str], Recipe]:
         ValueError: no such recipe; the nearest names are given.
     """
     if is_file_reference(name):
-        return partial(_own_recipe, name)
+        return partial(_own_recipe, name, load_object(name))
     if name not in RECIPES:
         near = did_you_mean(name, RECIPES, cutoff=0.3)
         raise ValueError(f"unknown recipe {name!r}; {near} Known: {', '.join(RECIPES)}, or path/to/file.py:function.")
@@ -184,9 +184,8 @@ def build_recipe(name: str, device: str) -> Recipe:
     return find_recipe(name)(device)
 
 
-def _own_recipe(reference: str, device: str) -> Recipe:
+def _own_recipe(reference: str, function: Any, device: str) -> Recipe:
     """The recipe that a user's function makes for a device."""
-    function = load_object(reference)
     if not callable(function):
         raise ValueError(f"{reference} is a {type(function).__name__}; expected a function of the device.")
     try:
