@@ -20,7 +20,10 @@ class TrainingConfig:
         warmup_steps: steps of linear warm-up from 0.
         schedule: constant, or linear decay to 0 at the last step.
         updates_per_batch: μ of Algorithm 1; the paper has 1. With more, metrics are those of the last one.
-        microbatch_size: most sequences of one forward and backward pass; no result depends on it beyond rounding.
+        microbatch_tokens: most tokens of one forward and backward pass, its padding included where sequences are not
+            packed; no result depends on it beyond rounding. It is halved where the device runs out of memory.
+        microbatch_size: most sequences of one such pass; ``None`` sets no such limit.
+        packed: sequences end to end without padding; ``None`` does so in bfloat16 on a GPU where the model can.
         max_grad_norm: gradients are scaled down to this norm.
         weight_decay: AdamW's.
         adam_beta2: AdamW's second decay; the first is 0.9.
@@ -41,7 +44,9 @@ class TrainingConfig:
     warmup_steps: int = 0
     schedule: Literal["constant", "linear"] = "constant"
     updates_per_batch: int = 1
-    microbatch_size: int = 64
+    microbatch_tokens: int = 16384
+    microbatch_size: int | None = None
+    packed: bool | None = None
     max_grad_norm: float = 1.0
     weight_decay: float = 0.0
     adam_beta2: float = 0.999
@@ -59,13 +64,14 @@ class TrainingConfig:
             "group_size",
             "updates_per_batch",
             "critic_updates_per_batch",
-            "microbatch_size",
+            "microbatch_tokens",
             "max_completion_tokens",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        if self.iteration_steps is not None and self.iteration_steps < 1:
-            raise ValueError(f"iteration_steps is {self.iteration_steps}; expected at least 1, or null.")
+        for name in ("iteration_steps", "microbatch_size"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1, or null.")
         if not 0 <= self.adam_beta2 < 1:
             raise ValueError(f"adam_beta2 is {self.adam_beta2}; expected a number in [0, 1).")
         if not self.learning_rate >= 0:

@@ -69,7 +69,7 @@ def train_supervised(
         ]
         batch = build_batch(scored, pad_token_id=policy.pad_token_id).to(policy.device)
         policy.model.zero_grad()
-        split = microbatches(batch, BatchUnit.SEQUENCE, config.batch_size)
+        split = microbatches(batch, BatchUnit.SEQUENCE, tokens=2**30, sequences=config.batch_size)
         measured = accumulate_gradients(
             policy.model, algorithm, batch, algorithm.credit(batch.tokens), split, UpdateOptions()
         )

@@ -21,8 +21,11 @@ from training.config import TrainingConfig
 from training.drawing import draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
 from training.models.critic import Critic, critic_loss
+from training.models.logprobs import ForwardOptions
+from training.models.packing import can_pack, is_packed, pack_attention
 from training.models.policy import Policy, named_weights
-from training.models.scores import ForwardOptions, score_logprobs, score_values
+from training.models.scores import score_logprobs, score_values
+from training.pieces import PieceSize
 from training.sources import Source
 from training.update import UpdateOptions, accumulate_gradients, denominator_of
 
@@ -58,6 +61,7 @@ class Trainer:
     critic: Critic | None = None
     counters: Counters = field(default_factory=Counters)
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
+    pieces: PieceSize = field(init=False)
     optimizer: torch.optim.AdamW = field(init=False)
     critic_optimizer: torch.optim.AdamW | None = field(init=False, default=None)
 
@@ -81,6 +85,11 @@ class Trainer:
             raise ValueError(
                 f"{type(self.algorithm).__name__} needs {' and '.join(missing)}, which this run does not have."
             )
+        self.pieces = PieceSize(tokens=self.config.microbatch_tokens)
+        if self._packs:
+            for model in (self.policy.model, self.reference, getattr(self.critic, "backbone", None)):
+                if model is not None:
+                    pack_attention(model)
         self.optimizer = self._adamw(self.policy.model, self.config.learning_rate)
         if self.critic is not None:
             self.critic_optimizer = self._adamw(self.critic, self.config.critic_learning_rate)
@@ -91,7 +100,15 @@ class Trainer:
             lr=learning_rate,
             weight_decay=self.config.weight_decay,
             betas=(0.9, self.config.adam_beta2),
+            fused=self.policy.device.type == "cuda" or None,
         )
+
+    @property
+    def _packs(self) -> bool:
+        """Whether sequences are laid end to end: as configured, else in bfloat16 on a GPU where the model can."""
+        if self.config.packed is not None:
+            return self.config.packed
+        return self.config.use_autocast and self.policy.device.type == "cuda" and can_pack(self.policy.model)
 
     @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -107,6 +124,15 @@ class Trainer:
         return UpdateOptions(
             temperature=self.config.temperature,
             max_completion_tokens=self.config.max_completion_tokens,
+            use_autocast=self.config.use_autocast,
+        )
+
+    def forward_options(self, tokens: int) -> ForwardOptions:
+        """How passes are run, in pieces of at most `tokens`."""
+        return ForwardOptions(
+            microbatch_tokens=tokens,
+            microbatch_size=self.config.microbatch_size,
+            temperature=self.config.temperature,
             use_autocast=self.config.use_autocast,
         )
 
@@ -171,19 +197,22 @@ class Trainer:
     def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:
         """Attach old and reference logprobs and values, as far as the algorithm reads them."""
         needs, tokens, config = self.algorithm.needs, batch.tokens, self.config
-        forward = ForwardOptions(
-            microbatch_size=config.microbatch_size, temperature=config.temperature, use_autocast=config.use_autocast
-        )
+
+        def logprobs(model: nn.Module) -> torch.Tensor:
+            return self.pieces.run(lambda size: score_logprobs(model, batch, self.forward_options(size)))
+
         tokens = replace(tokens, max_length=config.max_completion_tokens)
         several_updates = config.updates_per_batch > 1 and Need.OLD_LOGPROBS in needs
         if several_updates or Need.OLD_LOGPROBS_FOR_CREDIT in needs:
-            tokens = replace(tokens, old_logprobs=score_logprobs(self.policy.model, batch, forward))
+            tokens = replace(tokens, old_logprobs=logprobs(self.policy.model))
             self._count_flops(2, batch)
         if Need.REFERENCE_LOGPROBS in needs and self.reference is not None:
-            tokens = replace(tokens, reference_logprobs=score_logprobs(self.reference, batch, forward))
+            tokens = replace(tokens, reference_logprobs=logprobs(self.reference))
             self._count_flops(2, batch)
         if Need.CRITIC in needs and self.critic is not None:
-            tokens = replace(tokens, values=score_values(self.critic, batch, forward))
+            critic = self.critic
+            values = self.pieces.run(lambda size: score_values(critic, batch, self.forward_options(size)))
+            tokens = replace(tokens, values=values)
             self._count_flops(2, batch)
         return batch.with_tokens(tokens)
 
@@ -193,21 +222,27 @@ class Trainer:
     def _update(self, batch: TrainingBatch, step: int) -> dict[str, float | None]:
         """Credit once, then `updates_per_batch` optimiser steps; the critic afterwards."""
         credit = self.algorithm.credit(batch.tokens)
-        split = microbatches(batch, self.algorithm.batch_unit, self.config.microbatch_size)
         rate = self.config.learning_rate * self.config.rate_factor(step)
         measured: dict[str, float] = {}
         tokens_trained = 0.0
         for _ in range(self.config.updates_per_batch):
-            self.optimizer.zero_grad()
-            measured = accumulate_gradients(
-                self.policy.model, self.algorithm, batch, credit, self._reporting(split), self.update_options
-            )
+            measured = self.pieces.run(lambda size: self._gradients(batch, credit, size))
             tokens_trained += measured["tokens_trained"]
             measured["grad_norm"] = _clip_and_step(self.policy.model, self.optimizer, rate, self.config.max_grad_norm)
             self._count_flops(6, batch)
         if self.critic is not None:
             measured["critic_loss"] = self._update_critic(batch, step)
         return {**measured, "tokens_trained": tokens_trained, "learning_rate": rate}
+
+    def _gradients(self, batch: TrainingBatch, credit: torch.Tensor, tokens: int) -> dict[str, float]:
+        """The gradient of the whole batch in `.grad`, in pieces of at most `tokens`."""
+        self.optimizer.zero_grad()
+        split = self._split(batch, self.algorithm.batch_unit, tokens, packed=is_packed(self.policy.model))
+        model, reporting = self.policy.model, self._reporting(split)
+        return accumulate_gradients(model, self.algorithm, batch, credit, reporting, self.update_options)
+
+    def _split(self, batch: TrainingBatch, unit: BatchUnit, tokens: int, *, packed: bool) -> list[torch.Tensor]:
+        return microbatches(batch, unit, tokens=tokens, sequences=self.config.microbatch_size, packed=packed)
 
     def _reporting(self, split: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
         """The same microbatches, each reported when it is done."""
@@ -219,22 +254,28 @@ class Trainer:
         """Regress the critic on the algorithm's value targets; returns the loss before its last optimiser step."""
         assert self.critic is not None and self.critic_optimizer is not None
         targets = self.algorithm.value_targets(batch.tokens)  # type: ignore[attr-defined]
-        denominator = denominator_of(batch, BatchUnit.SEQUENCE, self.update_options)
         rate = self.config.critic_learning_rate * self.config.rate_factor(step)
         total = 0.0
         for _ in range(self.config.critic_updates_per_batch):
-            self.critic_optimizer.zero_grad()
-            total = 0.0
-            for rows in microbatches(batch, BatchUnit.SEQUENCE, self.config.microbatch_size):
-                part = batch.rows(rows)
-                mask = part.tokens.completion_mask
-                values = self.critic.values(part, use_autocast=self.config.use_autocast)
-                loss = critic_loss(values, targets[rows][:, : mask.shape[1]], mask, denominator)
-                loss.backward()
-                total += loss.item()
+            total = self.pieces.run(lambda size: self._critic_gradients(batch, targets, size))
             _clip_and_step(self.critic, self.critic_optimizer, rate, self.config.max_grad_norm)
             self._count_flops(6, batch)
         return total
+
+    def _critic_gradients(self, batch: TrainingBatch, targets: torch.Tensor, tokens: int) -> float:
+        """The gradient of the critic's loss in `.grad`, in pieces of at most `tokens`; returns the loss."""
+        assert self.critic is not None and self.critic_optimizer is not None
+        self.critic_optimizer.zero_grad()
+        denominator = denominator_of(batch, BatchUnit.SEQUENCE, self.update_options)
+        total = torch.zeros((), dtype=torch.float64, device=self.policy.device)
+        for rows in self._split(batch, BatchUnit.SEQUENCE, tokens, packed=is_packed(self.critic.backbone)):
+            part = batch.rows(rows)
+            mask = part.tokens.completion_mask
+            values = self.critic.values(part, use_autocast=self.config.use_autocast)
+            loss = critic_loss(values, targets[rows][:, : mask.shape[1]], mask, denominator)
+            loss.backward()
+            total += loss.detach().double()
+        return float(total)
 
     def _count_generation(self, scored: Sequence[ScoredRollout]) -> None:
         tokens = sum(len(item.rollout.completion_ids) for item in scored)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -73,7 +72,11 @@ def accumulate_gradients(
     denominator = left.denominator(algorithm.batch_unit, options.max_completion_tokens)
     online = algorithm.data_source is DataSource.ONLINE
     nll_name = "entropy" if online else "nll"
-    sums: defaultdict[str, float] = defaultdict(float)
+    sums: dict[str, Tensor] = {}
+
+    def add(name: str, value: Tensor) -> None:  # stays on the device: reading it would make each pass wait for it
+        sums[name] = sums.get(name, 0.0) + value.detach().double()
+
     for rows in split:
         part = batch.rows(rows)
         mask = left.mask[rows][:, : part.tokens.completion_mask.shape[1]]
@@ -86,13 +89,13 @@ def accumulate_gradients(
         loss = surrogate_loss(coefficients.values, logprobs, mask, algorithm.aggregation, denominator)
         loss.backward()
 
-        sums["loss"] += loss.item()
-        sums[nll_name] -= float(torch.where(mask, logprobs.detach(), 0).sum()) / denominator.tokens
+        add("loss", loss)
+        add(nll_name, -torch.where(mask, logprobs.detach(), 0).sum().double() / denominator.tokens)
         if online and tokens.reference_logprobs is not None:
             kl = kl_penalty(logprobs.detach(), tokens.reference_logprobs, "k3")
-            sums["kl"] += float(torch.where(mask, kl, 0).sum()) / denominator.tokens
-        sums["coefficient_abs_mean"] += float(coefficients.values.abs().sum()) / denominator.tokens
-        sums["tokens_trained"] += float((coefficients.values != 0).sum())
+            add("kl", torch.where(mask, kl, 0).sum().double() / denominator.tokens)
+        add("coefficient_abs_mean", coefficients.values.abs().sum().double() / denominator.tokens)
+        add("tokens_trained", (coefficients.values != 0).sum())
         for name, values in coefficients.diagnostics.items():
-            sums[name] += float(torch.where(mask, values, 0).sum()) / denominator.tokens
-    return dict(sums)
+            add(name, torch.where(mask, values, 0).sum().double() / denominator.tokens)
+    return {name: float(value) for name, value in sums.items()}

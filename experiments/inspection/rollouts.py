@@ -30,8 +30,9 @@ from sampling.text import token_ends
 from training.checkpoints import latest_checkpoint
 from training.models.batches import TrainingBatch, build_batch
 from training.models.critic import Critic
+from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy, resolve_model
-from training.models.scores import ForwardOptions, score_logprobs, score_values
+from training.models.scores import score_logprobs, score_values
 from training.update import UpdateOptions, accumulate_gradients
 
 __all__ = ["FILE_NAME", "draw_coefficients", "write_coefficients"]
@@ -39,7 +40,7 @@ __all__ = ["FILE_NAME", "draw_coefficients", "write_coefficients"]
 FILE_NAME = "coefficients.json"
 PROBLEMS, GROUP_SIZE = 12, 8
 PREFERRED_ARMS = ("grpo", "grpo_process", "ppo", "online_rft", "rft")
-FORWARD = ForwardOptions(microbatch_size=64, temperature=1.0, use_autocast=False)
+FORWARD = ForwardOptions()
 
 
 def write_coefficients(folder: Path, *, max_tokens: int, seed: int) -> Path | None:

@@ -134,7 +134,7 @@ def gsm8k_grpo(device: str = "cpu") -> Recipe:
                     problems_per_step=16 if on_gpu else 4,
                     group_size=64 if on_gpu else 8,
                     learning_rate=1e-6,
-                    microbatch_size=64 if on_gpu else 4,
+                    microbatch_tokens=16384 if on_gpu else 2048,
                     max_completion_tokens=256,
                     use_autocast=on_gpu,
                 ),

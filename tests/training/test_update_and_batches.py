@@ -99,9 +99,15 @@ def test_one_microbatch_equals_eight_equals_three_and_five(algorithm: Algorithm)
     whole = gradient(algorithm, batch, [torch.arange(len(batch))])
     assert whole.abs().max() > 1e-4
     if algorithm.batch_unit is BatchUnit.PAIR:
-        splits = [microbatches(batch, BatchUnit.PAIR, 2), [torch.tensor([0, 1]), torch.arange(2, 6)]]
+        splits = [
+            microbatches(batch, BatchUnit.PAIR, tokens=1000, sequences=2),
+            [torch.tensor([0, 1]), torch.arange(2, 6)],
+        ]
     else:
-        splits = [microbatches(batch, BatchUnit.SEQUENCE, 1), [torch.tensor([1, 4, 6]), torch.tensor([0, 2, 3, 5, 7])]]
+        splits = [
+            microbatches(batch, BatchUnit.SEQUENCE, tokens=1),
+            [torch.tensor([1, 4, 6]), torch.tensor([0, 2, 3, 5, 7])],
+        ]
     for split in splits:
         torch.testing.assert_close(gradient(algorithm, batch, split), whole, rtol=1e-9, atol=1e-12)
 
@@ -146,7 +152,7 @@ def test_token_logprobs_are_those_of_the_whole_sequence() -> None:
         together = token_logprobs(model, batch, temperature=temperature)
         for row, item in enumerate(eight_rollouts()):
             ids = torch.tensor([[*item.rollout.prompt_ids, *item.rollout.completion_ids]])
-            logits = model(input_ids=ids).logits[0, :-1].float() / temperature
+            logits = model(input_ids=ids).logits[0, :-1] / temperature
             picked = torch.log_softmax(logits, -1).gather(-1, ids[0, 1:, None])[:, 0]
             n, start = len(item.rollout.completion_ids), len(item.rollout.prompt_ids)
             torch.testing.assert_close(together[row, :n], picked[start - 1 :], rtol=1e-5, atol=1e-5)
@@ -157,7 +163,7 @@ def test_microbatches_cover_every_row_once_and_keep_pairs_together() -> None:
     built = build_pair_batch(eight_rollouts(), pad_token_id=0)
     assert built is not None and built.tokens.pair is not None
     for size in (1, 2, 3, 4, 6):
-        split = microbatches(built, BatchUnit.PAIR, size)
+        split = microbatches(built, BatchUnit.PAIR, tokens=1000, sequences=size)
         assert sorted(torch.cat(split).tolist()) == list(range(len(built)))
         for rows in split:
             assert len(rows) <= max(size, 2)

@@ -20,7 +20,7 @@ class TrainingBatch:
 
     Attributes:
         input_ids: (B, L) int64, prompt then completion then padding.
-        prompt_lengths: (B,) int64 tokens of the prompt.
+        prompt_lengths: (B,) int64 tokens of the prompt; like `lengths` always on the CPU, where rows are cut.
         lengths: (B,) int64 tokens of prompt and completion together.
         tokens: completion-aligned arrays: position t is completion token t.
     """
@@ -52,8 +52,8 @@ class TrainingBatch:
         """The same batch on `device`."""
         return TrainingBatch(
             input_ids=self.input_ids.to(device),
-            prompt_lengths=self.prompt_lengths.to(device),
-            lengths=self.lengths.to(device),
+            prompt_lengths=self.prompt_lengths,
+            lengths=self.lengths,
             tokens=self.tokens.to(device),
         )
 
@@ -116,29 +116,37 @@ def build_pair_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> T
     return batch.with_tokens(replace(batch.tokens, pair=order // 2, chosen=order % 2 == 0))
 
 
-def microbatches(batch: TrainingBatch, unit: BatchUnit, size: int) -> list[Tensor]:
-    """Row indices of each microbatch: at most `size` sequences, sorted by length, units never split.
+def microbatches(
+    batch: TrainingBatch, unit: BatchUnit, *, tokens: int, sequences: int | None = None, packed: bool = False
+) -> list[Tensor]:
+    """Row indices of each microbatch, sorted by length, units never split.
 
     Args:
         batch: what to split.
         unit: what must stay together; for `BatchUnit.PAIR` the two rows of a pair.
-        size: most sequences of a microbatch; a single unit may exceed it.
+        tokens: most tokens of a microbatch, its padding included unless it is `packed`; a single unit may exceed it.
+        sequences: most sequences of a microbatch; ``None`` sets no such limit.
+        packed: whether the sequences of a microbatch are laid end to end without padding.
 
     Returns:
         int64 index arrays that cover every row once.
     """
-    if size < 1:
-        raise ValueError(f"microbatch size is {size}; expected at least 1 sequence.")
+    if tokens < 1 or (sequences is not None and sequences < 1):
+        raise ValueError(f"a microbatch of {tokens} tokens or {sequences} sequences; expected at least 1 of each.")
     if unit is BatchUnit.PAIR:
         pair = batch.tokens.require("pair", "a pairwise method")
         units = [torch.nonzero(pair == number)[:, 0].tolist() for number in torch.unique(pair)]
     else:
         units = [[row] for row in range(len(batch))]
-    units.sort(key=lambda rows: (-max(int(batch.lengths[row]) for row in rows), rows[0]))
+    lengths: list[int] = batch.lengths.tolist()
+    units.sort(key=lambda rows: (-max(lengths[row] for row in rows), rows[0]))
     result: list[list[int]] = []
     for rows in units:
-        if result and len(result[-1]) + len(rows) <= size:
-            result[-1] += rows
+        together = [*result[-1], *rows] if result else []
+        held = [lengths[row] for row in together]
+        fits = (sum(held) if packed else len(held) * max(held, default=0)) <= tokens
+        if together and fits and (sequences is None or len(together) <= sequences):
+            result[-1] = together
         else:
             result.append(list(rows))
     return [torch.tensor(rows) for rows in result]

@@ -14,7 +14,7 @@ from transformers import AutoModel
 
 from algorithms.interface import Aggregation, Denominator, aggregation_weights
 from training.models.batches import TrainingBatch
-from training.models.logprobs import align_to_completion, autocast
+from training.models.logprobs import token_values
 
 __all__ = ["Critic", "critic_loss"]
 
@@ -37,10 +37,7 @@ class Critic(nn.Module):
 
     def values(self, batch: TrainingBatch, *, use_autocast: bool = False) -> Tensor:
         """V before each completion token, in units of the reward. (B, T) float32, zero outside the mask."""
-        with autocast(batch.input_ids.device, use_autocast):
-            hidden = self.backbone(input_ids=batch.input_ids, use_cache=False).last_hidden_state  # (B, L, H)
-        values = self.head(hidden.float())[..., 0]  # position j sees tokens 0..j: the value before token j + 1
-        return align_to_completion(values, batch, offset=1)
+        return token_values(self.backbone, self.head, batch, use_autocast=use_autocast)
 
     def save(self, path: Path) -> None:
         """Write all weights to one safetensors file."""

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from training.models.batches import TrainingBatch
+from training.models.packing import PackedBatch, is_packed, pack_batch
 
-__all__ = ["align_to_completion", "autocast", "token_logprobs"]
+__all__ = ["ForwardOptions", "align_to_completion", "autocast", "token_logprobs", "token_values"]
+
+LOGITS_AT_A_TIME = 2**28  # numbers in float32: 1 GiB, 5,461 tokens of a vocabulary of 49,152
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardOptions:
+    """How passes over a batch are run; no result depends on the size of a piece beyond rounding.
+
+    Attributes:
+        microbatch_tokens: most tokens of one pass; see `microbatches`.
+        microbatch_size: most sequences of one pass; ``None`` sets no such limit.
+        temperature: logprobs are taken at it.
+        use_autocast: forward passes in bfloat16.
+    """
+
+    microbatch_tokens: int = 16384
+    microbatch_size: int | None = None
+    temperature: float = 1.0
+    use_autocast: bool = False
 
 
 def autocast(device: torch.device, enabled: bool) -> contextlib.AbstractContextManager[object]:
@@ -22,25 +46,55 @@ def token_logprobs(
 ) -> Tensor:
     """log π_θ(o_t | q, o_<t) of each completion token at the sampling temperature.
 
+    The logits of at most `LOGITS_AT_A_TIME` / V tokens exist at a time; where a batch has more, the backward pass
+    computes them again.
+
     Args:
-        model: a causal language model of transformers.
+        model: a causal language model of transformers; sequences are packed where `is_packed` says so, else padded.
         batch: B sequences.
         temperature: divides the logits, as the sampler did.
         use_autocast: run the forward pass in bfloat16.
 
     Returns:
-        (B, T) float32 in nats, zero outside the completion mask.
+        (B, T) float32 (float64 from a float64 model) in nats, zero outside the completion mask.
     """
-    shortest = int(batch.prompt_lengths.min())
-    keep = batch.input_ids.shape[1] - shortest + 1  # logits from the last prompt token of the shortest prompt on
     with autocast(batch.input_ids.device, use_autocast):
-        logits = model(input_ids=batch.input_ids, use_cache=False, logits_to_keep=keep).logits  # (B, keep, V)
-    logits = logits[:, :-1].float()  # position j predicts input token shortest + j
-    if temperature != 1:  # a division by 1 would keep a copy of the largest array there is
-        logits = logits / temperature
-    targets = batch.input_ids[:, shortest:, None]
-    logprobs = logits.gather(-1, targets)[..., 0] - torch.logsumexp(logits, dim=-1)  # (B, keep − 1)
-    return align_to_completion(logprobs, batch, offset=shortest)
+        if not splits_at_head(model):
+            return _from_whole_logits(model, batch, temperature)
+        body: Any = model.base_model
+        head: Any = model.get_output_embeddings()  # type: ignore[operator]
+        if is_packed(model):
+            packed = pack_batch(batch)
+            hidden = body(**packed.inputs, use_cache=False).last_hidden_state[0, packed.predicting]  # (M, H)
+            return _scatter(_head_logprobs(head, hidden, packed.targets, temperature), packed, batch)
+        shortest = int(batch.prompt_lengths.min())
+        ids = batch.input_ids[:, shortest - 1 :]  # from the last prompt token of the shortest prompt on
+        hidden = body(input_ids=batch.input_ids, use_cache=False).last_hidden_state[:, shortest - 1 :]
+        targets = ids.roll(-1, dims=1)  # the last column has none, and is dropped
+        logprobs = _head_logprobs(head, hidden.flatten(0, 1), targets.flatten(), temperature).view(targets.shape)
+        return align_to_completion(logprobs[:, :-1], batch, offset=shortest)
+
+
+def token_values(body: nn.Module, head: nn.Module, batch: TrainingBatch, *, use_autocast: bool = False) -> Tensor:
+    """A linear head's number at the last hidden state before each completion token.
+
+    Args:
+        body: a model of transformers without a head; see `token_logprobs` for packed and padded ones.
+        head: (…, H) -> (…, 1), in float32.
+        batch: B sequences.
+        use_autocast: run the body in bfloat16.
+
+    Returns:
+        (B, T), zero outside the completion mask.
+    """
+    packed = pack_batch(batch) if is_packed(body) else None
+    inputs = {"input_ids": batch.input_ids} if packed is None else packed.inputs
+    with autocast(batch.input_ids.device, use_autocast):
+        hidden = body(**inputs, use_cache=False).last_hidden_state
+    hidden = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
+    if packed is not None:
+        return _scatter(head(hidden[0, packed.predicting])[..., 0], packed, batch)
+    return align_to_completion(head(hidden)[..., 0], batch, offset=1)  # position j sees tokens 0..j
 
 
 def align_to_completion(per_position: Tensor, batch: TrainingBatch, *, offset: int) -> Tensor:
@@ -55,6 +109,66 @@ def align_to_completion(per_position: Tensor, batch: TrainingBatch, *, offset: i
         (B, T), zero outside the completion mask.
     """
     mask = batch.tokens.completion_mask
-    columns = torch.arange(mask.shape[1], device=mask.device) + (batch.prompt_lengths - offset)[:, None]
+    prompts = batch.prompt_lengths.to(mask.device)
+    columns = torch.arange(mask.shape[1], device=mask.device) + (prompts - offset)[:, None]
     aligned = per_position.gather(1, columns.clamp_max(per_position.shape[1] - 1))
     return torch.where(mask, aligned, torch.zeros_like(aligned))
+
+
+def _scatter(per_token: Tensor, packed: PackedBatch, batch: TrainingBatch) -> Tensor:
+    """Values of a packed row's completion tokens at their places. (M,) -> (B, T), zero outside the mask."""
+    mask = batch.tokens.completion_mask
+    return per_token.new_zeros(mask.numel()).index_put((packed.places,), per_token).view(mask.shape)
+
+
+def _head_logprobs(head: nn.Module, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """log-softmax of the head's logits at the targets, at most `LOGITS_AT_A_TIME` of them at once. (M, H) -> (M,)."""
+    vocabulary: int = head.weight.shape[0]  # type: ignore[union-attr,assignment]
+    rows = max(1, LOGITS_AT_A_TIME // vocabulary)
+
+    def logprobs(part: Tensor, wanted: Tensor) -> Tensor:
+        return _picked(head(part), wanted, temperature)
+
+    if len(hidden) <= rows:
+        return logprobs(hidden, targets)
+    pieces = zip(hidden.split(rows), targets.split(rows), strict=True)
+    if torch.is_grad_enabled():
+        return torch.cat([checkpoint(logprobs, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[misc]
+    return torch.cat([logprobs(*piece) for piece in pieces])
+
+
+def _picked(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """log-softmax at the targets. (…, V) and (…) -> (…)."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if temperature != 1:  # a division by 1 would keep a copy of the largest array there is
+        logits = logits / temperature
+    return logits.gather(-1, targets[..., None])[..., 0] - torch.logsumexp(logits, dim=-1)
+
+
+def _from_whole_logits(model: nn.Module, batch: TrainingBatch, temperature: float) -> Tensor:
+    """The same for an architecture that does something to the logits after the head (soft caps, scales)."""
+    shortest = int(batch.prompt_lengths.min())
+    keep = batch.input_ids.shape[1] - shortest + 1
+    if is_packed(model):
+        packed = pack_batch(batch)
+        logits = model(**packed.inputs, use_cache=False, logits_to_keep=packed.predicting).logits[0]
+        return _scatter(_picked(logits, packed.targets, temperature), packed, batch)
+    logits = model(input_ids=batch.input_ids, use_cache=False, logits_to_keep=keep).logits  # (B, keep, V)
+    return align_to_completion(
+        _picked(logits[:, :-1], batch.input_ids[:, shortest:], temperature), batch, offset=shortest
+    )
+
+
+_SPLITS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+
+
+@torch.no_grad()
+def splits_at_head(model: nn.Module) -> bool:
+    """Whether the logits are nothing but the head of the last hidden state; tried on a few tokens, once a model."""
+    if model not in _SPLITS:
+        head: Any = model.get_output_embeddings()  # type: ignore[operator]
+        ids = torch.arange(1, 5, device=next(model.parameters()).device)[None]
+        whole = model(input_ids=ids, use_cache=False).logits
+        apart = head(model.base_model(input_ids=ids, use_cache=False).last_hidden_state)  # type: ignore[operator]
+        _SPLITS[model] = whole.shape == apart.shape and torch.allclose(whole, apart, rtol=1e-4, atol=1e-4)
+    return _SPLITS[model]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,24 +10,10 @@ from torch import Tensor, nn
 from algorithms.interface import BatchUnit
 from training.models.batches import TrainingBatch, microbatches
 from training.models.critic import Critic
-from training.models.logprobs import token_logprobs
+from training.models.logprobs import ForwardOptions, token_logprobs
+from training.models.packing import is_packed
 
-__all__ = ["ForwardOptions", "score_logprobs", "score_values"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForwardOptions:
-    """How forward passes are run.
-
-    Attributes:
-        microbatch_size: most sequences of one pass.
-        temperature: logprobs are taken at it.
-        use_autocast: in bfloat16.
-    """
-
-    microbatch_size: int
-    temperature: float
-    use_autocast: bool
+__all__ = ["score_logprobs", "score_values"]
 
 
 def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
@@ -37,20 +22,27 @@ def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptio
     def logprobs(part: TrainingBatch) -> Tensor:
         return token_logprobs(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
 
-    return _by_microbatch(batch, options.microbatch_size, logprobs)
+    return _by_microbatch(batch, options, is_packed(model), logprobs)
 
 
 def score_values(critic: Critic, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
     """The critic's value before each completion token, in units of the reward. (B, T), zero outside the mask."""
     return _by_microbatch(
-        batch, options.microbatch_size, lambda part: critic.values(part, use_autocast=options.use_autocast)
+        batch,
+        options,
+        is_packed(critic.backbone),
+        lambda part: critic.values(part, use_autocast=options.use_autocast),
     )
 
 
 @torch.no_grad()
-def _by_microbatch(batch: TrainingBatch, size: int, score: Callable[[TrainingBatch], Tensor]) -> Tensor:
+def _by_microbatch(
+    batch: TrainingBatch, options: ForwardOptions, packed: bool, score: Callable[[TrainingBatch], Tensor]
+) -> Tensor:
     result = torch.zeros(batch.tokens.completion_mask.shape, device=batch.input_ids.device)
-    for rows in microbatches(batch, BatchUnit.SEQUENCE, size):
+    tokens, size = options.microbatch_tokens, options.microbatch_size
+    for rows in microbatches(batch, BatchUnit.SEQUENCE, tokens=tokens, sequences=size, packed=packed):
         scores = score(batch.rows(rows))
+        result = result.to(scores.dtype)
         result[rows, : scores.shape[1]] = scores
     return result

@@ -1,0 +1,55 @@
+"""Out of memory: half the piece, the same gradient, said once; nothing lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+import training.update
+from algorithms import GRPO
+from tests.training.small_run import TRAINING, make_trainer, save_start, weights
+from training.pieces import PieceSize
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, room: int | None) -> tuple[torch.Tensor, int, list[str]]:
+    """Two steps with room for `room` tokens a pass: the weights, the piece's size and what was said."""
+    whole = training.update.token_logprobs
+
+    def limited(model, batch, **options):  # type: ignore[no-untyped-def]
+        if room is not None and batch.input_ids.numel() > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")
+        return whole(model, batch, **options)
+
+    training_config = dataclasses.replace(TRAINING, microbatch_tokens=1024)
+    trainer = make_trainer(save_start(folder / "start"), GRPO(kl_coef=0.1), folder, training_config)
+    with monkeypatch.context() as patched, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        patched.setattr(training.update, "token_logprobs", limited)
+        for step in range(2):
+            trainer.step(step)
+    spoken = [str(item.message) for item in said if "out of memory" in str(item.message)]
+    return weights(trainer.policy.model), trainer.pieces.tokens, spoken
+
+
+def test_an_update_without_room_is_repeated_in_halves_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, size, said = run(tmp_path / "a", monkeypatch, room=None)
+    assert (size, said) == (1024, [])
+    halved, size, said = run(tmp_path / "b", monkeypatch, room=150)
+    assert size == 128
+    assert len(said) == 3, "once for each halving, and not again at the second step"
+    assert "microbatch_tokens = 128" in said[-1]
+    torch.testing.assert_close(halved, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_that_does_not_fit_at_all_says_what_to_lower() -> None:
+    def work(tokens: int) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.warns(RuntimeWarning), pytest.raises(torch.OutOfMemoryError, match="gradient_checkpointing"):
+        PieceSize(tokens=512).run(work)
