@@ -33,11 +33,13 @@ class Verdict:
         answer: the final answer as the completion wrote it, ``""`` where there is none.
         answer_class: key under which Maj@K counts this sample's vote: one class for all correct samples,
             a canonical form of the answer for the others, ``""`` (abstains) where there is no answer.
+        reason: what the verdict rests on where it is no proof, ``""`` everywhere else.
     """
 
     status: Status
     answer: str
     answer_class: str
+    reason: str = ""
 
     @property
     def correct(self) -> bool:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 from rewards.algebra.bounds import MAX_BITS, MAX_FACTORIAL, OverBoundError, UnreadableError
 from rewards.algebra.expressions import parse_expression
-from rewards.algebra.nodes import Apply, Node, Number
+from rewards.algebra.nodes import Apply, Node, Number, Symbol
 
-__all__ = ["bounded", "bounded_power", "evaluate", "factorial_of", "read_number"]
+__all__ = [
+    "MAX_RANGE",
+    "bounded",
+    "bounded_power",
+    "evaluate",
+    "factorial_of",
+    "is_series",
+    "read_number",
+    "series_terms",
+    "substituted",
+]
+
+MAX_RANGE = 1_000  # terms of a sum or product
 
 
 def read_number(text: str) -> Fraction:
@@ -57,6 +70,8 @@ def evaluate(node: Node) -> Fraction:
             return factorial_of(value)
         case "binom", [top, bottom]:
             return _binomial(top, bottom)
+        case (("gcd" | "lcm" | "max" | "min" | "mod"), _):
+            return _of_whole_numbers(node.name, values)
         case "root" | "sqrt", [value, *index]:
             return _exact_root(value, index[0] if index else Fraction(2))
     raise UnreadableError(f"no exact rule for {node.name}")
@@ -104,6 +119,20 @@ def factorial_of(value: Fraction) -> Fraction:
     return Fraction(math.factorial(int(value)))
 
 
+def _of_whole_numbers(name: str, values: list[Fraction]) -> Fraction:
+    """The greatest or least of some numbers; their gcd or lcm; the remainder between 0 and a positive divisor."""
+    if name in ("max", "min"):
+        return max(values) if name == "max" else min(values)
+    if any(value.denominator != 1 for value in values):
+        raise UnreadableError(f"{name} of something other than whole numbers")
+    whole = [int(value) for value in values]
+    if name == "mod":
+        if len(whole) != 2 or whole[1] <= 0:
+            raise UnreadableError("a remainder by something other than a positive number")
+        return Fraction(whole[0] % whole[1])
+    return bounded(Fraction(math.gcd(*whole) if name == "gcd" else math.lcm(*whole)))
+
+
 def _binomial(top: Fraction, bottom: Fraction) -> Fraction:
     if top.denominator != 1 or bottom.denominator != 1 or top < 0 or bottom < 0:
         raise UnreadableError("a binomial coefficient of something other than whole numbers")
@@ -119,3 +148,39 @@ def _exact_root(value: Fraction, index: Fraction) -> Fraction:
     if root * root != value:
         raise UnreadableError("an irrational root")
     return root
+
+
+def is_series(node: Apply) -> bool:
+    """Whether it is a sum or product whose ends are whole numbers."""
+    if node.name not in ("sum", "prod"):
+        return False
+    try:
+        return all(evaluate(end).denominator == 1 for end in node.arguments[1:3])
+    except UnreadableError:
+        return False
+
+
+def series_terms(node: Apply) -> Iterator[Node]:
+    """The terms, one for each value of the index; none where the range is empty.
+
+    Raises:
+        OverBoundError: there are more than `MAX_RANGE`.
+    """
+    index, low, high, body = node.arguments
+    first, last = int(evaluate(low)), int(evaluate(high))
+    if last - first >= MAX_RANGE:
+        raise OverBoundError(f"a range of more than {MAX_RANGE} terms")
+    for value in range(first, last + 1):
+        yield substituted(body, index, Number(Fraction(value)))
+
+
+def substituted(node: Node, symbol: Node, value: Node) -> Node:
+    """`node` with `value` for a variable, but not where a sum, product or integral inside runs over that variable."""
+    if node == symbol and isinstance(node, Symbol):
+        return value
+    if not isinstance(node, Apply):
+        return node
+    if node.name in ("sum", "prod", "int") and node.arguments[0] == symbol:
+        index, low, high, body = node.arguments
+        return Apply(node.name, (index, substituted(low, symbol, value), substituted(high, symbol, value), body))
+    return Apply(node.name, tuple(substituted(argument, symbol, value) for argument in node.arguments))

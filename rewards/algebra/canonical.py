@@ -10,33 +10,44 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rewards.algebra.arithmetic import bounded, bounded_power, evaluate
-from rewards.algebra.bounds import MAX_ATOM_CHARS, MAX_EXPANSION, MAX_TERMS, OverBoundError, UnreadableError
+from rewards.algebra.arithmetic import bounded, bounded_power, evaluate, is_series, series_terms, substituted
+from rewards.algebra.bounds import MAX_EXPANSION, MAX_TERMS, OverBoundError, UnreadableError
 from rewards.algebra.elementary import exponential, hyperbolic, inverse_angle, logarithm, trigonometric
 from rewards.algebra.nodes import Apply, Node, Number, Symbol
+from rewards.algebra.numeric import sign_of
 from rewards.algebra.polynomials import (
     ONE,
     Atom,
     Polynomial,
-    add,
     atom_power,
     constant,
     constant_value,
     multiply,
-    polynomial_key,
     rational_power,
     restart_work,
     scale,
     single_term,
+    spend,
     written,
 )
-from rewards.algebra.radicals import square_root
-from rewards.algebra.series import is_series, series_terms
+from rewards.algebra.quotients import (
+    Quotient,
+    falling_product,
+    form_key,
+    named_atom,
+    opaque_power,
+    product_of,
+    quotient,
+    small_count,
+    sum_of,
+)
+from rewards.algebra.radicals import absolute_value, square_root
 
-__all__ = ["Quotient", "canonical_form", "cleared", "forms_equal", "form_key", "proportional"]
+__all__ = ["canonical_form"]
 
-Quotient = tuple[Polynomial, Polynomial]  # numerator, denominator; never a zero denominator
 _HALF = Fraction(1, 2)
+_WORK_OF_A_TERM = 20
+_INFINITY = Symbol("infinity")
 _EULER: Quotient = (atom_power(("constant", "e"), Fraction(1)), ONE)
 
 
@@ -48,6 +59,8 @@ def canonical_form(node: Node) -> Quotient:
         OverBoundError: a bound of `rewards.algebra.bounds` is passed.
     """
     restart_work()
+    if node == _INFINITY or node == Apply("neg", (_INFINITY,)):
+        return {((("variable", "infinity"), Fraction(1)),): Fraction(1 if node == _INFINITY else -1)}, ONE
     return _form(node)
 
 
@@ -55,25 +68,29 @@ def _form(node: Node) -> Quotient:
     if isinstance(node, Number):
         return constant(bounded(node.value)), ONE
     if isinstance(node, Symbol):
+        if node == _INFINITY:
+            raise OverBoundError("infinity is no number: nothing is computed with it")
         return atom_power(_symbol_atom(node.name), Fraction(1)), ONE
     arguments = node.arguments
-    if node.name in ("floor", "ceil", "factorial", "binom", "abs") and all(_is_arithmetic(item) for item in arguments):
-        return constant(evaluate(node)), ONE
+    if (number := _rational_value(node)) is not None:
+        return constant(number), ONE
     if node.name in ("sum", "prod") and is_series(node):
         return _series(node)
+    if node.name in ("sum", "prod", "int"):
+        return _over_an_index(node)
     forms = [_form(argument) for argument in arguments]
     match node.name:
         case "add":
             total = forms[0]
             for form in forms[1:]:
-                total = _sum(total, form)
+                total = sum_of(total, form)
             return total
         case "neg":
             return scale(forms[0][0], Fraction(-1)), forms[0][1]
         case "mul":
-            return _product(forms[0], forms[1])
+            return product_of(forms[0], forms[1])
         case "div":
-            return _quotient(multiply(forms[0][0], forms[1][1]), multiply(forms[0][1], forms[1][0]))
+            return quotient(multiply(forms[0][0], forms[1][1]), multiply(forms[0][1], forms[1][0]))
         case "pow":
             return _power(forms[0], forms[1])
         case "root":
@@ -88,37 +105,51 @@ def _form(node: Node) -> Quotient:
             return _root(forms[0], (constant(Fraction(3)), ONE))
         case "degree":
             radians = multiply(forms[0][0], atom_power(("constant", "pi"), Fraction(1, 1)))
-            return _quotient(scale(radians, Fraction(1, 180)), forms[0][1])
-        case "binom" if (count := _small(forms[1])) is not None:
-            return _falling_product(forms[0], count)
+            return quotient(scale(radians, Fraction(1, 180)), forms[0][1])
+        case "abs" if (sign := sign_of(arguments[0])) is not None:
+            return scale(forms[0][0], Fraction(sign)), forms[0][1]
+        case "abs":
+            return _absolute(forms[0])
+        case "binom" if (count := small_count(forms[1])) is not None:
+            return falling_product(forms[0], count)
     return _function(node.name, forms)
-
-
-def _small(form: Quotient) -> int | None:
-    """The whole number from 0 to 20 that a form stands for."""
-    value = constant_value(form[0]) if form[1] == ONE else None
-    return int(value) if value is not None and value.denominator == 1 and 0 <= value <= 20 else None
-
-
-def _falling_product(top: Quotient, count: int) -> Quotient:
-    """n (n − 1) … (n − count + 1) / count!"""
-    result: Quotient = (ONE, ONE)
-    for step in range(count):
-        factor = _sum(top, (constant(Fraction(-step)), ONE))
-        result = _product(result, (scale(factor[0], Fraction(1, step + 1)), factor[1]))
-    return result
 
 
 def _series(node: Apply) -> Quotient:
     total: Quotient = ({} if node.name == "sum" else ONE, ONE)
     for term in series_terms(node):
+        spend(_WORK_OF_A_TERM)
         form = _form(term)
-        total = _sum(total, form) if node.name == "sum" else _product(total, form)
+        total = sum_of(total, form) if node.name == "sum" else product_of(total, form)
     return total
 
 
-def _product(left: Quotient, right: Quotient) -> Quotient:
-    return _quotient(multiply(left[0], right[0]), multiply(left[1], right[1]))
+def _over_an_index(node: Apply) -> Quotient:
+    """A sum, product or integral that is not carried out, as an atom; the name of its index does not matter."""
+    index, low, high, body = node.arguments
+    renamed = substituted(body, index, Symbol("its index"))
+    keys = ["infinity" if item == _INFINITY else form_key(_form(item)) for item in (low, high, renamed)]
+    return named_atom(f"{node.name}({';'.join(keys)})")
+
+
+def _absolute(form: Quotient) -> Quotient:
+    if form[1] == ONE and (square := _square_of_complex(form[0])) is not None:
+        return _root((square, ONE), (constant(Fraction(2)), ONE))
+    top, bottom = (absolute_value(part) for part in form)
+    if top is not None and bottom is not None:
+        return quotient(top, bottom)
+    return named_atom(f"abs({form_key(form)})")
+
+
+def _square_of_complex(number: Polynomial) -> Polynomial | None:
+    """``|a + bi|²`` for numbers a and b made of rational powers and π; ``None`` for anything else."""
+    imaginary = (("constant", "i"), Fraction(1))
+    if not any(imaginary in monomial for monomial in number):
+        return None
+    if any(kind not in ("constant", "prime") for monomial in number for (kind, _), _ in monomial):
+        return None
+    conjugate = {monomial: -value if imaginary in monomial else value for monomial, value in number.items()}
+    return multiply(number, conjugate)
 
 
 def _function(name: str, forms: list[Quotient]) -> Quotient:
@@ -126,9 +157,9 @@ def _function(name: str, forms: list[Quotient]) -> Quotient:
     whole = [form[0] for form in forms if form[1] == ONE]
     if len(whole) == len(forms):
         if name in ("sin", "cos", "tan", "cot", "sec", "csc") and (ratio := trigonometric(name, whole[0])) is not None:
-            return _quotient(*ratio)
+            return quotient(*ratio)
         if name in ("sinh", "cosh", "tanh") and (ratio := hyperbolic(name, whole[0])) is not None:
-            return _quotient(*ratio)
+            return quotient(*ratio)
         if name in ("arcsin", "arccos", "arctan") and (angle := inverse_angle(name, whole[0])) is not None:
             return angle, ONE
         if name == "ln" and (value := logarithm(whole[0])) is not None:
@@ -137,46 +168,8 @@ def _function(name: str, forms: list[Quotient]) -> Quotient:
             ten = constant(Fraction(10))
             top, bottom = logarithm(whole[0]), logarithm(whole[1] if len(whole) == 2 else ten)
             if top is not None and bottom is not None:
-                return _quotient(top, bottom)
-    return _named_atom(f"{name}({';'.join(form_key(form) for form in forms)})")
-
-
-def forms_equal(left: Quotient, right: Quotient) -> bool | None:
-    """Whether two forms are the same function; ``None`` where this module cannot tell."""
-    restart_work()
-    difference = add(multiply(left[0], right[1]), scale(multiply(right[0], left[1]), Fraction(-1)))
-    if not difference:
-        return True
-    return False if _independent(difference) and _independent(left[1]) and _independent(right[1]) else None
-
-
-def proportional(left: Quotient, right: Quotient) -> Fraction | None:
-    """The rational number c with ``numerator(left) = c · numerator(right)``, or ``None`` where there is none."""
-    first, second = left[0], right[0]
-    if not first or not second or first.keys() != second.keys():
-        return None
-    monomial = next(iter(first))
-    ratio = first[monomial] / second[monomial]
-    return ratio if all(first[key] == ratio * second[key] for key in first) else None
-
-
-def cleared(form: Quotient) -> Quotient:
-    """The form times the powers of variables that stand in denominators of its terms: ``1/x − 2`` as ``1 − 2x``."""
-    lowest: dict[Atom, Fraction] = {}
-    for monomial in form[0]:
-        for atom, exponent in monomial:
-            if exponent < min(lowest.get(atom, Fraction(0)), 0) and atom[0] == "variable":
-                lowest[atom] = exponent
-    top = form[0]
-    for atom, exponent in lowest.items():
-        top = multiply(top, atom_power(atom, -exponent))
-    return top, form[1]
-
-
-def form_key(form: Quotient) -> str:
-    """A text that is the same for the same form."""
-    top, bottom = form
-    return polynomial_key(top) if bottom == ONE else f"({polynomial_key(top)})/({polynomial_key(bottom)})"
+                return quotient(top, bottom)
+    return named_atom(f"{name}({';'.join(form_key(form) for form in forms)})")
 
 
 def _symbol_atom(name: str) -> Atom:
@@ -189,51 +182,20 @@ def _is_arithmetic(node: Node) -> bool:
     return isinstance(node, Number)
 
 
-def _independent(polynomial: Polynomial) -> bool:
-    """Whether its atoms are algebraically independent, so that it vanishes only if it has no terms."""
-    atoms = {atom for monomial in polynomial for atom, _ in monomial}
-    if ("constant", "pi") in atoms and ("constant", "e") in atoms:
-        return False
-    return all(kind in ("variable", "constant", "prime", "angle") for kind, _ in atoms)
+def _rational_value(node: Apply) -> Fraction | None:
+    """The value of a rounding, magnitude or count of rational numbers; ``None`` for anything else.
 
-
-def _sum(left: Quotient, right: Quotient) -> Quotient:
-    if left[1] == right[1]:
-        return _quotient(add(left[0], right[0]), left[1])
-    return _quotient(add(multiply(left[0], right[1]), multiply(right[0], left[1])), multiply(left[1], right[1]))
-
-
-def _quotient(top: Polynomial, bottom: Polynomial) -> Quotient:
-    """Moves a one-term denominator to the top and makes a denominator of square roots and i rational."""
-    if not bottom:
-        raise UnreadableError("division by zero")
-    for _ in range(8):
-        term = single_term(bottom)
-        if term is not None:
-            monomial, coefficient = term
-            inverse = constant(1 / coefficient)
-            for atom, exponent in monomial:
-                inverse = multiply(inverse, atom_power(atom, -exponent))
-            return multiply(top, inverse), ONE
-        conjugate = _conjugate(bottom)
-        if conjugate is None:
-            break
-        top, bottom = multiply(top, conjugate), multiply(bottom, conjugate)
-        if not bottom:
-            raise UnreadableError("division by zero")
-    leading = bottom[min(bottom)]
-    return scale(top, 1 / leading), scale(bottom, 1 / leading)
-
-
-def _conjugate(polynomial: Polynomial) -> Polynomial | None:
-    """`polynomial` with the sign of one of its square roots (or i) flipped; ``None`` where it has none."""
-    for monomial in polynomial:
-        for atom, exponent in monomial:
-            if atom == ("constant", "i") or (atom[0] == "prime" and exponent == _HALF):
-                kept = {key: -value if (atom, exponent) in key else value for key, value in polynomial.items()}
-                others = any(name == atom and power != exponent for key in polynomial for name, power in key)
-                return None if others else kept
-    return None
+    Raises:
+        UnreadableError: a factorial or binomial coefficient of something other than whole numbers.
+    """
+    if node.name not in ("floor", "ceil", "factorial", "binom", "abs") or not _is_arithmetic(node):
+        return None
+    try:
+        return evaluate(node)
+    except UnreadableError:
+        if node.name in ("factorial", "binom"):
+            raise
+        return None
 
 
 def _power(base: Quotient, exponent: Quotient) -> Quotient:
@@ -244,7 +206,7 @@ def _power(base: Quotient, exponent: Quotient) -> Quotient:
             value = exponential(None if base == _EULER else number, exponent[0])
             if value is not None:
                 return value, ONE
-        return _opaque_power(base, form_key(exponent))
+        return opaque_power(base, form_key(exponent))
     if number is not None and power.denominator == 1:
         return constant(bounded_power(number, int(power))), ONE
     if number is not None and number > 0:
@@ -253,14 +215,14 @@ def _power(base: Quotient, exponent: Quotient) -> Quotient:
         return (
             _root(base, (constant(Fraction(2)), ONE))
             if power == _HALF
-            else _opaque_power(base, written(Fraction(power)))
+            else opaque_power(base, written(Fraction(power)))
         )
     return _whole_power(base, int(power))
 
 
 def _whole_power(base: Quotient, power: int) -> Quotient:
     if power < 0:
-        base, power = _quotient(base[1], base[0]), -power
+        base, power = quotient(base[1], base[0]), -power
     if base[1] == ONE and (term := single_term(base[0])) is not None:
         monomial, coefficient = term
         product = constant(bounded_power(coefficient, power))
@@ -268,44 +230,32 @@ def _whole_power(base: Quotient, power: int) -> Quotient:
             product = multiply(product, atom_power(atom, exponent * power))
         return product, ONE
     if power > MAX_EXPANSION or len(base[0]) ** min(power, 8) > MAX_TERMS**2:
-        return _opaque_power(base, written(Fraction(power)))
+        return opaque_power(base, written(Fraction(power)))
     result: Quotient = (ONE, ONE)
     for _ in range(power):
         result = (multiply(result[0], base[0]), multiply(result[1], base[1]))
-    return _quotient(*result)
+    return quotient(*result)
 
 
 def _root(radicand: Quotient, index: Quotient) -> Quotient:
     order = constant_value(index[0]) if index[1] == ONE else None
     if order is None or order.denominator != 1 or order < 1:
-        return _opaque_power(radicand, f"1/({form_key(index)})")
+        return opaque_power(radicand, f"1/({form_key(index)})")
     number = constant_value(radicand[0]) if radicand[1] == ONE else None
     if number is not None and number >= 0:
         return rational_power(number, 1 / order), ONE
     if number is not None and (order == 2 or order % 2):
         sign = atom_power(("constant", "i"), Fraction(1)) if order == 2 else constant(Fraction(-1))
         return multiply(sign, rational_power(-number, 1 / order)), ONE
-    if order == 2 and radicand[1] == ONE and (closed := square_root(radicand[0])) is not None:
-        return closed, ONE
+    if (
+        order == 2
+        and (top := square_root(radicand[0])) is not None
+        and (bottom := square_root(radicand[1])) is not None
+    ):
+        return quotient(top, bottom)
     term = single_term(radicand[0]) if radicand[1] == ONE else None
     if term is not None and term[1] > 0 and len(term[0]) == 1:
         (atom, exponent), coefficient = term[0][0], term[1]
         if exponent == 1 and atom != ("constant", "i"):
             return multiply(rational_power(coefficient, 1 / order), atom_power(atom, 1 / order)), ONE
-    return _opaque_power(radicand, written(Fraction(1) / order))
-
-
-def _opaque_power(base: Quotient, exponent: str) -> Quotient:
-    """A power without a rule, as one atom."""
-    return _named_atom(f"power({form_key(base)};{exponent})")
-
-
-def _named_atom(name: str) -> Quotient:
-    """An atom that stands for itself.
-
-    Raises:
-        OverBoundError: its name is too long to be compared.
-    """
-    if len(name) > MAX_ATOM_CHARS:
-        raise OverBoundError("an expression past the bound")
-    return atom_power(("function", name), Fraction(1)), ONE
+    return opaque_power(radicand, written(Fraction(1) / order))

@@ -1,6 +1,7 @@
-"""High-precision evaluation that only refutes: values that differ are different, values that agree prove nothing.
+"""High-precision evaluation that refutes: values that differ are different, values that agree prove nothing.
 
-The exception is `values_within`, for benchmarks that define a tolerance.
+Two exceptions: `values_within`, for benchmarks that define a tolerance, and `agree`, the last resort for closed
+constants of bounded size.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from typing import Any
 from rewards.algebra.bounds import MAX_BITS
 from rewards.algebra.nodes import Apply, Node, Number, Symbol
 
-__all__ = ["surely_different", "values_within"]
+__all__ = ["AGREEMENT_DIGITS", "agree", "sign_of", "surely_different", "value_of", "values_within"]
 
 _DIGITS = 50
 _LARGEST_ARGUMENT = 10**6
+AGREEMENT_DIGITS = 500
+_MOST_CONTENT = 400  # bits of the numbers in two constants, and four for each operation
+_MOST_MAGNITUDE = 64  # every step of a constant lies between 2 ** -64 and 2 ** 64
+_MOST_EXPONENT = 44  # of e, which is a step of tanh too
 _SAME_NAME = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "ln", "exp", "sqrt")
 _FUNCTIONS = {name: name for name in _SAME_NAME} | {
     "log": "log10",
@@ -62,6 +67,70 @@ def values_within(gold: Node, value: Node, absolute: Fraction, relative: Fractio
         return False
 
 
+def value_of(node: Node) -> Any:
+    """The value of a constant with 50 digits.
+
+    Raises:
+        ArithmeticError, ValueError, TypeError: it has none, or none that is known here.
+    """
+    return _Point(negative=frozenset()).value(node)
+
+
+def sign_of(node: Node) -> int | None:
+    """1 or −1, the sign of a real constant that is surely not zero; ``None`` for anything else."""
+    if _variables(node):
+        return None
+    try:
+        value = value_of(node)
+        if hasattr(value, "_mpf_") and abs(value) > _context().mpf(10) ** (-_DIGITS // 2):
+            return 1 if value > 0 else -1
+    except (ArithmeticError, ValueError, TypeError):
+        pass
+    return None
+
+
+def agree(left: Node, right: Node) -> bool:
+    """Whether two real constants are taken as equal because all of `AGREEMENT_DIGITS` digits agree.
+
+    It is no proof. A false agreement takes about as many digits in the two expressions as agree, or a step so large or
+    so small that something drowns in it (``tanh 600`` and 1). So there is a verdict only where the numbers and
+    operations that are written hold at most `_MOST_CONTENT` bits, a quarter of what agrees, and every step is real and
+    no farther than `_MOST_MAGNITUDE` powers of two from one.
+    """
+    if _variables(left) or _variables(right) or _content(left) + _content(right) > _MOST_CONTENT:
+        return False
+    context = _context(AGREEMENT_DIGITS + 60)
+    try:
+        difference = _plain_value(left, context, last=True) - _plain_value(right, context, last=True)
+        return bool(abs(difference) < context.mpf(10) ** -AGREEMENT_DIGITS)
+    except (ArithmeticError, ValueError, TypeError):
+        return False
+
+
+def _content(node: Node) -> int:
+    if isinstance(node, Number):
+        return node.value.numerator.bit_length() + node.value.denominator.bit_length()
+    return 4 + sum(map(_content, node.arguments)) if isinstance(node, Apply) else 4
+
+
+def _plain_value(node: Node, context: Any, *, last: bool = False) -> Any:
+    """The value of a constant whose every step is real and neither large nor small; the last sum may be small."""
+    if isinstance(node, Apply):
+        sums = last and node.name in ("add", "neg")
+        values = [_plain_value(item, context, last=last and node.name == "neg") for item in node.arguments]
+        if node.name in ("exp", "sinh", "cosh", "tanh") and abs(values[0]) > _MOST_EXPONENT:
+            raise _NoNumberError("an exponent past the bound")
+        value = _applied(node.name, values, context)
+    else:
+        sums, value = False, _Point(negative=frozenset(), context=context).value(node)
+    magnitude = context.mag(value) if value else 0
+    if not hasattr(value, "_mpf_") or magnitude > _MOST_MAGNITUDE or (magnitude < -_MOST_MAGNITUDE and not sums):
+        raise _NoNumberError("a step past the bound")
+    if not value and isinstance(node, Apply) and not sums:
+        raise _NoNumberError("a step that vanishes")
+    return value
+
+
 def _has_variable(node: Node) -> bool:
     return bool(_variables(node))
 
@@ -84,11 +153,11 @@ def _differ(left: Node, right: Node, point: _Point) -> bool:
 
 
 @functools.cache
-def _context() -> Any:
+def _context(digits: int = _DIGITS) -> Any:
     import mpmath
 
     context = mpmath.mp.clone()
-    context.dps = _DIGITS
+    context.dps = digits
     return context
 
 
@@ -98,8 +167,9 @@ class _Point:
     With any of these only real steps are taken.
     """
 
-    def __init__(self, *, negative: frozenset[str]) -> None:
+    def __init__(self, *, negative: frozenset[str], context: Any = None) -> None:
         self._negative = negative
+        self._context = context or _context()
 
     def value(self, node: Node) -> Any:
         """The value of an expression here.
@@ -107,7 +177,7 @@ class _Point:
         Raises:
             ArithmeticError, ValueError: it has none, or none that is known here.
         """
-        context = _context()
+        context = self._context
         if isinstance(node, Number):
             return context.mpf(node.value.numerator) / node.value.denominator
         if isinstance(node, Symbol):

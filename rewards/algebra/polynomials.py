@@ -29,6 +29,7 @@ __all__ = [
     "restart_work",
     "scale",
     "single_term",
+    "spend",
 ]
 
 Atom = tuple[str, str]  # kind (variable, constant, prime, cofactor, angle, logarithm, function), name
@@ -46,7 +47,12 @@ def restart_work() -> None:
     _WORK.spent = 0
 
 
-def _spend(amount: int) -> None:
+def spend(amount: int) -> None:
+    """Counts work on the expression.
+
+    Raises:
+        OverBoundError: it is past `MAX_WORK`.
+    """
     _WORK.spent = getattr(_WORK, "spent", 0) + amount
     if _WORK.spent > MAX_WORK:
         raise OverBoundError(f"more than {MAX_WORK} products of terms")
@@ -96,7 +102,7 @@ def multiply(left: Polynomial, right: Polynomial) -> Polynomial:
         return left
     if left == ONE:
         return right
-    _spend(len(left) * len(right))
+    spend(len(left) * len(right))
     result: Polynomial = {}
     for first, left_coefficient in left.items():
         for second, right_coefficient in right.items():

@@ -12,6 +12,7 @@ import time
 
 from benchmarks.problem import Tolerance
 from rewards.algebra.latex import to_latex
+from rewards.algebra.numeric import AGREEMENT_DIGITS, agree
 from rewards.algebra.symbolic import DEADLINE_SECONDS, SymbolicTimeoutError, compare_symbolically
 from rewards.checker.equivalence import decide_exactly, values_equal, within_tolerance
 from rewards.checker.extraction import extract_answer
@@ -20,9 +21,10 @@ from rewards.checker.structure import read_answer
 from rewards.checker.values import Clock, Collection, Relation, Scalar, Value, Words, value_key
 from rewards.verdict import Status, Verdict
 
-__all__ = ["CORRECT_CLASS", "GoldAnswerError", "check_answer"]
+__all__ = ["CORRECT_CLASS", "NOT_PROVED", "GoldAnswerError", "check_answer"]
 
 CORRECT_CLASS = "correct"
+NOT_PROVED = f"constants agree to {AGREEMENT_DIGITS} digits, without a proof"
 _MAX_KEY_CHARS = 200
 _MAX_SYMBOLIC_CHARS = 600
 _UNBOUNDED = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|bigcup|bigcap)(?![A-Za-z])|\d{60}")
@@ -57,12 +59,11 @@ def check_answer(completion: str, gold_answer: str, *, tolerance: Tolerance | No
     value = read_answer(answer)
     if isinstance(value, Scalar) and not value.text and not value.opaque:
         return Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
-    status = _status(value, answer, gold, gold_answer)
+    status, reason = _status(value, answer, gold, gold_answer)
     if tolerance is not None and status is not Status.CORRECT and within_tolerance(gold, value, tolerance):
         status = Status.CORRECT
-    return Verdict(
-        status=status, answer=answer, answer_class=CORRECT_CLASS if status is Status.CORRECT else _class(value)
-    )
+    answer_class = CORRECT_CLASS if status is Status.CORRECT else _class(value)
+    return Verdict(status=status, answer=answer, answer_class=answer_class, reason=reason)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -80,19 +81,21 @@ def _read_gold(gold_answer: str) -> Value:
     return value
 
 
-def _status(value: Value, answer: str, gold: Value, gold_answer: str) -> Status:
+def _status(value: Value, answer: str, gold: Value, gold_answer: str) -> tuple[Status, str]:
+    """The verdict, and what it rests on where it is no proof."""
     if squeeze(normalize(answer)) == squeeze(normalize(gold_answer)):
-        return Status.CORRECT
-    equal = values_equal(gold, value, decide_exactly)
+        return Status.CORRECT, ""
+    equal, reason = values_equal(gold, value, decide_exactly), ""
     if equal is None:
         session = _SymbolicSession()
         try:
             equal = values_equal(gold, value, session.decide)
         except SymbolicTimeoutError:
-            return Status.TIMEOUT
+            return Status.TIMEOUT, ""
+        reason = NOT_PROVED if equal and session.relied_on_digits else ""
     if equal:
-        return Status.CORRECT
-    return Status.UNPARSABLE if equal is None and not _readable(value) else Status.INCORRECT
+        return Status.CORRECT, reason
+    return Status.UNPARSABLE if equal is None and not _readable(value) else Status.INCORRECT, ""
 
 
 def _readable(value: Value) -> bool:
@@ -123,6 +126,7 @@ class _SymbolicSession:
 
     def __init__(self) -> None:
         self._left_seconds = DEADLINE_SECONDS
+        self.relied_on_digits = False
 
     def decide(self, left: Scalar, right: Scalar) -> bool | None:
         """Equality of two scalars; ``None`` where the worker cannot tell either.
@@ -133,6 +137,9 @@ class _SymbolicSession:
         equal = decide_exactly(left, right)
         if equal is not None:
             return equal
+        if left.node is not None and right.node is not None and agree(left.node, right.node):
+            self.relied_on_digits = True
+            return True
         first, second = _latex(left), _latex(right)
         if first is None or second is None:
             return None

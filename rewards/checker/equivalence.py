@@ -11,10 +11,12 @@ from fractions import Fraction
 
 from benchmarks.problem import Tolerance
 from rewards.algebra.bounds import OverBoundError, UnreadableError
-from rewards.algebra.canonical import canonical_form, cleared, forms_equal, proportional
+from rewards.algebra.canonical import canonical_form
+from rewards.algebra.constants import proved_equal
 from rewards.algebra.nodes import Apply, Symbol
 from rewards.algebra.numeric import surely_different, values_within
 from rewards.algebra.polynomials import constant_value
+from rewards.algebra.quotients import cleared, forms_equal, proportional
 from rewards.checker.relations import (
     are_letters,
     as_interval,
@@ -110,7 +112,7 @@ def _is_constant(value: Scalar) -> bool:
 
 
 def decide_exactly(left: Scalar, right: Scalar) -> bool | None:
-    """Equality of two scalars by exact rules; numbers of high precision only refute."""
+    """Equality of two scalars by exact rules and proofs; numbers of high precision only refute."""
     if left.text == right.text:
         return True
     if left.opaque or right.opaque:
@@ -123,7 +125,7 @@ def decide_exactly(left: Scalar, right: Scalar) -> bool | None:
         equal = None
     if equal is None and surely_different(left.node, right.node):
         return False
-    return equal
+    return proved_equal(left.node, right.node) if equal is None else equal
 
 
 def within_tolerance(gold: Value, value: Value, tolerance: Tolerance) -> bool:

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 
 from rewards.algebra.bounds import OverBoundError, UnreadableError
-from rewards.algebra.canonical import Quotient, canonical_form, form_key
+from rewards.algebra.canonical import canonical_form
 from rewards.algebra.nodes import Apply, Node
+from rewards.algebra.quotients import Quotient, form_key
 from rewards.checker.normalization import squeeze
 
 __all__ = [

@@ -156,8 +156,8 @@ def test_in_an_interactive_session_without_a_main_file() -> None:
 # The exact rules know nothing of the functions of a function: these take the worker.
 PAIRS = [
     (
-        f"\\boxed{{\\cos(\\sin({n}))}}",
-        f"\\cos(\\sin({n})) + \\tan(\\sin {m}) - \\frac{{\\sin(\\sin {m})}}{{\\cos(\\sin {m})}}",
+        f"\\boxed{{\\cos(\\sin({n}x))}}",
+        f"\\cos(\\sin({n}x)) + \\tan(\\sin({m}x)) - \\frac{{\\sin(\\sin({m}x))}}{{\\cos(\\sin({m}x))}}",
     )
     for n in range(1, 4)
     for m in range(1, 4)

@@ -199,7 +199,7 @@ def test_the_deadline_is_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("rewards.checker.answers.compare_symbolically", late)
     verdict = check_answer(
-        "\\boxed{\\cos(\\sin 1)}", "\\cos(\\sin(2-1)) + \\tan(\\sin 1) - \\frac{\\sin(\\sin 1)}{\\cos(\\sin 1)}"
+        "\\boxed{\\cos(\\sin x)}", "\\cos(\\sin(2x-x)) + \\tan(\\sin x) - \\frac{\\sin(\\sin x)}{\\cos(\\sin x)}"
     )
     assert verdict.status is Status.TIMEOUT
     assert verdict.answer_class not in ("", "correct")
