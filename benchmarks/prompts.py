@@ -7,8 +7,19 @@ question; `deepseek_chat` wraps any of them for a model that was trained on the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["PROMPTS", "bare", "chain_of_thought", "chain_of_thought_zh", "deepseek_chat", "deepseek_chat_of_thought"]
+from benchmarks.naming import did_you_mean
+
+__all__ = [
+    "PROMPTS",
+    "bare",
+    "chain_of_thought",
+    "chain_of_thought_zh",
+    "deepseek_chat",
+    "deepseek_chat_of_thought",
+    "load_prompt",
+]
 
 
 def bare(question: str) -> str:
@@ -42,3 +53,25 @@ PROMPTS: dict[str, Callable[[str], str]] = {
     "chain_of_thought_zh": chain_of_thought_zh,
     "deepseek_chat": deepseek_chat_of_thought,
 }
+
+PLACE = "{question}"
+
+
+def load_prompt(name: str) -> Callable[[str], str]:
+    """The prompt of that name, or of a text file that holds ``{question}`` once or more.
+
+    Raises:
+        ValueError: neither; the nearest names are given.
+    """
+    if name in PROMPTS:
+        return PROMPTS[name]
+    if not name.endswith(".txt"):
+        near = did_you_mean(name, PROMPTS)
+        raise ValueError(f"unknown prompt {name!r}; {near} Known: {', '.join(PROMPTS)}, or a file NAME.txt.")
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ValueError(f"there is no prompt file {path}; expected a text file with {PLACE} in it.")
+    text = path.read_text(encoding="utf-8").removesuffix("\n")
+    if PLACE not in text:
+        raise ValueError(f"the prompt file {path} has no {PLACE}; expected it where the problem is to stand.")
+    return lambda question: text.replace(PLACE, question)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.commands.options import RecipeOptions, Repeated, parse_settings, seeds_from
+from experiments.commands.options import RecipeOptions, Repeated, seeds_from
 
 __all__ = ["Compare", "Train"]
 
@@ -34,7 +34,7 @@ class Compare(RecipeOptions):
         arms = select_arms(recipe, self.algorithm)
         arms = with_controls(recipe, arms) if self.controls else arms
         recipe = replace(recipe, arms=arms, seeds=seeds_from(self.seeds) or recipe.seeds)
-        self.execute(recipe, self.out or Path("runs") / recipe.name, evaluate_start=True)
+        self.execute(self.with_settings(recipe), self.out or Path("runs") / recipe.name, evaluate_start=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,6 @@ class Train(RecipeOptions):
     """Where everything but the method comes from."""
     algorithm: str | None = None
     """The method: an arm of the recipe, another method, or path/to/file.py:Name. Default: the recipe's last arm."""
-    settings: Annotated[Repeated[tuple[str, ...]], tyro.conf.arg(name="set")] = ()
-    """field=value of the method, the value a JSON literal. May be repeated."""
     learning_rate: float | None = None
     """In place of the recipe's."""
     seed: int = 0
@@ -58,9 +56,8 @@ class Train(RecipeOptions):
         from experiments.recipes.arms import select_arms
 
         [(name, arm)] = select_arms(recipe, [self.algorithm or list(recipe.arms)[-1]]).items()
-        arm = replace(arm, settings={**arm.settings, **parse_settings(self.settings)})
         if self.learning_rate is not None:
             arm = replace(arm, training=replace(arm.training, learning_rate=self.learning_rate))
         recipe = replace(recipe, arms={name: arm}, seeds=(self.seed,))
         out = self.out or Path("runs") / f"train-{recipe.name}-{name}-seed{self.seed}"
-        self.execute(recipe, out, evaluate_start=False)
+        self.execute(self.with_settings(recipe), out, evaluate_start=False)

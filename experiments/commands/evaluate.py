@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from experiments.commands.options import current_device, write_report_of
+from experiments.commands.options import Repeated, current_device, write_report_of
 
 __all__ = ["Evaluate", "Report"]
 
@@ -20,7 +20,9 @@ class Evaluate:
     model: str
     """A model folder or hub id."""
     benchmark: str = "gsm8k"
-    """arithmetic, gsm8k, math or math500."""
+    """A name (`coeflab benchmarks` lists them), or a file of problems in JSON Lines, FILE.jsonl."""
+    prompt: str | None = None
+    """bare, chain_of_thought, …, or a text file with {question} in it. Default: chain_of_thought (arithmetic: bare)."""
     data_dir: str | None = None
     """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
     samples: int = 8
@@ -35,6 +37,9 @@ class Evaluate:
     """Longest completion."""
     seed: int = 0
     """Of the samples."""
+    settings: Annotated[Repeated[tuple[str, ...]], tyro.conf.arg(name="set")] = ()
+    """field=value of the evaluation, the task or the engine (top_p=0.95, engine.vllm.max_num_seqs=64). May be
+    repeated."""
     engine: Literal["vllm", "transformers"] = "vllm"
     """Sampling engine; transformers is the slow reference."""
     out: Path | None = None
@@ -43,18 +48,19 @@ class Evaluate:
     def run(self) -> None:
         """Do it."""
         from experiments.recipes.catalogue import real_model_engine
-        from experiments.recipes.config import EvaluationConfig, TaskConfig
+        from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
+        from experiments.recipes.fields import apply_settings
         from experiments.runs.folder import lock_folder
         from experiments.schedule.compare import evaluate_model
         from experiments.schedule.door import evaluation_run
         from experiments.schedule.progress import progress_board
 
-        name = Path(self.model).name
-        out = self.out or Path("runs") / f"evaluate-{self.benchmark}-{name}"
+        benchmark = Path(self.benchmark).name.partition(".jsonl")[0]
+        out = self.out or Path("runs") / f"evaluate-{benchmark}-{Path(self.model).name}"
         task = TaskConfig(
             benchmark=self.benchmark,
             data_dir=self.data_dir,
-            prompt="bare" if self.benchmark == "arithmetic" else "chain_of_thought",
+            prompt=self.prompt or ("bare" if self.benchmark == "arithmetic" else "chain_of_thought"),
         )
         evaluation = EvaluationConfig(
             split=self.split,
@@ -65,7 +71,9 @@ class Evaluate:
             chunk_problems=64,
         )
         engine = replace(real_model_engine(current_device()), name=self.engine)
-        run = evaluation_run(self.model, task, evaluation, engine, seed=self.seed)
+        recipe = Recipe(name="evaluate", model=self.model, task=task, evaluation=evaluation, engine=engine, arms={})
+        recipe = apply_settings(recipe, self.settings, within=("evaluation", "task", "engine"))
+        run = evaluation_run(self.model, recipe.task, recipe.evaluation, recipe.engine, seed=self.seed)
         with lock_folder(out), progress_board() as board:
             evaluate_model(run, out, board=board)
         write_report_of(out)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.commands.options import Repeated, parse_settings
+from experiments.commands.options import Repeated
 
 __all__ = ["Benchmarks", "Coefficients", "Methods"]
 
@@ -69,9 +69,10 @@ class Coefficients:
 
         from experiments.inspection.coefficients import coefficients_of, print_explanations, print_tables
         from experiments.inspection.frozen_batch import read_batch
+        from experiments.recipes.fields import parse_setting
 
         frozen = read_batch(self.batch)
-        settings = parse_settings(self.settings)
+        settings = dict(parse_setting(setting) for setting in self.settings)
         results = [coefficients_of(frozen, name, settings) for name in self.algorithm or ("grpo",)]
         if self.json:
             print(_as_json([result.explained() if self.explain else result.summary() for result in results]))

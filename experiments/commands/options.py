@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -15,7 +15,6 @@ __all__ = [
     "current_device",
     "checked_workers",
     "keep_coefficients",
-    "parse_settings",
     "seeds_from",
     "write_report_of",
 ]
@@ -29,6 +28,13 @@ class RecipeOptions:
 
     model: str | None = None
     """Start policy: a model folder or hub id, in place of the recipe's."""
+    settings: Annotated[Repeated[tuple[str, ...]], tyro.conf.arg(name="set")] = ()
+    """field=value of the method, its training or the recipe (kl_coef=0.1, training.temperature=0.8,
+    evaluation.samples=128); the value a JSON literal or text. May be repeated; `coeflab show` lists the fields."""
+    benchmark: str | None = None
+    """Problems, in place of the recipe's: a name (`coeflab benchmarks`), or path/{split}.jsonl for files of yours."""
+    prompt: str | None = None
+    """How they are asked: bare, chain_of_thought, …, or a text file with {question} in it."""
     data_dir: str | None = None
     """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
     reward: str | None = None
@@ -54,6 +60,8 @@ class RecipeOptions:
         recipe = make(current_device())
         task = replace(
             recipe.task,
+            benchmark=self.benchmark or recipe.task.benchmark,
+            prompt=self.prompt or recipe.task.prompt,
             data_dir=self.data_dir or recipe.task.data_dir,
             step_reward=self.step_reward or recipe.task.step_reward,
         )
@@ -70,12 +78,21 @@ class RecipeOptions:
             engine=replace(recipe.engine, name=self.engine),
         )
 
+    def with_settings(self, recipe: Any) -> Any:
+        """The recipe, its arms chosen, with every ``--set`` in it."""
+        from experiments.recipes.fields import apply_settings
+
+        return apply_settings(recipe, self.settings)
+
     def execute(self, recipe: Any, out: Path, *, evaluate_start: bool) -> None:
         """Run it, write the report, print the table."""
-        from experiments.schedule.door import check_recipe
+        from experiments.schedule.door import check_recipe, contamination
 
         workers = checked_workers(self.workers)
         recipe = check_recipe(recipe)
+        overlaps = contamination(recipe)
+        for line in overlaps:
+            print(f"warning: {line}", file=sys.stderr)
         from experiments.runs.folder import lock_folder
         from experiments.schedule.compare import compare
         from experiments.schedule.progress import progress_board
@@ -90,6 +107,7 @@ class RecipeOptions:
                     workers=workers,
                     board=board,
                     evaluate_start=evaluate_start,
+                    description={"overlaps": overlaps} if overlaps else None,
                 )
             except WorkerError as error:
                 if not any(out.glob("runs/*/finished.json")):
@@ -113,22 +131,6 @@ def seeds_from(numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
     if not numbers or numbers[0] < 1:
         raise ValueError(f"--seeds is {numbers[0] if numbers else 'empty'}; expected how many, or several seeds.")
     return tuple(range(numbers[0]))
-
-
-def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Fields and values of ``--set field=value``, the values as JSON."""
-    parsed = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set {setting!r} has no '='; expected field=value, e.g. --set kl_coef=0.04.")
-        try:
-            parsed[name] = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f'--set {setting!r}: {value!r} is not a JSON literal; expected 0.04, true, null or "text".'
-            ) from error
-    return parsed
 
 
 def keep_coefficients(recipe: Any, out: Path) -> None:

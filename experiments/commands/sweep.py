@@ -51,6 +51,7 @@ class Sweep(RecipeOptions):
         from experiments.recipes.grid import grid_arms, parse_varied
 
         recipe = replace(recipe, arms=select_arms(recipe, self.algorithm), seeds=seeds_from(self.seeds) or recipe.seeds)
+        recipe = self.with_settings(recipe)
         varied = [parse_varied(text) for text in self.vary]
         if not varied and self.choose is None:
             raise ValueError("nothing to sweep; give --vary field=value,value, e.g. --vary kl_coef=0,0.04.")
@@ -115,8 +116,12 @@ class Sweep(RecipeOptions):
     def _with_controls(self, grid: Recipe) -> Recipe:
         from experiments.recipes.arms import with_controls
 
+        if not self.controls:
+            return grid
         base = self.recipe(self.recipe_name)
-        return replace(grid, arms=with_controls(base, grid.arms)) if self.controls else grid
+        controls = with_controls(base, grid.arms)
+        held = replace(base, arms={name: arm for name, arm in controls.items() if name not in grid.arms})
+        return replace(grid, arms={**grid.arms, **self.with_settings(held).arms})
 
     def _plan(self, grid: Recipe, chosen: Varied | None, out: Path) -> list[str]:
         """The lines of a dry run."""

@@ -19,17 +19,18 @@ class TaskConfig:
     """Which problems, and how they are asked.
 
     Attributes:
-        benchmark: ``"arithmetic"``, ``"gsm8k"``, ``"math"`` or ``"math500"``.
+        benchmark: ``"arithmetic"``, a name of `benchmarks.registry`, or a file of problems: ``path.jsonl`` to evaluate
+            on, ``path/{split}.jsonl`` where train and test lie in files of their own.
         data_dir: folder of JSONL files; ``None`` takes the Hugging Face hub. Not read for ``"arithmetic"``.
-        prompt: ``"bare"`` asks the question itself; ``"chain_of_thought"`` adds the paper's instruction and wraps it in
-            the model's chat template, or the paper's where the model has none.
+        prompt: ``"bare"`` asks the question itself; another name of `benchmarks.prompts`, or a text file with
+            ``{question}`` in it, is wrapped in the model's chat template, or in the paper's where the model has none.
         train_problems: training problems that are used; ``None`` takes all.
         step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, or a file.
     """
 
     benchmark: str
     data_dir: str | None = None
-    prompt: Literal["bare", "chain_of_thought"] = "chain_of_thought"
+    prompt: str = "chain_of_thought"
     train_problems: int | None = None
     step_reward: str = "equations"
 

@@ -7,23 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.arithmetic import generate_problems
-from benchmarks.files import FILES, load_from_folder
+from benchmarks.decontamination import find_overlaps, question_key
+from benchmarks.files import FILES, SUFFIXES, load_from_folder, read_problems
 from benchmarks.hub import load_from_hub
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
-from benchmarks.prompts import chain_of_thought, deepseek_chat
+from benchmarks.prompts import deepseek_chat, load_prompt
 from experiments.recipes.config import TaskConfig
 from rewards import GoldAnswerError, check_answer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["BENCHMARKS", "UnknownBenchmarkError", "load_problems", "render_prompts"]
+__all__ = ["BENCHMARKS", "UnknownBenchmarkError", "load_problems", "overlap_lines", "render_prompts"]
 
 BENCHMARKS = ("arithmetic", *FILES)
 
 # The generated benchmark has as many problems as one asks for; these are the defaults.
 ARITHMETIC_SIZES = {"train": 20000, "validation": 100, "test": 100}
+SPLIT = "{split}"  # in the name of a user's file
 VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
 
 
@@ -34,32 +36,67 @@ class UnknownBenchmarkError(ValueError):
 def load_problems(task: TaskConfig, split: str, count: int | None = None) -> list[Problem]:
     """The first `count` problems of a split; all of them where it is ``None``.
 
-    Benchmarks without a validation split give one in twenty of their training problems to it, and lose them from train.
+    Benchmarks without a validation split give one in twenty of their training problems to it, and lose them from train,
+    with every copy of the same question.
 
     Raises:
         UnknownBenchmarkError: no such benchmark; the nearest names are given.
-        ValueError: `count` is below 1.
+        ValueError: `count` is below 1, or a file of one split is asked for another.
         DataFileError: a data file is missing or broken.
         GoldAnswerError: a gold answer cannot be read; the problem is named.
         BenchmarkUnavailableError: the hub is out of reach.
     """
-    if task.benchmark not in BENCHMARKS:
-        near = did_you_mean(task.benchmark, BENCHMARKS)
-        raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {near} Known: {', '.join(BENCHMARKS)}.")
     if count is not None and count < 1:
         raise ValueError(f"{count} problems of split {split!r} are asked for; expected at least 1.")
-    if task.benchmark == "arithmetic":
+    if task.benchmark.endswith(SUFFIXES):
+        problems = _of_own_files(task.benchmark, split)
+    elif task.benchmark not in BENCHMARKS:
+        near = did_you_mean(task.benchmark, BENCHMARKS)
+        known = f"Known: {', '.join(BENCHMARKS)}, or a file FILE.jsonl."
+        raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {near} {known}")
+    elif task.benchmark == "arithmetic":
         return generate_problems(split, ARITHMETIC_SIZES[split] if count is None else count)  # type: ignore[arg-type]
-    has_split = split in FILES[task.benchmark]
-    problems = _load(task, split if has_split else "train")
-    if split == "validation" and not has_split:
-        problems = problems[::VALIDATION_SHARE]
-    elif split == "train" and "validation" not in FILES[task.benchmark]:
-        problems = [problem for index, problem in enumerate(problems) if index % VALIDATION_SHARE]
+    elif split != "test" and "validation" not in FILES[task.benchmark]:
+        problems = _held_out(_load(task, "train"), split)
+    else:
+        problems = _load(task, split)
     _check_gold_answers(problems if count is None else problems[:count])
     if split != "test":
         problems = [_with_boxed_answer(problem) for problem in problems]
     return problems if count is None else problems[:count]
+
+
+def _held_out(problems: list[Problem], split: str) -> list[Problem]:
+    """The validation problems among training problems, or the rest without copies of their questions."""
+    validation = problems[::VALIDATION_SHARE]
+    if split == "validation":
+        return validation
+    questions = {question_key(problem.question) for problem in validation}
+    return [problem for problem in problems if question_key(problem.question) not in questions]
+
+
+def _of_own_files(pattern: str, split: str) -> list[Problem]:
+    """The problems of a user's file; with ``{split}`` in its name, train and test lie in files of their own.
+
+    Raises:
+        ValueError: there is one file for everything, and more than the test problems are asked for.
+    """
+    if SPLIT not in pattern:
+        if split != "test":
+            raise ValueError(
+                f"{pattern} is one list of problems, to evaluate on (split test); to train, or for split {split}, name "
+                f"files by split: {Path(pattern).parent / SPLIT}.jsonl."
+            )
+        return _read_own(pattern)
+    file = pattern.replace(SPLIT, split)
+    if split == "test" or Path(pattern.replace(SPLIT, "validation")).expanduser().is_file():
+        return _read_own(file)
+    return _held_out(_read_own(pattern.replace(SPLIT, "train")), split)
+
+
+def _read_own(file: str) -> list[Problem]:
+    path = Path(file).expanduser()
+    return read_problems(path, benchmark=path.name.removesuffix(".gz").removesuffix(".jsonl"))
 
 
 def _check_gold_answers(problems: list[Problem]) -> None:
@@ -84,13 +121,41 @@ def _load(task: TaskConfig, split: str) -> list[Problem]:
     return load_from_folder(task.benchmark, split, Path(task.data_dir))
 
 
+def overlap_lines(training: list[Problem], evaluated: list[Problem]) -> list[str]:
+    """Sentences on training problems that hold a question they are judged on; none where no problem does.
+
+    Args:
+        training: problems that are trained on; question and worked solution are searched.
+        evaluated: problems of the report.
+    """
+    texts = [f"{problem.question}\n{problem.solution or ''}" for problem in training]
+    found = find_overlaps(texts, [problem.question for problem in evaluated])
+    if not found:
+        return []
+    first = found[0]
+    tested = len({overlap.other for overlap in found})
+    return [
+        f"{len(found)} of {len(training):,} training problems hold words of {tested} of the {len(evaluated):,} "
+        "problems that the arms are evaluated on (10 words in a row, or a whole shorter question); they are trained on "
+        f"all the same. The first: {training[first.text].problem_id} and {evaluated[first.other].problem_id} share "
+        f'"{first.words}".'
+    ]
+
+
 def render_prompts(
     problems: list[Problem], task: TaskConfig, tokenizer: PreTrainedTokenizerBase
 ) -> list[tuple[int, ...]]:
-    """Token ids of each problem's prompt: the bare question, or the paper's instruction in a chat template."""
+    """Token ids of each problem's prompt: the bare question, or the prompt in a chat template.
+
+    Raises:
+        ValueError: no such prompt.
+    """
+    prompt = load_prompt(task.prompt)
     if task.prompt == "bare":
         return [tuple(tokenizer(problem.question, add_special_tokens=False).input_ids) for problem in problems]
-    texts = [chain_of_thought(problem.question) for problem in problems]
+    if task.prompt == "deepseek_chat":  # a chat template itself
+        return [tuple(tokenizer(prompt(problem.question)).input_ids) for problem in problems]
+    texts = [prompt(problem.question) for problem in problems]
     if tokenizer.chat_template is None:
         return [tuple(tokenizer(deepseek_chat(text)).input_ids) for text in texts]
     conversations = [[{"role": "user", "content": text}] for text in texts]

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.problem import Problem
+from benchmarks.prompts import load_prompt
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
 from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.runs.config import RunConfig
-from experiments.runs.problems import load_problems, render_prompts
+from experiments.runs.problems import load_problems, overlap_lines, render_prompts
 from sampling.engines import EngineConfig, check_room
 
-__all__ = ["check_recipe", "evaluation_run", "open_model", "with_files"]
+__all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
 
 
 def check_recipe(recipe: Recipe) -> Recipe:
@@ -36,6 +37,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
         own = recipe.overridden(arm.overrides)
         load_reward(own.reward)
         load_step_reward(own.task.step_reward)
+        load_prompt(own.task.prompt)
     recipe = with_files(recipe)
     training = dict[TaskConfig, list[Problem]]()
     for name, arm in recipe.arms.items():
@@ -79,6 +81,7 @@ def evaluation_run(
         ValueError: no such benchmark or split, broken data, a seed that cannot be, or no room for the completions.
     """
     check_seed(seed)
+    load_prompt(task.prompt)
     problems = load_problems(task, evaluation.split, evaluation.problems)
     folder = open_model(model, problems, task, engine, {"max_tokens": evaluation.max_tokens})
     return RunConfig(
@@ -94,6 +97,21 @@ def evaluation_run(
         engine=engine,
         files=file_hashes([task.benchmark, task.prompt]),
     )
+
+
+def contamination(recipe: Recipe) -> list[str]:
+    """Sentences on training problems that hold a problem of the report; generated problems never do."""
+    tasks = {recipe.overridden(arm.overrides).task for arm in recipe.arms.values()}
+    lines = [
+        line
+        for task in sorted(tasks, key=repr)
+        if task.benchmark != "arithmetic"
+        for line in overlap_lines(
+            load_problems(task, "train", task.train_problems),
+            load_problems(task, recipe.evaluation.split, recipe.evaluation.problems),
+        )
+    ]
+    return list(dict.fromkeys(lines))
 
 
 def open_model(
@@ -137,5 +155,5 @@ def with_files(recipe: Recipe) -> Recipe:
     references = list[str | None]()
     for arm in recipe.arms.values():
         own = recipe.overridden(arm.overrides)
-        references += [arm.algorithm, own.reward, own.task.step_reward]
+        references += [arm.algorithm, own.reward, own.task.step_reward, own.task.prompt, own.task.benchmark]
     return replace(recipe, files=file_hashes(references))

@@ -74,7 +74,7 @@ def test_folders_of_runs_are_safe_and_different() -> None:
 @pytest.mark.parametrize(
     ("vary", "message"),
     [
-        (["klcoef=1,2"], "no field 'klcoef' to vary; did you mean 'kl_coef'"),
+        (["klcoef=1,2"], "no field 'klcoef'; did you mean 'kl_coef'"),
         (["training.learning_rat=1,2"], "did you mean 'training.learning_rate'"),
         (["learning_rate=1,2"], "supervised.learning_rate and training.learning_rate; give the one you mean"),
         (["kl_coef=a"], "expected a finite float"),
