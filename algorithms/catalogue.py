@@ -193,7 +193,7 @@ BEYOND_TABLE_10: dict[str, Method] = {
         row=RAFTPlusPlus.paper,
         objective="1/|o| Σ_t min(ρ_t, clip(ρ_t, 1−ε_low, 1+ε_high)) I(o)",
         source="Xiong et al. 2025, arXiv 2504.11343",
-        notes=("The paper's I(o) marks the highest reward of the problem; here a reward above 0.",),
+        notes=("The paper's I(o) marks the highest reward of the problem; here every correct completion.",),
     ),
     "grpo_entropy": Method(
         build=GRPO,

@@ -61,7 +61,9 @@ class Need(enum.StrEnum):
     """What a method reads beside masks, rewards and the policy's logprobs; checked once, when a run is built."""
 
     GROUPS = "several completions of each problem"
+    CORRECT = "which completions are right"
     PAIRS = "pairs of a right and a wrong completion"
+    RANKED_PAIRS = "pairs of a better and a worse completion, by their rewards"
     STEP_REWARDS = "a reward at the end of each step"
     OLD_LOGPROBS = "log π_old of each token, at the update"
     OLD_LOGPROBS_FOR_CREDIT = "log π_old of each token, before credit is computed"

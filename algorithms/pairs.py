@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,17 +23,24 @@ class PairwiseMethod:
         length_normalized: mean (DeepSeekMath, Eq. 12) or sum (as published) of the log-ratios over the completion.
         data_source: whose completions form the pairs: ``"π_sft"`` (Table 10), ``"π_k"`` of the policy at the start of
             the iteration (iterative DPO), ``"π_θ"`` (online DPO).
+        pairing: ``"correct"`` pairs a right with a wrong completion, whatever their rewards; ``"reward"`` the best with
+            the worst, the second best with the second worst and so on, for rewards that are graded.
     """
 
     length_normalized: bool = True
     data_source: DataSource = DataSource.OFFLINE
+    pairing: Literal["correct", "reward"] = "correct"
 
     batch_unit: BatchUnit = field(default=BatchUnit.PAIR, init=False)
-    needs: frozenset[Need] = field(default=frozenset({Need.PAIRS, Need.REFERENCE_LOGPROBS}), init=False)
 
     def __post_init__(self) -> None:
         if self.data_source == DataSource.DEMONSTRATIONS:
             raise ValueError("data_source is 'P_sft'; expected 'π_sft', 'π_k' or 'π_θ': pairs are sampled.")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Pairs as `pairing` makes them, and π_ref."""
+        return frozenset({Need.PAIRS if self.pairing == "correct" else Need.RANKED_PAIRS, Need.REFERENCE_LOGPROBS})
 
     @property
     def aggregation(self) -> Aggregation:

@@ -4,7 +4,7 @@
     GC = ρ_t · I(o) · 1[clip not active];  = I(o), online RFT, on-policy
 
 The paper's I(o) is 1 for the completions of a problem with the highest reward, after problems without a correct one are
-dropped; here it is 1 where the reward is above 0, which is the same for rewards of 0 and 1.
+dropped; here it is 1 for every correct completion, which is the same for rewards of 0 and 1.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from algorithms.interface import PaperRow, TokenBatch
+from algorithms.interface import Need, PaperRow, TokenBatch
 from algorithms.policy_gradient import PolicyGradient
 
 __all__ = ["RAFTPlusPlus"]
@@ -27,10 +27,12 @@ class RAFTPlusPlus(PolicyGradient):
 
     Attributes:
         kl_coef: weight of the KL penalty; the paper has none.
+        correct_threshold: right are completions with a reward above it; ``null`` leaves that to the verdict.
         kl_place: ``"coefficient"``, the KL is part of the objective; the credit is I(o) and takes nothing off.
     """
 
     kl_coef: float = 0.0
+    correct_threshold: float | None = None
 
     paper: ClassVar[PaperRow] = PaperRow(
         title="RAFT++",
@@ -45,7 +47,12 @@ class RAFTPlusPlus(PolicyGradient):
         if self.kl_place != "coefficient":
             raise ValueError(f"kl_place is {self.kl_place!r}; expected 'coefficient', since RAFT++'s credit is I(o).")
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Those of every policy gradient, and which completions are right where no threshold says so."""
+        return super().needs | ({Need.CORRECT} if self.correct_threshold is None else set())
+
     def credit(self, batch: TokenBatch) -> Tensor:
-        """I(o): 1 for every token of a correct completion (reward > 0), else 0. (B, T)."""
-        correct = (batch.rewards > 0).to(batch.rewards.dtype)
+        """I(o): 1 for every token of a correct completion, else 0. (B, T)."""
+        correct = batch.right(self.correct_threshold, "raft_plus_plus").to(batch.rewards.dtype)
         return torch.where(batch.completion_mask, correct[:, None], 0)

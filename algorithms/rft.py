@@ -24,21 +24,27 @@ class RFT:
     """Maximum likelihood of correct completions of the frozen SFT policy.
 
     Attributes:
+        correct_threshold: right are completions with a reward above it; ``null`` leaves that to the verdict.
         aggregation: how tokens are averaged.
     """
 
+    correct_threshold: float | None = None
     aggregation: Aggregation = Aggregation.SEQUENCE_MEAN
 
     data_source: DataSource = field(default=DataSource.OFFLINE, init=False)
     batch_unit: BatchUnit = field(default=BatchUnit.SEQUENCE, init=False)
-    needs: frozenset[Need] = field(default=frozenset(), init=False)
     paper: ClassVar[PaperRow] = PaperRow(
         title="RFT", data_source="q ~ P_sft(Q), o ~ π_sft(O|q)", reward="Rule", coefficient="I(o)", equation="Eq. 10"
     )
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Which completions are right, where no threshold says so."""
+        return frozenset({Need.CORRECT} if self.correct_threshold is None else ())
+
     def credit(self, batch: TokenBatch) -> Tensor:
-        """I(o): 1 for every token of a correct completion (reward > 0), else 0 (Eq. 10). (B, T)."""
-        correct = (batch.rewards > 0).to(batch.rewards.dtype)
+        """I(o): 1 for every token of a correct completion, else 0 (Eq. 10). (B, T)."""
+        correct = batch.right(self.correct_threshold, type(self).__name__).to(batch.rewards.dtype)
         return correct[:, None] * batch.completion_mask
 
     def coefficients(self, batch: TokenBatch, credit: Tensor, policy_logprobs: Tensor) -> Coefficients:

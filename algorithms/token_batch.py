@@ -23,7 +23,8 @@ class TokenBatch:
 
     Attributes:
         completion_mask: (B, T) bool, True where the token is trained on.
-        rewards: (B,) outcome reward; correct means reward > 0.
+        rewards: (B,) outcome reward.
+        correct: (B,) bool, True where the completion is right, whatever its reward.
         group: (B,) int64, equal for completions of one problem.
         old_logprobs: (B, T) log π_old, the policy that the batch was drawn from.
         reference_logprobs: (B, T) log π_ref.
@@ -41,6 +42,7 @@ class TokenBatch:
     completion_mask: Tensor
     rewards: Tensor
     group: Tensor
+    correct: Tensor | None = None
     old_logprobs: Tensor | None = None
     reference_logprobs: Tensor | None = None
     sampler_logprobs: Tensor | None = None
@@ -61,7 +63,7 @@ class TokenBatch:
             )
         rows, tokens = self.completion_mask.shape
         steps = None if self.step_rewards is None else self.step_rewards.shape[-1]
-        per_row = ("rewards", "group", "pair", "chosen", "truncated", "greedy_rewards")
+        per_row = ("rewards", "correct", "group", "pair", "chosen", "truncated", "greedy_rewards")
         axes: dict[str, tuple[int | None, ...]] = dict.fromkeys(per_row, (rows,))
         axes |= dict.fromkeys(("step_rewards", "step_ends"), (rows, steps))
         for name, value in self.arrays().items():
@@ -87,6 +89,14 @@ class TokenBatch:
             where = "beside the sequences" if name == "max_length" else "to every sequence"
             raise ValueError(f"{algorithm} needs {name}, which this batch does not hold; add it {where}.")
         return value
+
+    def right(self, threshold: float | None, algorithm: str) -> Tensor:
+        """I(o) of Eq. 10: completions that are right, or with a reward above `threshold` where there is one. (B,) bool.
+
+        Raises:
+            ValueError: there is no threshold, and the batch does not hold `correct`.
+        """
+        return self.require("correct", algorithm) if threshold is None else self.rewards > threshold
 
     def rows(self, index: Tensor) -> TokenBatch:
         """The sequences at `index` (int64), as a batch of their own."""

@@ -15,7 +15,8 @@ __all__ = ["CONTROLS", "REWARDS"]
 
 
 def _rule(name: str, function: RewardFunction) -> Reward:
-    return EachCompletion(name=name, function=function, follows_verdict=False)
+    """A rule that has nothing to do with the answer: right is whoever gets something."""
+    return EachCompletion(name=name, function=function, right_above=0.0)
 
 
 REWARDS: dict[str, Reward] = {

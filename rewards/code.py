@@ -129,7 +129,6 @@ class CodeReward(Reward):
         limits: what a program may use.
         isolation: see `rewards.sandbox.run.run_program`.
         threads: programs that run at a time.
-        follows_verdict: no, the verdict is on the text.
     """
 
     name: str = "code"
@@ -141,7 +140,6 @@ class CodeReward(Reward):
     limits: SandboxLimits = DEFAULT_LIMITS
     isolation: Isolation = "namespaces"
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-    follows_verdict: bool = field(default=False, init=False)
 
     def check(self) -> None:
         """Refusal of a machine that cannot keep programs apart.
@@ -152,21 +150,21 @@ class CodeReward(Reward):
         check_sandbox(self.isolation)
 
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
-        """Each completion's program, run and judged, `threads` at a time."""
+        """Each completion's program, run and judged, `threads` at a time; right is what prints the answer."""
         if not rollouts:
-            return Rewards(total=())
+            return Rewards(total=(), correct=())
         with ThreadPoolExecutor(min(self.threads, len(rollouts))) as pool:
-            return Rewards(total=tuple(pool.map(self._reward, rollouts)))
+            judged = list(pool.map(self._judge, rollouts))
+        return Rewards(total=tuple(map(self.of, judged)), correct=tuple(item.verdict.correct for item in judged))
 
-    def _reward(self, rollout: Rollout) -> float:
-        judged = judge_program(
+    def _judge(self, rollout: Rollout) -> ProgramVerdict:
+        return judge_program(
             rollout.completion,
             rollout.problem.gold_answer,
             tolerance=rollout.problem.tolerance,
             limits=self.limits,
             isolation=self.isolation,
         )
-        return self.of(judged)
 
     def of(self, judged: ProgramVerdict) -> float:
         """The reward of a program that was judged."""

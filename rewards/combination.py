@@ -37,10 +37,12 @@ class WeightedReward(Reward):
     Attributes:
         name: what the combination is called in messages.
         parts: its terms, each under another name.
+        right: the part that says which completions are right; ``None`` leaves that to the verdict.
     """
 
     name: str
     parts: tuple[RewardPart, ...]
+    right: str | None = None
 
     def __post_init__(self) -> None:
         names = [part.name for part in self.parts]
@@ -48,11 +50,8 @@ class WeightedReward(Reward):
             raise ValueError(
                 f"parts of {self.name!r} are called {names}; expected different lower-case words, at least one."
             )
-
-    @property
-    def follows_verdict(self) -> bool:  # type: ignore[override]
-        """Whether a part with a positive weight does."""
-        return any(part.weight > 0 and reward.follows_verdict for part, reward in self._rewards())
+        if self.right is not None and self.right not in names:
+            raise ValueError(f"right is {self.right!r}; expected one of the parts of {self.name!r}: {names}.")
 
     def check(self) -> None:
         """The refusals of the parts."""
@@ -61,9 +60,10 @@ class WeightedReward(Reward):
 
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         """The weighted sum, and each part by its name without its weight."""
-        parts = {part.name: checked_rewards(reward, rollouts, verdicts).total for part, reward in self._rewards()}
+        given = {part.name: checked_rewards(reward, rollouts, verdicts) for part, reward in self._rewards()}
+        parts = {name: rewards.total for name, rewards in given.items()}
         total = tuple(self._sum(numbers) for numbers in zip(*parts.values(), strict=True))
-        return Rewards(total=total, parts=parts)
+        return Rewards(total=total, parts=parts, correct=None if self.right is None else given[self.right].correct)
 
     def _rewards(self) -> list[tuple[RewardPart, Reward]]:
         return [(part, as_reward(part.reward, part.name)) for part in self.parts]

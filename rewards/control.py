@@ -46,7 +46,7 @@ random_reward = RandomReward()
 
 @dataclass(frozen=True, kw_only=True)
 class ShuffledReward(Reward):
-    """Another reward, its numbers permuted among the completions of each problem.
+    """Another reward, permuted among the completions of each problem: its numbers, and which of them are right.
 
     Each group keeps its rewards, so advantages are as large as before; they only say nothing of the completion any
     more. The permutation is uniform and fixed by the requests' own seeds. Verdicts, step rewards and the parts of the
@@ -63,11 +63,6 @@ class ShuffledReward(Reward):
         """That of the reward, and what is done to it."""
         return f"shuffled {self.reward.name}"
 
-    @property
-    def follows_verdict(self) -> bool:  # type: ignore[override]
-        """Never: that is what the control is for."""
-        return False
-
     def check(self) -> None:
         """The refusals of the reward."""
         self.reward.check()
@@ -78,10 +73,15 @@ class ShuffledReward(Reward):
         groups: dict[str, list[int]] = {}
         for row, rollout in enumerate(rollouts):
             groups.setdefault(rollout.problem.problem_id, []).append(row)
-        shuffled = list(rewards.total)
+        correct = rewards.correct or tuple(verdict.correct for verdict in verdicts)
+        taken_from = list(range(len(rollouts)))
         for problem_id, rows in groups.items():
-            numbers = [rewards.total[row] for row in rows]
-            random.Random(f"shuffle/{problem_id}/{rollouts[rows[0]].seed}").shuffle(numbers)
-            for row, number in zip(rows, numbers, strict=True):
-                shuffled[row] = number
-        return Rewards(total=tuple(shuffled), parts=rewards.parts)
+            others = list(rows)
+            random.Random(f"shuffle/{problem_id}/{rollouts[rows[0]].seed}").shuffle(others)
+            for row, other in zip(rows, others, strict=True):
+                taken_from[row] = other
+        return Rewards(
+            total=tuple(rewards.total[row] for row in taken_from),
+            parts=rewards.parts,
+            correct=tuple(correct[row] for row in taken_from),
+        )

@@ -52,23 +52,26 @@ class Rewards:
     Attributes:
         total: (B,) what training reads.
         parts: (B,) each, by name: what the total is made of, without weights; none where it is not made of parts.
+        correct: (B,) completions that are right as far as this reward is concerned; ``None`` where that is the verdict.
     """
 
     total: tuple[float, ...]
     parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    correct: tuple[bool, ...] | None = None
 
 
 class Reward(ABC):
     """The reward of a batch of completions.
 
+    Some methods read the numbers (GRPO, PPO), others ask which completions are right (RFT, DPO's pairs). Right is what
+    the verdict says, however the numbers are made up, unless the reward is about something else and says so
+    (`Rewards.correct`): a coin, or what a program prints.
+
     Attributes:
         name: a word for messages and logs.
-        follows_verdict: a right answer has the higher reward, other things equal. Where it does not, a method that
-            trains on right completions has to be told from which reward on one is right.
     """
 
     name: str
-    follows_verdict: bool
 
     @abstractmethod
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
@@ -90,26 +93,29 @@ class EachCompletion(Reward):
     Attributes:
         name: see `Reward`.
         function: gives a finite number.
-        follows_verdict: see `Reward`.
+        right_above: completions with a higher reward are right; ``None`` leaves that to the verdict.
     """
 
     name: str
     function: RewardFunction
-    follows_verdict: bool = True
+    right_above: float | None = None
 
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         """The function's value of each completion.
 
         Raises:
-            RewardError: the function raised; the message names the problem, the sample, and the file and line.
+            RewardError: the function raised, or gave no finite number; problem, sample, file and line are named.
         """
-        return Rewards(total=tuple(map(self._of, rollouts, verdicts)))
+        total = tuple(map(self._of, rollouts, verdicts))
+        correct = None if self.right_above is None else tuple(number > self.right_above for number in total)
+        return Rewards(total=total, correct=correct)
 
     def _of(self, rollout: Rollout, verdict: Verdict) -> float:
         try:
-            return self.function(rollout, verdict)
+            number = self.function(rollout, verdict)
         except Exception as error:  # somebody's own code: anything may come
             raise RewardError(f"the {self.name} of {sample_of(rollout)} failed: {place_of(error)}") from error
+        return _finite(self.name, [number], [rollout])[0]
 
 
 def as_reward(given: Reward | RewardFunction, name: str | None = None) -> Reward:
@@ -147,6 +153,7 @@ def checked_rewards(reward: Reward, rollouts: Sequence[Rollout], verdicts: Seque
     return Rewards(
         total=_finite(reward.name, rewards.total, rollouts),
         parts={name: _finite(name, numbers, rollouts) for name, numbers in rewards.parts.items()},
+        correct=rewards.correct,
     )
 
 

@@ -80,6 +80,7 @@ def score_rollouts(
                 verdict=verdict,
                 reward=rewards.total[row],
                 reward_parts={name: numbers[row] for name, numbers in rewards.parts.items()},
+                correct_by_reward=None if rewards.correct is None else rewards.correct[row],
                 step_rewards=step_rewards,
                 step_ends=ends,
             )

@@ -69,6 +69,7 @@ class ScoredRollout:
         verdict: the answer checker's verdict.
         reward: the outcome reward of the whole completion.
         reward_parts: what that reward is made of, by name, without weights; empty where it is not made of parts.
+        correct_by_reward: what the reward says of it, where it does not leave that to the verdict (`Rewards.correct`).
         step_rewards: reward of each step, in order; empty where process supervision is not used.
         step_ends: 0-based index in `completion_ids` of each step's last token, strictly increasing,
             as long as `step_rewards`.
@@ -78,8 +79,14 @@ class ScoredRollout:
     verdict: Verdict
     reward: float
     reward_parts: Mapping[str, float] = field(default_factory=dict)
+    correct_by_reward: bool | None = None
     step_rewards: tuple[float, ...] = ()
     step_ends: tuple[int, ...] = ()
+
+    @property
+    def correct(self) -> bool:
+        """Whether methods that train on right completions take it for one; not whether its reward is above 0."""
+        return self.verdict.correct if self.correct_by_reward is None else self.correct_by_reward
 
     def __post_init__(self) -> None:
         where = f"problem {self.rollout.problem.problem_id!r}, sample {self.rollout.sample_index}"

@@ -186,5 +186,16 @@ def test_the_schema_says_who_needs_a_field(row: list[str]) -> None:
         assert refused(name, field.strip("`"))
 
 
+def test_right_is_what_the_file_says_or_a_reward_above_zero() -> None:
+    """Rewards 1 and 0 without the field; with it, the other way round; with a threshold, neither."""
+    batch = full_batch()
+    first = [(name, coefficients_of(parse_batch(batch), name, {}).credit) for name in ("rft", "online_rft")]
+    assert first == [("rft", [[1.0, 1.0], [0.0, 0.0]]), ("online_rft", [[1.0, 1.0], [0.0, 0.0]])]
+    for sequence in batch["sequences"]:
+        sequence["correct"] = sequence["reward"] == 0.0
+    assert coefficients_of(parse_batch(batch), "rft", {}).credit == [[0.0, 0.0], [1.0, 1.0]]
+    assert coefficients_of(parse_batch(batch), "rft", {"correct_threshold": 2.0}).credit == [[0.0, 0.0]] * 2
+
+
 def test_the_schema_is_whole() -> None:
     assert [row[0].strip("`") for row in table("field")] == [*SCHEMA, "max_length"]

@@ -22,12 +22,13 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             is not given; logprobs of the policy that drew the batch, where that is not π_θ.
     """
     needs = algorithm.needs
-    if needs & {Need.GROUPS, Need.PAIRS} and training.group_size < 2:
+    pairs = needs & {Need.PAIRS, Need.RANKED_PAIRS}
+    if (pairs or Need.GROUPS in needs) and training.group_size < 2:
         raise ValueError(
             f"{name} compares completions of a problem; group_size is {training.group_size}, expected 2 or more."
         )
-    if (Need.PAIRS in needs) != (algorithm.batch_unit is BatchUnit.PAIR):
-        raise ValueError(f"{name}: Need.PAIRS and BatchUnit.PAIR go together; it has only one of them.")
+    if bool(pairs) != (algorithm.batch_unit is BatchUnit.PAIR):
+        raise ValueError(f"{name}: Need.PAIRS or RANKED_PAIRS and BatchUnit.PAIR go together; it has only one of them.")
     if Need.GREEDY_REWARD in needs:
         raise ValueError(
             f"{name} needs the reward of each problem's greedy completion, which no run draws; `coeflab coefficients` "

@@ -189,7 +189,8 @@ class Trainer:
         """The arrays of the step; nothing where there is nothing to learn from."""
         pad = self.policy.pad_token_id
         if self.algorithm.batch_unit is BatchUnit.PAIR:
-            batch = build_pair_batch(scored, pad_token_id=pad)
+            ranked = Need.RANKED_PAIRS in self.algorithm.needs
+            batch = build_pair_batch(scored, pad_token_id=pad, by_reward=ranked)
         else:
             batch = build_batch(scored, pad_token_id=pad)
         return None if batch is None else self._score_tokens(batch.to(self.policy.device))

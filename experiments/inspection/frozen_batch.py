@@ -26,6 +26,7 @@ TOKEN_FIELDS = ("policy_logprobs", "old_logprobs", "reference_logprobs", "sample
 SCHEMA: dict[str, type] = {
     "group": object,
     "reward": float,
+    "correct": bool,
     **dict.fromkeys((*TOKEN_FIELDS, "tokens", "step_rewards", "step_ends"), list),
     "pair": object,
     "chosen": bool,
@@ -35,6 +36,7 @@ SCHEMA: dict[str, type] = {
 NEEDED_FIELDS: dict[Need, tuple[str, ...]] = {
     Need.GROUPS: ("group",),
     Need.PAIRS: ("pair", "chosen"),
+    Need.RANKED_PAIRS: ("pair", "chosen"),
     Need.STEP_REWARDS: ("step_rewards", "step_ends"),
     Need.OLD_LOGPROBS: ("old_logprobs",),
     Need.REFERENCE_LOGPROBS: ("reference_logprobs",),
@@ -70,16 +72,17 @@ class FrozenBatch:
         """
         needs = algorithm.needs
         read = [field for need, fields in NEEDED_FIELDS.items() if need in needs for field in fields]
-        if needs:
+        if needs - {Need.CORRECT}:
             read.append("policy_logprobs")
-        if algorithm.data_source != DataSource.DEMONSTRATIONS and not needs & {Need.PAIRS, Need.STEP_REWARDS}:
+        pairs = needs & {Need.PAIRS, Need.RANKED_PAIRS}
+        if algorithm.data_source != DataSource.DEMONSTRATIONS and not pairs and Need.STEP_REWARDS not in needs:
             read.append("reward")
         for field in read:
             if field not in self.held:
                 raise ValueError(f"{name} needs {field}, which this batch does not hold; add it to every sequence.")
         if algorithm.aggregation == Aggregation.CONSTANT and self.batch.max_length is None:
             raise ValueError(f"{name} divides by max_length, which this batch does not hold; add it beside sequences.")
-        if Need.PAIRS in needs:
+        if pairs:
             self._check_pairs(name)
 
     def _check_pairs(self, name: str) -> None:
@@ -152,9 +155,12 @@ def parse_batch(data: Any) -> FrozenBatch:
     max_length = _max_length(data, lengths)
     per_token = {name: _pad(sequences, name, lengths) for name in TOKEN_FIELDS if name in held}
     policy_logprobs = per_token.pop("policy_logprobs", None)
+    rewards = _numbers(sequences, "reward") if "reward" in held else torch.zeros(len(lengths), dtype=torch.float64)
     batch = TokenBatch(
         completion_mask=torch.arange(max(lengths)) < torch.tensor(lengths)[:, None],
-        rewards=_numbers(sequences, "reward") if "reward" in held else torch.zeros(len(lengths), dtype=torch.float64),
+        rewards=rewards,
+        # A dump of another trainer knows rewards only.
+        correct=torch.tensor([item["correct"] for item in sequences]) if "correct" in held else rewards > 0,
         group=_labels(sequences, "group") if "group" in held else torch.arange(len(lengths)),
         pair=_labels(sequences, "pair") if "pair" in held else None,
         chosen=torch.tensor([item["chosen"] for item in sequences]) if "chosen" in held else None,

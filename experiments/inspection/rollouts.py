@@ -198,15 +198,15 @@ def _with_arrays(
 
 def _with_pairs(batch: TrainingBatch) -> tuple[TrainingBatch, Tensor]:
     """The batch with pairs of a right and a wrong completion marked, in sampling order, and the rows in one."""
-    rewards, group = batch.tokens.rewards, batch.tokens.group
+    correct, group = batch.tokens.require("correct", "a pairwise method"), batch.tokens.group
     pair, rows = torch.arange(len(batch)) + len(batch), []
     for number in group.unique():
-        right = torch.nonzero((group == number) & (rewards > 0))[:, 0].tolist()
-        wrong = torch.nonzero((group == number) & (rewards <= 0))[:, 0].tolist()
+        right = torch.nonzero((group == number) & correct)[:, 0].tolist()
+        wrong = torch.nonzero((group == number) & ~correct)[:, 0].tolist()
         for chosen, rejected in zip(right, wrong, strict=False):
             pair[chosen] = pair[rejected] = len(rows) // 2
             rows += [chosen, rejected]
-    tokens = replace(batch.tokens, pair=pair, chosen=rewards > 0)
+    tokens = replace(batch.tokens, pair=pair, chosen=correct)
     return batch.with_tokens(tokens), torch.tensor(sorted(rows), dtype=torch.int64)
 
 

@@ -45,9 +45,11 @@ def large_batch(seed: int = 0) -> tuple[TokenBatch, Tensor]:
     lengths[0] = TOKENS
     old = -noise(1.0).abs()
     ends = torch.rand(SEQUENCES, STEPS, generator=generator).argsort(dim=1).argsort(dim=1) + 1
+    correct = torch.rand(SEQUENCES, generator=generator) > 0.5
     batch = TokenBatch(
         completion_mask=torch.arange(TOKENS) < lengths[:, None],
-        rewards=(torch.rand(SEQUENCES, generator=generator) > 0.5).float(),
+        rewards=correct.float(),
+        correct=correct,
         group=torch.arange(SEQUENCES) // GROUP_SIZE,
         old_logprobs=old,
         reference_logprobs=old + noise(0.1),

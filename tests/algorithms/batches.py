@@ -10,6 +10,7 @@ from algorithms import Aggregation, Algorithm, TokenBatch, counted, surrogate_lo
 LENGTHS = [5, 3, 7, 1, 6, 4]  # three pairs, two groups
 GROUP = [0, 0, 0, 1, 1, 1]
 REWARDS = [1.0, 0.0, 0.5, 0.0, 1.0, 0.25]
+CORRECT = [True, False, True, False, True, True]
 STEP_ENDS = [[1, 4], [2, -1], [0, 6], [0, -1], [3, 5], [3, -1]]
 STEP_REWARDS = [[1.0, -1.0], [1.0, 0.0], [-1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [-1.0, 0.0]]
 MAX_LENGTH = 9
@@ -28,6 +29,7 @@ def make_batch(seed: int = 0) -> tuple[TokenBatch, Tensor]:
     batch = TokenBatch(
         completion_mask=mask,
         rewards=torch.tensor(REWARDS, dtype=torch.float64),
+        correct=torch.tensor(CORRECT),
         group=torch.tensor(GROUP),
         old_logprobs=old,
         reference_logprobs=reference,

@@ -264,6 +264,7 @@ def batches(draw: st.DrawFn, dtype: torch.dtype) -> tuple[TokenBatch, Tensor]:
     batch = TokenBatch(
         completion_mask=torch.arange(tokens) < lengths[:, None],
         rewards=uniform(size)[:, 0],
+        correct=torch.arange(rows) % 3 == 0,
         group=torch.arange(rows) // draw(st.integers(1, rows)),
         old_logprobs=policy - uniform(extreme) / tokens,
         reference_logprobs=policy + uniform(extreme),

@@ -17,7 +17,7 @@ from algorithms import (
     build_algorithm,
     group_advantages,
 )
-from tests.algorithms.batches import GROUP, LENGTHS, MAX_LENGTH, REWARDS, make_batch, surrogate_gradient
+from tests.algorithms.batches import CORRECT, GROUP, LENGTHS, MAX_LENGTH, REWARDS, make_batch, surrogate_gradient
 
 
 def coefficients(algorithm: Algorithm, batch: TokenBatch, logprobs: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def test_dr_grpo_is_grpo_without_std_and_length() -> None:
 
 def test_online_rft_is_reinforce_with_0_1_rewards_and_no_baseline() -> None:
     batch, logprobs = on_policy()
-    batch = replace(batch, rewards=(batch.rewards > 0).double())
+    batch = replace(batch, rewards=torch.tensor(CORRECT).double())
     online_rft = coefficients(build_algorithm("online_rft"), batch, logprobs)
     assert_equal(coefficients(build_algorithm("reinforce"), batch, logprobs), online_rft)
     assert_equal(coefficients(build_algorithm("raft_plus_plus"), batch, logprobs), online_rft)

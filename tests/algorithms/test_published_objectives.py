@@ -15,6 +15,7 @@ from torch import Tensor
 from algorithms import DPO, GRPO, PPO, RFT, SFT, Aggregation, Algorithm, OnlineRFT
 from algorithms.ratios import KlForm
 from tests.algorithms.batches import (
+    CORRECT,
     GROUP,
     LENGTHS,
     REWARDS,
@@ -36,7 +37,7 @@ def test_sft_is_eq_6(aggregation: Aggregation) -> None:
 @pytest.mark.parametrize("algorithm", [RFT(), OnlineRFT()])
 def test_rft_is_eq_8(algorithm: Algorithm) -> None:
     batch, logprobs = make_batch()
-    terms = [float(REWARDS[i] > 0) * logprobs[i, :n] for i, n in enumerate(LENGTHS)]
+    terms = [float(CORRECT[i]) * logprobs[i, :n] for i, n in enumerate(LENGTHS)]
     assert_same_gradient(averaged(terms, Aggregation.SEQUENCE_MEAN), algorithm, batch, logprobs)
 
 

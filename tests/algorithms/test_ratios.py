@@ -144,8 +144,9 @@ def test_a_kl_weight_needs_the_reference_and_none_does_not() -> None:
         GRPO(kl_coef=0.5).coefficients(bare, policy, policy)
 
 
-def test_correct_means_a_reward_above_zero() -> None:
-    assert RFT().credit(small_batch()).tolist() == [[1, 1], [0, 0], [1, 1], [0, 0]]
+def test_rft_credit_is_1_for_what_is_correct_and_zero_at_the_padding() -> None:
+    batch = replace(small_batch(), correct=torch.tensor([False, True, True, False]))
+    assert RFT().credit(batch).tolist() == [[0, 0], [1, 0], [1, 1], [0, 0]]
 
 
 def test_dpo_credit_is_a_sign_and_zero_at_the_padding() -> None:

@@ -8,7 +8,7 @@ from rewards.combination import RewardPart, WeightedReward
 from rewards.control import ShuffledReward
 from rewards.reward import as_reward
 from rewards.scoring import correctness
-from tests.rewards.rollouts import RIGHT, rollout_of
+from tests.rewards.rollouts import RIGHT, WRONG, rollout_of
 
 BY_NUMBER = as_reward(lambda rollout, verdict: float(rollout.completion), "number")
 
@@ -54,6 +54,11 @@ def test_parts_stay_where_they_were() -> None:
     assert sorted(shuffled.total) == [0.0, 2.0, 4.0, 6.0, 8.0] != list(shuffled.total)
 
 
-def test_a_shuffled_reward_is_named_and_no_longer_follows_the_verdict() -> None:
-    assert (ShuffledReward(reward=correctness).name, correctness.follows_verdict) == ("shuffled correctness", True)
-    assert not ShuffledReward(reward=correctness).follows_verdict
+def test_who_is_right_moves_with_the_reward() -> None:
+    """Five of a group, two of them right: the reward 1 and being right stay together, on other completions."""
+    rollouts = [rollout_of(str(i), problem_id="a", sample_index=i, seed=1) for i in range(5)]
+    verdicts = [RIGHT, RIGHT, WRONG, WRONG, WRONG]
+    shuffled = ShuffledReward(reward=correctness)(rollouts, verdicts)
+    assert shuffled.correct == tuple(number == 1.0 for number in shuffled.total)
+    assert shuffled.correct != (True, True, False, False, False) and sum(shuffled.total) == 2
+    assert ShuffledReward(reward=correctness).name == "shuffled correctness"

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rewards.catalogue import REWARDS
 from rewards.combination import RewardPart, WeightedReward
 from rewards.format import ThinkFormat, format_reward
 from rewards.reward import EachCompletion, Reward, RewardError, Rewards, as_reward, checked_rewards
+from rewards.sandbox.run import why_unavailable
 from rewards.scoring import correctness, score_rollouts
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
@@ -20,6 +22,7 @@ from tests.rewards.rollouts import RIGHT, WRONG, rollout_of
 
 ROLLOUTS = [rollout_of("\\boxed{5}"), rollout_of("no", sample_index=1), rollout_of("\\boxed{6}", sample_index=2)]
 VERDICTS = [RIGHT, WRONG, WRONG]
+needs_namespaces = pytest.mark.skipif(why_unavailable() is not None, reason="no sandbox here")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,6 @@ class AboveTheMean(Reward):
     """How much longer a completion is than the batch's mean: no function of one completion can say so."""
 
     name: str = "above_the_mean"
-    follows_verdict: bool = False
     asked: list[int] = field(default_factory=list)
 
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
@@ -83,7 +85,6 @@ class Answering(Reward):
 
     answer: Any
     name: str = "odd"
-    follows_verdict: bool = True
 
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         return self.answer
@@ -137,12 +138,34 @@ def test_what_is_no_reward_is_refused_at_the_door(given: Any) -> None:
         as_reward(given, "mine")
 
 
-def test_a_sum_follows_the_verdict_where_a_part_that_adds_does() -> None:
-    rule = EachCompletion(name="f", function=format_reward, follows_verdict=False)
-    format_part = RewardPart(name="f", weight=1.0, reward=rule)
+def test_right_is_what_the_verdict_says_however_the_reward_is_made_up() -> None:
+    """A box of any content is worth 0.1: the wrong answer has a reward above 0 and is wrong all the same."""
+    parts = (
+        RewardPart(name="right", weight=1.0, reward=correctness),
+        RewardPart(name="box", weight=0.1, reward=REWARDS["format"]),
+    )
+    scored = score_rollouts(ROLLOUTS, reward=WeightedReward(name="w", parts=parts))
+    assert [item.reward for item in scored] == [1.1, 0.0, 0.1]
+    assert [item.correct for item in scored] == [True, False, False]
+    by_box = score_rollouts(ROLLOUTS, reward=WeightedReward(name="w", parts=parts, right="box"))
+    assert [item.correct for item in by_box] == [True, False, True]
+    with pytest.raises(ValueError, match=r"right is 'bx'; expected one of the parts of 'w': \['right', 'box'\]"):
+        WeightedReward(name="w", parts=parts, right="bx")
 
-    def follows(weight: float) -> bool:
-        parts = (RewardPart(name="right", weight=weight, reward=correctness), format_part)
-        return WeightedReward(name="w", parts=parts).follows_verdict
 
-    assert [follows(1.0), follows(0.0), follows(-1.0)] == [True, False, False]
+def test_a_reward_that_is_not_about_the_answer_says_itself_who_is_right() -> None:
+    longest = EachCompletion(name="l", function=lambda rollout, verdict: len(rollout.completion), right_above=8.5)
+    assert longest(ROLLOUTS, VERDICTS).correct == (True, False, True)
+    assert as_reward(format_reward)(ROLLOUTS, VERDICTS).correct is None
+    for name in ("format", "random"):
+        rewards = REWARDS[name](ROLLOUTS, VERDICTS)
+        assert rewards.correct == tuple(number == 1.0 for number in rewards.total)
+
+
+@needs_namespaces
+def test_with_programs_right_is_what_prints_the_answer() -> None:
+    """The verdict looks at the text: right where the program is not, and the other way round."""
+    printed = [f"\\boxed{{{text}}}\n```python\nprint({program})\n```" for text, program in ((5, 6), (6, 5))]
+    for name in ("code", "code_feedback"):
+        scored = score_rollouts([rollout_of(text) for text in printed], reward=REWARDS[name])
+        assert [(item.verdict.correct, item.correct) for item in scored] == [(True, False), (False, True)]

@@ -9,7 +9,7 @@ import torch
 
 from algorithms import Algorithm, DataSource
 from benchmarks.arithmetic import generate_problems
-from rewards.reward import Reward, as_reward
+from rewards.reward import EachCompletion, Reward
 from rewards.scoring import correctness_reward
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
@@ -37,9 +37,11 @@ def save_start(folder: Path) -> Path:
     return folder
 
 
-# Some of an untrained model's completions hold a 7, so that there are pairs to learn from.
-SEVENS = as_reward(
-    lambda rollout, verdict: correctness_reward(rollout, verdict) + ("7" in rollout.completion), "sevens"
+# Some of an untrained model's completions hold a 7, so that there are right ones and pairs to learn from.
+SEVENS = EachCompletion(
+    name="sevens",
+    function=lambda rollout, verdict: correctness_reward(rollout, verdict) + ("7" in rollout.completion),
+    right_above=0.0,
 )
 
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import training.checkpoints
 from algorithms import GRPO, PPO, Algorithm, OnlineRFT
 from benchmarks.arithmetic import generate_problems
-from rewards.reward import as_reward
+from rewards.reward import EachCompletion
 from rewards.scoring import correctness_reward
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
@@ -79,8 +79,10 @@ def make_trainer(start: Path, algorithm: Algorithm) -> Trainer:
         source=source,
         sampler=sampler,
         # A reward that an untrained model does not always miss, so that there is something to learn from.
-        reward=as_reward(
-            lambda rollout, verdict: correctness_reward(rollout, verdict) + rollout.completion.count("7"), "sevens"
+        reward=EachCompletion(
+            name="sevens",
+            function=lambda rollout, verdict: correctness_reward(rollout, verdict) + rollout.completion.count("7"),
+            right_above=0.0,
         ),
         step_reward=two_steps,
         reference=load_policy(start).model,

@@ -184,6 +184,46 @@ def test_pairs_take_each_completion_once_and_match_right_with_wrong() -> None:
 def test_no_pairs_where_every_completion_is_right() -> None:
     rollouts = [scored("p", [3, 4], [5, 6], 1.0, index) for index in range(4)]
     assert build_pair_batch(rollouts, pad_token_id=0) is None
+    assert build_pair_batch(rollouts, pad_token_id=0, by_reward=True) is None
+
+
+def graded(rewards: list[float], right: list[bool]) -> list[ScoredRollout]:
+    """One problem's completions, (k, k, …) the k-th, with rewards that do not say who is right."""
+    items = [scored("p", [3], [4 + index, 2], reward, index) for index, reward in enumerate(rewards)]
+    return [replace(item, correct_by_reward=correct) for item, correct in zip(items, right, strict=True)]
+
+
+def pairs_of(items: list[ScoredRollout], *, by_reward: bool) -> list[tuple[int, int]]:
+    """(chosen, rejected) by their places among `items`."""
+    built = build_pair_batch(items, pad_token_id=0, by_reward=by_reward)
+    if built is None:
+        return []
+    assert built.tokens.chosen is not None and built.tokens.pair is not None
+    assert built.tokens.chosen.tolist() == [True, False] * (len(built) // 2)
+    assert built.tokens.pair.tolist() == [row // 2 for row in range(len(built))]
+    places = (built.input_ids[:, 1] - 4).tolist()
+    return list(zip(places[::2], places[1::2], strict=True))
+
+
+def test_the_chosen_completion_is_right_and_the_rejected_one_wrong() -> None:
+    """With a box worth 0.1 the first two are wrong and have a reward above 0; the right one comes last."""
+    items = graded([0.1, 0.1, 0.0, 1.1], [False, False, False, True])
+    assert pairs_of(items, by_reward=False) == [(3, 0)]
+    assert pairs_of(graded([0.1, 0.0, 0.1, 0.0], [False] * 4), by_reward=False) == []
+    assert pairs_of(graded([-0.5, 0.1], [True, False]), by_reward=False) == [(0, 1)]  # overlong and right
+
+
+def test_ranked_pairs_by_hand() -> None:
+    """0.9, 0.5, 0.5, 0.2, 0.1: the best with the worst, then 0.5 with 0.2; the other 0.5 is left over."""
+    assert pairs_of(graded([0.5, 0.1, 0.9, 0.5, 0.2], [False] * 5), by_reward=True) == [(2, 1), (0, 4)]
+    assert pairs_of(graded([0.5, 0.5, 0.5, 0.1], [False] * 4), by_reward=True) == [(0, 3)]  # equals are no pair
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_with_two_rewards_both_pairings_are_the_same(seed: int) -> None:
+    right = (torch.rand(2 + seed % 7, generator=torch.Generator().manual_seed(seed)) > 0.5).tolist()
+    items = graded([float(correct) for correct in right], right)
+    assert pairs_of(items, by_reward=True) == pairs_of(items, by_reward=False)
 
 
 def test_empty_completion_is_named() -> None:

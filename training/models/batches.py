@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -85,6 +85,7 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
     tokens = TokenBatch(
         completion_mask=torch.arange(int(completion_lengths.max())) < completion_lengths[:, None],
         rewards=torch.tensor([item.reward for item in scored], dtype=torch.float32),
+        correct=torch.tensor([item.correct for item in scored]),
         group=torch.tensor([groups[problem_id] for problem_id in _problem_ids(scored)]),
         sampler_logprobs=_pad_sampler_logprobs(scored),
         step_rewards=step_rewards,
@@ -94,26 +95,41 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
     return TrainingBatch(input_ids=input_ids, prompt_lengths=prompt_lengths, lengths=lengths, tokens=tokens)
 
 
-def build_pair_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> TrainingBatch | None:
-    """Pairs of a right (reward > 0) and a wrong completion of one problem, in the order they were sampled.
+def build_pair_batch(
+    scored: Sequence[ScoredRollout], *, pad_token_id: int, by_reward: bool = False
+) -> TrainingBatch | None:
+    """Pairs of a better and a worse completion of one problem, each completion in one pair at most.
 
-    A problem with r right and w wrong completions gives min(r, w) pairs, each completion used at most once.
+    A right completion is better than a wrong one, and all right ones are equal: a problem with r right and w wrong
+    completions gives min(r, w) pairs, in the order they were sampled. `by_reward`, the best completion is paired with
+    the worst, the second best with the second worst, as long as their rewards differ; of equals the first comes first.
 
     Returns:
-        The pairs' sequences, chosen and rejected side by side; ``None`` where no problem has both.
+        The pairs' sequences, chosen and rejected side by side; ``None`` where there is no pair.
     """
     pairs: list[ScoredRollout] = []
     for problem_id in dict.fromkeys(_problem_ids(scored)):
         group = [item for item in scored if item.rollout.problem.problem_id == problem_id]
-        right = [item for item in group if item.reward > 0]
-        wrong = [item for item in group if item.reward <= 0]
-        for chosen, rejected in zip(right, wrong, strict=False):
+        for chosen, rejected in _ranked_pairs(group) if by_reward else _right_and_wrong(group):
             pairs += [chosen, rejected]
     if not pairs:
         return None
     batch = build_batch(pairs, pad_token_id=pad_token_id)
     order = torch.arange(len(pairs))
     return batch.with_tokens(replace(batch.tokens, pair=order // 2, chosen=order % 2 == 0))
+
+
+def _right_and_wrong(group: Sequence[ScoredRollout]) -> Iterable[tuple[ScoredRollout, ScoredRollout]]:
+    right = [item for item in group if item.correct]
+    wrong = [item for item in group if not item.correct]
+    return zip(right, wrong, strict=False)
+
+
+def _ranked_pairs(group: Sequence[ScoredRollout]) -> Iterable[tuple[ScoredRollout, ScoredRollout]]:
+    best = sorted(group, key=lambda item: -item.reward)
+    worst = sorted(group, key=lambda item: item.reward)
+    paired = zip(best[: len(group) // 2], worst, strict=False)
+    return (pair for pair in paired if pair[0].reward > pair[1].reward)
 
 
 def microbatches(

@@ -76,7 +76,12 @@ def test_commands_of_the_page_run(
 def test_the_method_without_push_is_online_rft(page_folder: Path) -> None:
     method = load_algorithm("my_method.py:SignedRFT", {"push": 0.0})
     mask = torch.tensor([[True, True], [True, False]])
-    batch = TokenBatch(completion_mask=mask, rewards=torch.tensor([0.0, 2.0]), group=torch.zeros(2).long())
+    batch = TokenBatch(
+        completion_mask=mask,
+        rewards=torch.tensor([0.1, 1.1]),
+        correct=torch.tensor([False, True]),
+        group=torch.zeros(2).long(),
+    )
     assert torch.equal(method.credit(batch), OnlineRFT().credit(batch))
     assert load_algorithm("my_method.py:SignedRFT", {}).credit(batch)[0].tolist() == [-0.5, -0.5]
 
