@@ -13,6 +13,8 @@ from experiments.commands.compare import Compare, Train
 from experiments.commands.convert import Convert
 from experiments.commands.evaluate import Evaluate, Report
 from experiments.commands.inspect import Benchmarks, Coefficients, Methods
+from experiments.commands.look import Show, Status
+from experiments.commands.new import New
 from experiments.commands.plot import Plot
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
@@ -28,12 +30,15 @@ COMMANDS: dict[str, type] = {
     "sweep": Sweep,
     "train": Train,
     "evaluate": Evaluate,
+    "status": Status,
     "report": Report,
     "plot": Plot,
     "coefficients": Coefficients,
     "speed": Speed,
     "audit-golds": AuditGolds,
     "convert": Convert,
+    "show": Show,
+    "new": New,
 }
 
 

@@ -15,6 +15,8 @@ __all__ = [
     "current_device",
     "checked_workers",
     "keep_coefficients",
+    "opening",
+    "say",
     "seeds_from",
     "write_report_of",
 ]
@@ -56,6 +58,7 @@ class RecipeOptions:
         """The recipe with these options put in."""
         from experiments.recipes.catalogue import find_recipe
 
+        say(f"{name}: loading (the first start after set-up takes up to two minutes)")
         make = find_recipe(name)  # before torch is loaded to ask for the device
         recipe = make(current_device())
         task = replace(
@@ -98,6 +101,7 @@ class RecipeOptions:
         from experiments.schedule.progress import progress_board
         from experiments.schedule.workers import WorkerError
 
+        say(opening(recipe, out, workers, evaluate_start=evaluate_start))
         failed: WorkerError | None = None
         with lock_folder(out), progress_board() as board:
             try:
@@ -118,6 +122,32 @@ class RecipeOptions:
         write_report_of(out)
         if failed is not None:
             raise failed
+
+
+def say(text: str) -> None:
+    """Print a line on stderr, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool) -> str:
+    """What is about to run, how long that usually takes, and where the results go."""
+    from experiments.schedule.estimate import assumed_rates, job_costs, measured_rates
+    from experiments.schedule.plan import plan_jobs
+    from experiments.schedule.progress import time_text
+
+    jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
+    done = {file.parent.name for pattern in ("*", "runs/*") for file in out.glob(f"{pattern}/finished.json")}
+    left = [job for job in jobs if job.name not in done]
+    rates = measured_rates([out]) or assumed_rates(recipe)
+    seconds = sum(cost.seconds for cost in job_costs(left, rates)) / workers
+    if not left:
+        return f"{recipe.name}: all {len(jobs)} runs are finished; writing the report in {out}"
+    held = f" ({len(jobs) - len(left)} of them finished)" if len(left) < len(jobs) else ""
+    seeds = ", ".join(map(str, recipe.seeds))
+    return (
+        f"{recipe.name}: {len(jobs)} jobs{held} for {len(recipe.arms)} arms, seeds {seeds}; about {time_text(seconds)} "
+        f"with {workers} at a time, and a minute to start. Results: {out}\n({rates.source})"
+    )
 
 
 def seeds_from(numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:

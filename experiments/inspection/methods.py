@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import textwrap
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,8 +17,9 @@ from rich.table import Table
 
 from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, build_algorithm
 
-__all__ = ["algorithms_page", "field_rows", "methods_table", "print_method", "print_methods"]
+__all__ = ["algorithms_page", "attribute_meanings", "field_rows", "methods_table", "print_method", "print_methods"]
 
+TABLE_WIDTH = 150  # columns of a terminal from which on the table can be read
 HEADINGS = ("name", "method", "data source", "reward", "gradient coefficient", "equation", "aggregation", "needs")
 
 
@@ -44,7 +46,7 @@ def _field_rows(target: type, factory: Any) -> list[FieldRow]:
     built = factory()
     meanings: dict[str, str] = {}
     for parent in reversed(target.__mro__):
-        meanings |= _attribute_meanings(parent)
+        meanings |= attribute_meanings(parent)
     own = inspect.get_annotations(target)
     settable = sorted((item.name for item in fields(target) if item.init), key=lambda field: field not in own)
     return [
@@ -57,7 +59,7 @@ def _field_rows(target: type, factory: Any) -> list[FieldRow]:
     ]
 
 
-def _attribute_meanings(owner: type) -> dict[str, str]:
+def attribute_meanings(owner: type) -> dict[str, str]:
     """The entries under ``Attributes:`` in a class's own docstring, each on one line."""
     text = inspect.cleandoc(vars(owner).get("__doc__") or "")
     _, _, listed = text.partition("Attributes:\n")
@@ -86,12 +88,35 @@ def _cells(name: str, method: Method) -> tuple[str, ...]:
 def print_methods() -> None:
     """Print Table 10 and the methods beyond it, as wide as they are where the output is not a terminal."""
     console = _console()
+    if console.width < TABLE_WIDTH:
+        console.print(_narrow_lines(), highlight=False, soft_wrap=True)
+        return
     beyond = {name: method for name, method in METHODS.items() if name not in TABLE_10}
     console.print(
         methods_table(TABLE_10, "DeepSeekMath, Table 10: ∇J = E_D [ 1/|o| Σ_t GC ∇log π_θ(o_t | q, o_<t) ]"),
         methods_table(beyond, "\nBeyond Table 10, and other libraries' versions"),
         "\ncoeflab methods NAME: its formula, source, fields and needs.",
     )
+
+
+def _narrow_lines() -> str:
+    """The methods as blocks of lines, for a terminal that is too narrow for the table."""
+    blocks = ["DeepSeekMath, Table 10: ∇J = E_D [ 1/|o| Σ_t GC ∇log π_θ(o_t | q, o_<t) ]"]
+    for name, method in METHODS.items():
+        if name == next(iter(name for name in METHODS if name not in TABLE_10)):
+            blocks.append("Beyond Table 10, and other libraries' versions")
+        cells = dict(zip(HEADINGS, _cells(name, method), strict=True))
+        head = f"{name}: {cells['method']}, {cells['equation']}, {cells['aggregation']}"
+        told = (("GC", "gradient coefficient"), ("data", "data source"), ("reward", "reward"), ("needs", "needs"))
+        lines = [
+            textwrap.fill(
+                cells[heading], 79, initial_indent=f"  {label:7}", subsequent_indent=" " * 9, break_long_words=False
+            )
+            for label, heading in told
+            if cells[heading] != "-"
+        ]
+        blocks.append("\n".join([textwrap.fill(head, 79, subsequent_indent="    "), *lines]))
+    return "\n\n".join([*blocks, "coeflab methods NAME: its formula, source, fields and needs."])
 
 
 def print_method(name: str) -> None:
