@@ -11,6 +11,7 @@ import tyro
 from experiments.commands.audit import AuditGolds
 from experiments.commands.compare import Compare, Train
 from experiments.commands.convert import Convert
+from experiments.commands.curves import Curves
 from experiments.commands.evaluate import Evaluate, Report
 from experiments.commands.inspect import Benchmarks, Coefficients, Methods
 from experiments.commands.look import Show, Status
@@ -33,6 +34,7 @@ COMMANDS: dict[str, type] = {
     "status": Status,
     "report": Report,
     "plot": Plot,
+    "curves": Curves,
     "coefficients": Coefficients,
     "speed": Speed,
     "audit-golds": AuditGolds,

@@ -45,6 +45,8 @@ def crossings(
     found = []
     for benchmark in dict.fromkeys(arm.benchmark for arm in scores):
         arms = [arm for arm in scores if arm.benchmark == benchmark]
+        if any(max(arm.ks) < 2 for arm in arms):  # one sample a problem is one point, no curve
+            continue
         pairs = [(later, earlier) for earlier, later in combinations(arms, 2)]
         if baseline is not None:
             base = next(arm for arm in arms if arm.arm == baseline)

@@ -1,0 +1,265 @@
+"""Samples that other tools wrote, in one frame: lm-eval, TRL, verl, and plain tables of problem, completion, gold.
+
+A file's columns say where it comes from. What no known tool names so has to be named, field=column; a column that is
+not there is refused with the columns that are. Nothing is judged here.
+
+- lm-evaluation-harness: ``samples_*.jsonl`` (``--log_samples``). A line a problem and filter; with ``repeats`` it holds
+  several completions. The first filter's lines are read.
+- TRL: ``completions/completions_*.parquet`` (``log_completions=True``). It holds gold answers only where the reward
+  function logs them: ``log_extra("solution", solution)``.
+- verl: ``{step}.jsonl`` below ``trainer.rollout_data_dir`` or ``trainer.validation_data_dir``.
+- anything else: JSON Lines, CSV, TSV or parquet with a row a completion.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from analysis.records.frames import RecordError
+
+FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
+REQUIRED = ("completion", "gold")
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+# What plain tables call a field, the first that is there; "answer" is left out, since it may be either side's.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "problem": ("problem", "problem_id", "id", "doc_id"),
+    "question": ("question", "prompt", "input"),
+    "completion": ("completion", "response", "generation", "output"),
+    "gold": ("gold", "gold_answer", "ground_truth", "solution", "target"),
+    "arm": ("arm", "model", "method"),
+    "seed": ("seed",),
+    "step": ("step", "global_step"),
+    "correct": ("correct",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A tool whose files are known by their columns.
+
+    Attributes:
+        name: what it is called.
+        marks: columns that only its files have together.
+        fields: its columns by our field.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    fields: Mapping[str, str]
+
+
+TOOLS = (
+    Tool(
+        name="lm-eval",
+        marks=("doc_id", "doc", "resps", "filter"),
+        fields={"problem": "doc_id", "question": "prompt", "completion": "completion", "gold": "target"},
+    ),
+    Tool(
+        name="verl",
+        marks=("input", "output", "gts", "score"),
+        fields={"question": "input", "completion": "output", "gold": "gts", "step": "step", "correct": "score"},
+    ),
+    Tool(
+        name="TRL",
+        marks=("prompt", "completion", "advantage", "step"),
+        fields={"question": "prompt", "completion": "completion", "gold": "solution", "step": "step"},
+    ),
+)
+
+
+def read_foreign(files: Sequence[str | Path], columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """One row a completion of all files, in their order.
+
+    Args:
+        files: files, or folders whose files of a known kind are all read.
+        columns: the column of a field (`FIELDS`) where it is not the one that the tool or `ALIASES` says.
+
+    Returns:
+        Columns ``arm``, ``seed``, ``step``, ``problem``, ``sample_index``, ``question``, ``completion``, ``gold``,
+        ``correct`` (the tool's own verdict: True, False or None) and ``source`` (file and row). Without a column the
+        arm is called after the file, or after the folder where steps are told apart; seed and step are 0; and a problem
+        without an id is known by its question, or without that by its gold answer.
+
+    Raises:
+        RecordError: no such file, not of a known kind, no rows, or a field's column is missing; the message lists the
+            columns and proposes one.
+    """
+    asked = dict(columns or {})
+    strange = sorted(asked.keys() - set(FIELDS))
+    if strange:
+        raise RecordError(f"--map {strange[0]}=…: not a field; expected one of {', '.join(FIELDS)}")
+    frame = pd.concat([_read_file(path, asked) for path in _listed(files)], ignore_index=True)
+    keys = ["arm", "seed", "step", "problem"]
+    frame["sample_index"] = frame.groupby(keys, sort=False).cumcount()
+    return frame
+
+
+def _listed(files: Sequence[str | Path]) -> list[Path]:
+    listed: list[Path] = []
+    for given in map(Path, files):
+        if given.is_dir():
+            inside = sorted(path for path in given.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+            if not inside:
+                raise RecordError(f"{given}: holds no file that ends in {', '.join(SUFFIXES)}; name the files")
+            listed += inside
+        elif given.is_file():
+            listed.append(given)
+        else:
+            raise RecordError(f"{given}: no such file or folder; expected samples as {', '.join(SUFFIXES)}")
+    return listed
+
+
+def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
+    rows = _rows(path)
+    tool = next((tool for tool in TOOLS if set(tool.marks) <= set(rows.columns)), None)
+    if tool is not None and tool.name == "lm-eval":
+        rows = _each_response(rows)
+    found = _columns(path, list(rows.columns), tool, asked)
+    frame = pd.DataFrame(index=rows.index)
+    by_file = path.parent.name if "step" in found or tool is not None else path.stem
+    defaults: dict[str, Any] = {"arm": by_file or path.stem, "seed": 0, "step": 0, "question": "", "correct": None}
+    for field in FIELDS:
+        if field in found:
+            frame[field] = rows[found[field]].to_numpy()
+        elif field != "problem":
+            frame[field] = defaults[field]
+    for field in ("question", "completion", "gold"):
+        frame[field] = [_text(value) for value in frame[field]]
+    frame["arm"] = [str(value) for value in frame["arm"]]
+    for field in ("seed", "step"):
+        frame[field] = [_whole(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
+    frame["correct"] = [_verdict(value, path, number) for number, value in enumerate(frame["correct"], start=1)]
+    texts = [question or gold for question, gold in zip(frame["question"], frame["gold"], strict=True)]
+    names = [str(value) for value in frame["problem"]] if "problem" in found else list(map(_digest, texts))
+    frame["problem"] = names
+    frame["source"] = [f"{path}, row {number}" for number in range(1, len(frame) + 1)]
+    return frame[["arm", "seed", "step", "problem", "question", "completion", "gold", "correct", "source"]]
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    try:
+        match path.suffix:
+            case ".jsonl":
+                lines = path.read_text(encoding="utf-8-sig").split("\n")
+                rows = pd.DataFrame(
+                    [_object(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()]
+                )
+            case ".json":
+                content = json.loads(path.read_text(encoding="utf-8-sig"))
+                rows = pd.DataFrame(content if isinstance(content, list) else [content])
+            case ".csv" | ".tsv":
+                separator = "," if path.suffix == ".csv" else "\t"
+                rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            case ".parquet":
+                rows = pd.read_parquet(path)
+            case _:
+                raise RecordError(f"{path}: ends in {path.suffix or 'nothing'}; expected {', '.join(SUFFIXES)}")
+    except (ValueError, pa.ArrowInvalid, OSError) as error:  # no JSON, not UTF-8, no table
+        if isinstance(error, RecordError):
+            raise
+        raise RecordError(f"{path}: cannot be read ({error}); expected a {path.suffix} file; copy it again") from error
+    if rows.empty:
+        raise RecordError(f"{path}: no rows; expected one a completion")
+    return rows
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise RecordError(f"{where}: not JSON ({error}); expected one object a line; mend it") from error
+    if not isinstance(row, dict):
+        raise RecordError(f"{where}: a {type(row).__name__}; expected one object a line")
+    return row
+
+
+def _each_response(rows: pd.DataFrame) -> pd.DataFrame:
+    """lm-eval's lines, of the first filter, as a row a completion; its verdict where it has one for each."""
+    first = rows["filter"].iloc[0]
+    expanded = []
+    for row in rows[rows["filter"] == first].to_dict("records"):
+        responses = row["resps"][0] if isinstance(row["resps"][0], list) else row["resps"]
+        score = row.get("exact_match")
+        single = len(responses) == 1 and isinstance(score, int | float)
+        arguments = row.get("arguments")
+        prompt = arguments.get("gen_args_0", {}).get("arg_0", "") if isinstance(arguments, dict) else ""
+        for response in responses:
+            expanded.append({**row, "prompt": prompt, "completion": response, "correct": score if single else None})
+    return pd.DataFrame(expanded)
+
+
+def _columns(path: Path, present: list[str], tool: Tool | None, asked: Mapping[str, str]) -> dict[str, str]:
+    """The column of each field that the file has."""
+    absent = [f"{field}={column}" for field, column in asked.items() if column not in present]
+    if absent:
+        near = get_close_matches(absent[0].partition("=")[2], present, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise RecordError(f"{path}: --map {absent[0]}, and there is no such column; it has {', '.join(present)}{hint}")
+    found = {field: column for field, column in (tool.fields if tool else {}).items() if column in present}
+    for field, names in ALIASES.items():
+        if field not in found and (tool is None or field in ("arm", "seed", "correct")):
+            known = [name for name in names if name in present]
+            found |= {field: known[0]} if known else {}
+    found |= asked
+    missing = [field for field in REQUIRED if field not in found]
+    if missing:
+        raise RecordError(f"{path}: {_proposal(missing[0], present, tool)}")
+    return found
+
+
+def _proposal(field: str, present: list[str], tool: Tool | None) -> str:
+    likely = {"gold": ("answer", "gts", "label", "reference"), "completion": ("answer", "text", "pred", "resps")}[field]
+    near = [name for name in likely if name in present]
+    near += get_close_matches(field, present, n=1)
+    hint = f"--map {field}={near[0]}" if near else f"--map {field}=COLUMN"
+    trl = tool is not None and tool.name == "TRL" and field == "gold"
+    why = ' (TRL writes what the reward function logs: log_extra("solution", solution))' if trl else ""
+    return f"no column for the {field}; it has {', '.join(present)}; name it: {hint}{why}"
+
+
+def _text(value: Any) -> str:
+    """A text as it is, a number as a text, a conversation as its last message."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, str):
+        return value
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list) and value and all(isinstance(message, dict) for message in value):
+        return _text(value[-1].get("content"))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _whole(value: Any, field: str, path: Path, number: int) -> int:
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or whole != float(value):
+        raise RecordError(f"{path}, row {number}: the {field} is {value!r}; expected a whole number")
+    return whole
+
+
+def _verdict(value: Any, path: Path, number: int) -> bool | None:
+    """The tool's verdict: a truth value, or a score that is right above 0; ``None`` where it has none."""
+    if value is None or value == "" or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, str):
+        words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+        if value.strip().lower() not in words:
+            raise RecordError(f"{path}, row {number}: correct is {value!r}; expected true, false, 1 or 0")
+        return words[value.strip().lower()]
+    return float(value) > 0
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

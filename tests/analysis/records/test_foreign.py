@@ -1,0 +1,135 @@
+"""Files that lm-eval, TRL and verl wrote (tests/foreign_files) and plain tables: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import RecordError
+from analysis.records.foreign import read_foreign
+
+FILES = Path(__file__).resolve().parents[2] / "foreign_files"
+
+
+def test_lm_evals_repeats_are_samples_and_its_second_filter_is_not_read_again() -> None:
+    rows = read_foreign([FILES / "samples_sums.jsonl"])
+    assert len(rows) == 12
+    assert rows["problem"].tolist() == ["0"] * 4 + ["1"] * 4 + ["2"] * 4
+    assert rows["sample_index"].tolist() == [0, 1, 2, 3] * 3
+    assert rows["gold"].tolist() == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
+    assert rows["completion"][6] == " That makes 3.\n#### 3"
+    assert rows["question"][0] == "Question: What is 2 + 3?\nAnswer:"
+    assert rows["correct"].isna().all()  # one number for four completions is no verdict on any of them
+
+
+def test_trls_completions_of_two_steps_with_the_golds_that_its_reward_logged() -> None:
+    rows = read_foreign([FILES / "completions"], {"correct": "ends_right"})
+    assert len(rows) == 64
+    assert sorted(set(rows["step"])) == [1, 2]
+    assert set(rows["arm"]) == {"completions"}
+    for question, gold in zip(rows["question"], rows["gold"], strict=True):
+        assert sum(map(int, question.removesuffix(" =").split(" + "))) == int(gold)
+    assert rows["problem"].nunique() == 4  # by the prompt, which has no id
+    assert [
+        completion.split()[-1:] == [gold] for completion, gold in zip(rows["completion"], rows["gold"], strict=True)
+    ] == (rows["correct"].tolist())
+
+
+def test_verls_dumps_with_its_scores_as_verdicts() -> None:
+    rows = read_foreign([FILES / "validation"])
+    assert rows["step"].tolist() == [0] * 12 + [20] * 12
+    assert [int(value) for value in rows["correct"][:12]] == [1, 0, 0, 0, 0, 1, 1, 0, 1, 1, 0, 0]
+    assert rows["gold"][12:].tolist() == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
+    assert rows["source"][12].endswith("20.jsonl, row 1")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json", "parquet"])
+def test_a_plain_table_of_any_kind(tmp_path: Path, suffix: str) -> None:
+    table = pd.DataFrame(
+        {
+            "problem_id": ["a", "a", "b"],
+            "response": ["x, \\boxed{1}", 'says "2"\nand more', "\\boxed{3}"],
+            "gold_answer": ["1", "1", "3"],
+            "model": ["m", "m", "n"],
+            "seed": [1, 1, 2],
+        }
+    )
+    path = tmp_path / f"table.{suffix}"
+    match suffix:
+        case "csv" | "tsv":
+            table.to_csv(path, index=False, sep="," if suffix == "csv" else "\t")
+        case "jsonl" | "json":
+            table.to_json(path, orient="records", lines=suffix == "jsonl")
+        case _:
+            table.to_parquet(path)
+    rows = read_foreign([path])
+    assert rows["completion"].tolist() == table["response"].tolist()
+    assert rows["gold"].tolist() == ["1", "1", "3"]
+    assert rows["arm"].tolist() == ["m", "m", "n"]
+    assert rows["seed"].tolist() == [1, 1, 2]
+    assert rows["step"].tolist() == [0, 0, 0]
+    assert rows["sample_index"].tolist() == [0, 1, 0]
+
+
+def test_conversations_numbers_and_files_without_arm(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "\\boxed{2}"}]
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps({"id": 7, "prompt": said[:1], "completion": said, "answer": 2.0}) + "\n")
+    rows = read_foreign([path], {"gold": "answer"})
+    assert rows.loc[0, ["arm", "problem", "question", "completion", "gold"]].tolist() == (
+        ["mine", "7", "1+1?", "\\boxed{2}", "2"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "message"),
+    [
+        (
+            '{"completion": "x", "answer": "1"}',
+            {},
+            "for the gold; it has completion, answer; name it: --map gold=answer",
+        ),
+        ('{"text": "x", "gold": "1"}', {}, "no column for the completion; .*--map completion=text"),
+        (
+            '{"completion": "x", "gold": "1"}',
+            {"gold": "golds"},
+            "it has completion, gold; did you mean 'gold'",
+        ),
+        (
+            '{"completion": "x", "gold": "1"}',
+            {"golden": "gold"},
+            "golden=….* not a field; expected one of problem",
+        ),
+        ('{"completion": "x", "gold": "1"}\n{"comp', {}, "line 2: not JSON"),
+        ("[1]", {}, "line 1: a list; expected one object a line"),
+        ("", {}, "no rows"),
+        ('{"completion": "x", "gold": "1", "seed": 0.5}', {}, "row 1: the seed is 0.5; expected a whole number"),
+        ('{"completion": "x", "gold": "1", "correct": "maybe"}', {}, "row 1: correct is 'maybe'"),
+        (
+            '{"prompt": "p", "completion": "x", "advantage": 0.0, "step": 1, "r": 1.0}',
+            {},
+            "no column for the gold; .*log_extra",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, content: str, columns: dict[str, str], message: str) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text(content)
+    with pytest.raises(RecordError, match=message):
+        read_foreign([path], columns)
+
+
+def test_what_is_no_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "b.csv").write_bytes(b"completion,gold\n\xff\xfe,1\n")
+    (tmp_path / "empty").mkdir()
+    for name in ("a.parquet", "b.csv"):
+        with pytest.raises(RecordError, match=f"{name}: cannot be read"):
+            read_foreign([tmp_path / name])
+    with pytest.raises(RecordError, match="holds no file that ends in"):
+        read_foreign([tmp_path / "empty"])
+    with pytest.raises(RecordError, match="no such file or folder"):
+        read_foreign([tmp_path / "nowhere.csv"])

@@ -1,0 +1,64 @@
+"""`coeflab curves`: the table of files that other tools wrote, and where their verdicts and ours differ."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import load_comparison
+from experiments.commands.curves import Curves
+from experiments.inspection.foreign_samples import ForeignGoldError
+
+FILES = Path(__file__).resolve().parents[2] / "foreign_files"
+
+
+def final_rates(folder: Path) -> dict[str, float]:
+    """Pass@1 of each arm at its last step, from the samples that were written."""
+    rates = {}
+    for run in load_comparison(folder).runs:
+        last = run.judgements[run.judgements["step"] == run.final_step]
+        rates[run.arm] = float((last["verdict"] == "CORRECT").mean())
+    return rates
+
+
+def test_lm_evals_samples_give_the_share_one_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Curves(files=(FILES / "samples_sums.jsonl",), out=tmp_path / "out").run()
+    assert final_rates(tmp_path / "out") == {"foreign_files": pytest.approx(10 / 12)}  # 4 of 4, 3 of 4, 3 of 4
+    assert re.search(r"foreign_files +83\.3", capsys.readouterr().out)
+    assert (tmp_path / "out" / "report" / "index.html").is_file()
+
+
+def test_verls_verdicts_that_differ_from_ours_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Curves(files=(FILES / "validation",), out=tmp_path / "out").run()
+    assert final_rates(tmp_path / "out") == {"validation": pytest.approx(11 / 12)}
+    differing = pd.read_csv(tmp_path / "out" / "disagreements.csv", dtype=str)
+    assert differing[["step", "theirs", "ours", "gold", "answer"]].to_numpy().tolist() == [
+        ["20", "wrong", "CORRECT", "5", "5.0"]
+    ]
+    assert "their verdicts: 24; ours differ on 1" in capsys.readouterr().out
+
+
+def test_two_arms_of_a_table_whose_golds_are_worked_solutions(tmp_path: Path) -> None:
+    rows = [("a", f"p{n}", f"\\boxed{{{n}}}", f"So it is\n#### {n}") for n in range(4)]
+    rows += [("b/../c", f"p{n}", f"\\boxed{{{n + n % 2}}}", f"So it is\n#### {n}") for n in range(4)]
+    table = tmp_path / "samples.csv"
+    pd.DataFrame(rows, columns=["arm", "problem", "completion", "gold"]).to_csv(table, index=False)
+    Curves(files=(table,), out=tmp_path / "out").run()
+    assert final_rates(tmp_path / "out") == {"a": 1.0, "b/../c": 0.5}
+    assert sorted(path.name for path in (tmp_path / "out" / "runs").iterdir()) == ["a-seed0", "b_.._c-seed0"]
+
+
+def test_a_gold_that_cannot_be_read_and_a_folder_that_is_taken(tmp_path: Path) -> None:
+    table = tmp_path / "samples.csv"
+    table.write_text("completion,gold\n\\boxed{1},1\n\\boxed{1}, \n")
+    with pytest.raises(ForeignGoldError, match=r"samples\.csv, row 2.*--map gold=COLUMN"):
+        Curves(files=(table,), out=tmp_path / "out").run()
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out" / "runs").mkdir(parents=True)
+    with pytest.raises(ValueError, match="holds runs already"):
+        Curves(files=(FILES / "validation",), out=tmp_path / "out").run()
+    with pytest.raises(ValueError, match="expected field=column"):
+        Curves(files=(FILES / "validation",), map=("gold",), out=tmp_path / "other").run()
