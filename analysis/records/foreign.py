@@ -19,10 +19,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.records.frames import RecordError
+from analysis.records.frames import RecordError, column, records_of, rows_where
 
 FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
 REQUIRED = ("completion", "gold")
@@ -140,7 +141,7 @@ def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
     names = [str(value) for value in frame["problem"]] if "problem" in found else list(map(_digest, texts))
     frame["problem"] = names
     frame["source"] = [f"{path}, row {number}" for number in range(1, len(frame) + 1)]
-    return frame[["arm", "seed", "step", "problem", "question", "completion", "gold", "correct", "source"]]
+    return frame
 
 
 def _rows(path: Path) -> pd.DataFrame:
@@ -184,7 +185,7 @@ def _each_response(rows: pd.DataFrame) -> pd.DataFrame:
     """lm-eval's lines, of the first filter, as a row a completion; its verdict where it has one for each."""
     first = rows["filter"].iloc[0]
     expanded = []
-    for row in rows[rows["filter"] == first].to_dict("records"):
+    for row in records_of(rows_where(rows, column(rows, "filter") == first)):
         responses = row["resps"][0] if isinstance(row["resps"][0], list) else row["resps"]
         score = row.get("exact_match")
         single = len(responses) == 1 and isinstance(score, int | float)
@@ -230,7 +231,7 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if hasattr(value, "tolist"):
+    if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list) and value and all(isinstance(message, dict) for message in value):
         return _text(value[-1].get("content"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import SAMPLE_COLUMNS
+from analysis.records.frames import column, rows_where
 from experiments.runs.folder import environment, write_json
 from rewards import GoldAnswerError, check_answer, check_answers, extract_answer
 from rewards.verdict import Verdict
@@ -97,12 +98,13 @@ def write_foreign(judged: Judged, folder: Path) -> list[Path]:
     rows = _rows(judged)
     arms = list(dict.fromkeys(judged.samples["arm"]))
     written = []
-    for (arm, seed), part in rows.groupby(["arm", "seed"], sort=False):
+    for arm, seed in dict.fromkeys(zip(rows["arm"], rows["seed"], strict=True)):
+        part = rows_where(rows, (column(rows, "arm") == arm) & (column(rows, "seed") == seed))
         run = folder / "runs" / f"{_file_name(str(arm), arms)}-seed{seed}"
         run.mkdir(parents=True)
-        config = {"arm": arm, "seed": int(seed), "algorithm": "samples made elsewhere"}  # type: ignore[call-overload]
+        config = {"arm": arm, "seed": int(seed), "algorithm": "samples made elsewhere"}
         write_json(run / "config.json", config)
-        write_json(run / "environment.json", environment(int(seed)))  # type: ignore[call-overload]
+        write_json(run / "environment.json", environment(int(seed)))
         part.to_parquet(run / "samples.parquet", index=False)
         written.append(run)
     write_json(folder / "comparison.json", {"title": "samples made elsewhere", "arms": arms})
@@ -131,7 +133,7 @@ def _rows(judged: Judged) -> pd.DataFrame:
         }
     )
     absent = [name for name in SAMPLE_COLUMNS if name not in rows]
-    return rows.assign(**dict.fromkeys(absent))[list(SAMPLE_COLUMNS)]
+    return rows.assign(**dict.fromkeys(absent)).reindex(columns=list(SAMPLE_COLUMNS))
 
 
 def _file_name(arm: str, arms: list[str]) -> str:

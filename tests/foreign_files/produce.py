@@ -38,10 +38,10 @@ filter_list:
 
 def lm_eval_samples(folder: Path, work: Path) -> None:
     """``samples_*.jsonl`` of a task with four repeats and two filters, answered by a script."""
-    import lm_eval
-    from lm_eval.api.model import LM
-    from lm_eval.loggers import EvaluationTracker
-    from lm_eval.tasks import TaskManager
+    import lm_eval  # type: ignore[import-not-found]
+    from lm_eval.api.model import LM  # type: ignore[import-not-found]
+    from lm_eval.loggers import EvaluationTracker  # type: ignore[import-not-found]
+    from lm_eval.tasks import TaskManager  # type: ignore[import-not-found]
 
     class Scripted(LM):
         """Right in two wordings or wrong, by a seeded draw."""
@@ -89,11 +89,14 @@ def trl_completions(folder: Path, work: Path) -> None:
     """``completions_*.parquet`` of two steps of `GRPOTrainer` on a random model; its reward function logs the golds."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     from tests.peers.trl_models import tiny_model, tiny_tokenizer
 
-    def ends_right(completions: list[str], solution: list[str], log_extra: Any = None, **kwargs: Any) -> list[float]:
+    def ends_right(
+        completions: list[str], solution: list[str], log_extra: Any = None, **kwargs: Any
+    ) -> list[float | None]:
         if log_extra is not None:
             log_extra("solution", list(solution))
         return [float(text.split()[-1:] == [gold]) for text, gold in zip(completions, solution, strict=True)]

@@ -17,12 +17,12 @@ FILES = Path(__file__).resolve().parents[2] / "foreign_files"
 def test_lm_evals_repeats_are_samples_and_its_second_filter_is_not_read_again() -> None:
     rows = read_foreign([FILES / "samples_sums.jsonl"])
     assert len(rows) == 12
-    assert rows["problem"].tolist() == ["0"] * 4 + ["1"] * 4 + ["2"] * 4
-    assert rows["sample_index"].tolist() == [0, 1, 2, 3] * 3
-    assert rows["gold"].tolist() == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
-    assert rows["completion"][6] == " That makes 3.\n#### 3"
-    assert rows["question"][0] == "Question: What is 2 + 3?\nAnswer:"
-    assert rows["correct"].isna().all()  # one number for four completions is no verdict on any of them
+    assert list(rows["problem"]) == ["0"] * 4 + ["1"] * 4 + ["2"] * 4
+    assert list(rows["sample_index"]) == [0, 1, 2, 3] * 3
+    assert list(rows["gold"]) == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
+    assert list(rows["completion"])[6] == " That makes 3.\n#### 3"
+    assert next(iter(rows["question"])) == "Question: What is 2 + 3?\nAnswer:"
+    assert list(rows["correct"]) == [None] * 12  # one number for four completions is no verdict on any of them
 
 
 def test_trls_completions_of_two_steps_with_the_golds_that_its_reward_logged() -> None:
@@ -32,18 +32,18 @@ def test_trls_completions_of_two_steps_with_the_golds_that_its_reward_logged() -
     assert set(rows["arm"]) == {"completions"}
     for question, gold in zip(rows["question"], rows["gold"], strict=True):
         assert sum(map(int, question.removesuffix(" =").split(" + "))) == int(gold)
-    assert rows["problem"].nunique() == 4  # by the prompt, which has no id
+    assert len(set(rows["problem"])) == 4  # by the prompt, which has no id
     assert [
         completion.split()[-1:] == [gold] for completion, gold in zip(rows["completion"], rows["gold"], strict=True)
-    ] == (rows["correct"].tolist())
+    ] == (list(rows["correct"]))
 
 
 def test_verls_dumps_with_its_scores_as_verdicts() -> None:
     rows = read_foreign([FILES / "validation"])
-    assert rows["step"].tolist() == [0] * 12 + [20] * 12
-    assert [int(value) for value in rows["correct"][:12]] == [1, 0, 0, 0, 0, 1, 1, 0, 1, 1, 0, 0]
-    assert rows["gold"][12:].tolist() == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
-    assert rows["source"][12].endswith("20.jsonl, row 1")
+    assert list(rows["step"]) == [0] * 12 + [20] * 12
+    assert [int(value) for value in list(rows["correct"])[:12]] == [1, 0, 0, 0, 0, 1, 1, 0, 1, 1, 0, 0]
+    assert list(rows["gold"])[12:] == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
+    assert list(rows["source"])[12].endswith("20.jsonl, row 1")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json", "parquet"])
@@ -66,12 +66,12 @@ def test_a_plain_table_of_any_kind(tmp_path: Path, suffix: str) -> None:
         case _:
             table.to_parquet(path)
     rows = read_foreign([path])
-    assert rows["completion"].tolist() == table["response"].tolist()
-    assert rows["gold"].tolist() == ["1", "1", "3"]
-    assert rows["arm"].tolist() == ["m", "m", "n"]
-    assert rows["seed"].tolist() == [1, 1, 2]
-    assert rows["step"].tolist() == [0, 0, 0]
-    assert rows["sample_index"].tolist() == [0, 1, 0]
+    assert list(rows["completion"]) == list(table["response"])
+    assert list(rows["gold"]) == ["1", "1", "3"]
+    assert list(rows["arm"]) == ["m", "m", "n"]
+    assert list(rows["seed"]) == [1, 1, 2]
+    assert list(rows["step"]) == [0, 0, 0]
+    assert list(rows["sample_index"]) == [0, 1, 0]
 
 
 def test_conversations_numbers_and_files_without_arm(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_conversations_numbers_and_files_without_arm(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps({"id": 7, "prompt": said[:1], "completion": said, "answer": 2.0}) + "\n")
     rows = read_foreign([path], {"gold": "answer"})
-    assert rows.loc[0, ["arm", "problem", "question", "completion", "gold"]].tolist() == (
+    assert [rows[name][0] for name in ("arm", "problem", "question", "completion", "gold")] == (
         ["mine", "7", "1+1?", "\\boxed{2}", "2"]
     )
 

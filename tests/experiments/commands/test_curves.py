@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import load_comparison
+from analysis.records.frames import column
 from experiments.commands.curves import Curves
 from experiments.inspection.foreign_samples import ForeignGoldError
 
@@ -19,8 +20,8 @@ def final_rates(folder: Path) -> dict[str, float]:
     """Pass@1 of each arm at its last step, from the samples that were written."""
     rates = {}
     for run in load_comparison(folder).runs:
-        last = run.judgements[run.judgements["step"] == run.final_step]
-        rates[run.arm] = float((last["verdict"] == "CORRECT").mean())
+        last = column(run.judgements, "step") == run.final_step
+        rates[run.arm] = float((column(run.judgements, "verdict").astype(object)[last] == "CORRECT").mean())
     return rates
 
 
