@@ -9,11 +9,12 @@ process that asks for it may have threads, CUDA or an event loop. Three processe
 - the program, with resource limits and a filter on system calls.
 
 The report is a line ``compiled ended code stdout_bytes stderr_bytes``, then both outputs. `ended` is ``exit``,
-``deadline`` or ``output``; `code` is the exit status, or minus the signal. A set-up that fails is told on stderr.
+``deadline``, ``output`` or ``memory``; `code` is the exit status, or minus the signal. A set-up that fails is told on
+stderr.
 """
 
 # os.path in place of pathlib, which costs start-up time at every program
-# ruff: noqa: PTH102, PTH103, PTH106, PTH110, PTH112, PTH114, PTH115, PTH118, PTH120, PTH123, PTH211
+# ruff: noqa: PTH208, PTH102, PTH103, PTH106, PTH110, PTH112, PTH114, PTH115, PTH118, PTH120, PTH123, PTH211
 
 import ctypes
 import os
@@ -32,6 +33,7 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE = 2, 4, 8, 4096, 16384
 RDONLY, NOSUID, NODEV, AT_FDCWD, AT_RECURSIVE, MNT_DETACH = 1, 2, 4, -100, 0x8000, 2
 SET_PDEATHSIG, SET_DUMPABLE, SET_SECCOMP, SET_CHILD_SUBREAPER, SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 NOBODY = 65534
+LOOK_SECONDS = 0.05  # between two looks at the memory of all processes
 SIGINT, SIGKILL, SIGCHLD = 2, 9, 17  # the module `signal` would take a third of the start-up time
 
 SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
@@ -90,9 +92,11 @@ def main() -> None:
         os.close(descriptor)
     if options.isolation == "namespaces":
         map_ids(child)
+    write_file(f"/proc/{child}/oom_score_adj", "1000")  # where memory runs out, the program is the first to go
     os.write(hold, b"m")
     read = dict.fromkeys((ends, *outputs), b"")
-    ended = watch(read, deadline, int(options.output_bytes))
+    root = child if options.isolation == "namespaces" else os.getpid()  # whose descendants nobody can leave
+    ended = watch(read, deadline, int(options.output_bytes), root, int(options.memory_bytes))
     end_all(child, options.isolation)
     if ended == "exit":  # nobody writes any more: what is still in the pipes is read to its end
         ended = read_rest(read, int(options.output_bytes))
@@ -127,13 +131,19 @@ def write_file(path: str, text: str) -> None:
     os.close(descriptor)
 
 
-def watch(read: dict[int, bytes], deadline: float, limit: int) -> str:
-    """Read from all pipes until the first one ends, to the deadline, or until one gave more than `limit` bytes."""
+def watch(read: dict[int, bytes], deadline: float, limit: int, root: int, memory_bytes: int) -> str:
+    """Read from all pipes until the first one ends, to the deadline, until one gave more than `limit` bytes, or until
+    all processes together hold too much memory."""
     poll = select.poll()
     for descriptor in read:
         poll.register(descriptor, select.POLLIN)
+    looked = time.monotonic()
     while (seconds := deadline - time.monotonic()) > 0:
-        for descriptor, _ in poll.poll(min(seconds, 3600.0) * 1000):
+        if time.monotonic() - looked >= LOOK_SECONDS:
+            looked = time.monotonic()
+            if memory_below(root) > memory_bytes:
+                return "memory"
+        for descriptor, _ in poll.poll(min(seconds, LOOK_SECONDS) * 1000):
             if not (chunk := os.read(descriptor, 65536)):
                 poll.unregister(descriptor)
                 if descriptor == next(iter(read)):
@@ -143,6 +153,41 @@ def watch(read: dict[int, bytes], deadline: float, limit: int) -> str:
                 read[descriptor] = read[descriptor][:limit]
                 return "output"
     return "deadline"
+
+
+def memory_below(root: int) -> int:
+    """Bytes that all processes that come from `root` hold, with the pages that they share counted once.
+
+    0 for a single one: it is bounded by its address space, so that it gets a MemoryError and no signal.
+    """
+    found, left = [], [root]
+    while left:
+        found.append(left.pop())
+        for thread in entries(f"/proc/{found[-1]}/task"):
+            left += map(int, content(f"/proc/{found[-1]}/task/{thread}/children").split())
+    if len(programs := found[1:]) <= 1:
+        return 0
+    resident = [content(f"/proc/{number}/statm").split() for number in programs]
+    held = sum(int(sizes[1]) for sizes in resident if sizes) * os.sysconf("SC_PAGE_SIZE")
+    shares = [content(f"/proc/{number}/smaps_rollup").partition("\nPss:")[2].split() for number in programs]
+    return sum(1024 * int(share[0]) for share in shares if share) or held
+
+
+def entries(path: str) -> list[str]:
+    """Names in a folder of /proc; none of a process that is gone."""
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def content(path: str) -> str:
+    """A file of /proc; nothing of a process that is gone, or that may not be looked at."""
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def read_rest(read: dict[int, bytes], limit: int) -> str:

@@ -9,6 +9,7 @@ import os
 import sys
 
 COMPILED_FD = 3
+LONGEST_MESSAGE = 4096  # an error on a very long line quotes it, and is an error of compilation all the same
 
 
 def with_solution_called(source: str) -> str:
@@ -32,7 +33,11 @@ def main() -> None:
     sys.argv[:] = [program]
     with open(program, encoding="utf-8", newline="") as file:  # noqa: PTH123 (pathlib costs start-up time)
         source = file.read()
-    code = compile(with_solution_called(source), "program.py", "exec")
+    try:
+        code = compile(with_solution_called(source), "program.py", "exec")
+    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        os.write(2, f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE].encode("utf-8", "replace"))
+        os._exit(1)
     os.write(COMPILED_FD, b"c")
     os.close(COMPILED_FD)
     exec(code, {"__name__": "__main__", "__builtins__": __builtins__})  # this process is the sandbox

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import enum
+import errno
 import functools
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rewards.sandbox.memory import programs_memory
 from rewards.sandbox.syscall_filter import MACHINES, syscall_filter
 
 __all__ = [
@@ -32,6 +36,9 @@ Isolation = Literal["namespaces", "none_i_trust_this_code"]
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _RUNNER = Path(__file__).with_name("program.py")
 _MAX_PROGRAM_BYTES = 1 << 20
+_TRIES, _WAIT_SECONDS = 3, 0.2  # of a sandbox that is killed or finds the machine full, with the wait between them
+_FULL = (errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE)
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 _START_SECONDS = 10.0  # what the launcher may take beyond the deadline before it is taken for lost
 
 
@@ -45,7 +52,7 @@ class Outcome(enum.StrEnum):
     FINISHED = "FINISHED"  # exit status 0
     FAILED = "FAILED"  # another exit status: an exception, or no memory left
     NOT_COMPILED = "NOT_COMPILED"
-    KILLED = "KILLED"  # by a signal
+    KILLED = "KILLED"  # by a signal, for its memory, or the sandbox around it did not start or was killed, three times
     TIME_LIMIT = "TIME_LIMIT"  # wall or CPU time
     OUTPUT_LIMIT = "OUTPUT_LIMIT"
 
@@ -58,8 +65,8 @@ class SandboxLimits:
         wall_seconds: from the start of the sandbox to its end. More than `cpu_seconds`, so that a busy machine does not
             decide how a program ends.
         cpu_seconds: of each process.
-        memory_bytes: address space of each process.
-        processes: processes and threads at a time, so that all of them have ``processes · memory_bytes`` at most.
+        memory_bytes: address space of each process, and memory of all of them together, looked at 20 times a second.
+        processes: processes and threads at a time.
         output_bytes: of stdout, and of stderr.
         disk_bytes: of the private temporary folder, which lies in memory.
     """
@@ -159,6 +166,34 @@ def why_unavailable() -> str | None:
 
 
 def _launch(program: bytes, limits: SandboxLimits, isolation: Isolation, room: str) -> ProgramRun:
+    """Run it in a sandbox; one that is killed, or for which there are no processes, files or memory, is tried again."""
+    failure = ""
+    with programs_memory(limits.memory_bytes + limits.disk_bytes):
+        for attempt in range(1, _TRIES + 1):
+            try:
+                status, report, failure = _launch_once(program, limits, isolation, room)
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                status, report, failure = -errno.EAGAIN, b"", str(error)
+            if status == 0:
+                return _read_report(report)
+            if not _is_passing(status, failure):
+                raise SandboxUnavailableError(failure)
+            if attempt < _TRIES:
+                time.sleep(attempt * _WAIT_SECONDS)
+    message = f"the sandbox was killed or could not start, {_TRIES} times: {failure}"
+    return ProgramRun(outcome=Outcome.KILLED, stdout="", stderr=message, exit_code=-9)
+
+
+def _is_passing(status: int, failure: str) -> bool:
+    """Whether a launcher that ended with `status` may do better the next time."""
+    numbers = _ERRNO.findall(failure)
+    return status < 0 or bool(numbers and int(numbers[-1]) in _FULL)
+
+
+def _launch_once(program: bytes, limits: SandboxLimits, isolation: Isolation, room: str) -> tuple[int, bytes, str]:
+    """Exit status of one launcher, its report, and what it said where it failed."""
     options = {
         **vars(limits),
         "parent": os.getpid(),
@@ -183,12 +218,11 @@ def _launch(program: bytes, limits: SandboxLimits, isolation: Isolation, room: s
         try:
             report, errors = launcher.communicate(program, timeout=limits.wall_seconds + _START_SECONDS)
         except subprocess.TimeoutExpired:
-            return ProgramRun(outcome=Outcome.TIME_LIMIT, stdout="", stderr="the sandbox hangs", exit_code=-9)
+            return 0, b"0 deadline -9 0 17\nthe sandbox hangs", ""
         finally:
             launcher.kill()
-    if launcher.returncode != 0:
-        raise SandboxUnavailableError(errors.decode("utf-8", "replace").strip()[-500:] or "the launcher was killed")
-    return _read_report(report)
+    said = errors.decode("utf-8", "replace").strip()[-500:]
+    return launcher.returncode, report, said or f"the launcher ended with {launcher.returncode}"
 
 
 @functools.cache
@@ -206,7 +240,7 @@ def _read_report(report: bytes) -> ProgramRun:
     stdout, stderr = outputs[: int(stdout_size)], outputs[int(stdout_size) :]
     exit_code = int(code)
     if ended != "exit":
-        outcome = Outcome.TIME_LIMIT if ended == "deadline" else Outcome.OUTPUT_LIMIT
+        outcome = {"deadline": Outcome.TIME_LIMIT, "output": Outcome.OUTPUT_LIMIT, "memory": Outcome.KILLED}[ended]
     elif compiled == "0":
         outcome = Outcome.NOT_COMPILED
     elif exit_code == -24:  # SIGXCPU

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 
-__all__ = ["DENIED", "MACHINES", "syscall_filter"]
+__all__ = ["DENIED", "DENIED_FCNTL", "MACHINES", "syscall_filter"]
 
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """By `platform.machine()`: the audit number of the architecture, and its column in `DENIED`."""
@@ -36,6 +36,15 @@ DENIED: dict[str, tuple[int, int]] = {
     "mount_setattr": (442, 442),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
+    # Files of the system that other programs see too, as channels to them: locks, notices, mounts.
+    "flock": (73, 32),
+    "inotify_init": (253, 26),  # on aarch64 there is inotify_init1 alone
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
+    "fanotify_init": (300, 262),
+    "fanotify_mark": (301, 263),
+    "statmount": (457, 457),
+    "listmount": (458, 458),
     # Other processes.
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -66,19 +75,37 @@ DENIED: dict[str, tuple[int, int]] = {
 }
 """Refused with EPERM: name → number on x86_64 and on aarch64."""
 
+_FCNTL = (72, 25)
+DENIED_FCNTL = {
+    "F_GETLK": 5,
+    "F_SETLK": 6,
+    "F_SETLKW": 7,
+    "F_OFD_GETLK": 36,
+    "F_OFD_SETLK": 37,
+    "F_OFD_SETLKW": 38,
+    "F_SETLEASE": 1024,
+    "F_NOTIFY": 1026,
+}
+"""Commands of fcntl(2) that are refused with EPERM, for the reason for which flock and inotify are."""
+
 _CLONE, _CLONE3 = (56, 220), 435
 _CLONE_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _X32 = 0x40000000  # the second set of numbers of x86_64
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data, little endian
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = (
+    0,
+    4,
+    16,
+    24,
+)  # offsets in struct seccomp_data, little endian
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 
 
 def syscall_filter(machine: str) -> bytes:
     """The filter for ``prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ...)``: an array of ``struct sock_filter``.
 
-    `DENIED` and clone into new namespaces fail with EPERM, clone3 (whose flags a filter cannot see) with ENOSYS, so
-    that the C library falls back to clone. A call of another architecture kills the process.
+    `DENIED`, `DENIED_FCNTL` and clone into new namespaces fail with EPERM, clone3 (whose flags a filter cannot see)
+    with ENOSYS, so that the C library falls back to clone. A call of another architecture kills the process.
 
     Args:
         machine: as `platform.machine()` says it.
@@ -102,7 +129,14 @@ def syscall_filter(machine: str) -> bytes:
     ]
     for numbers in DENIED.values():
         code += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, denied)]
+    commands = [
+        step for command in DENIED_FCNTL.values() for step in ((_EQUAL, 0, 1, command), (_RETURN, 0, 0, denied))
+    ]
     code += [
+        (_EQUAL, 0, len(commands) + 2, _FCNTL[column]),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT),
+        *commands,
+        (_RETURN, 0, 0, _ALLOW),
         (_EQUAL, 0, 3, _CLONE[column]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_ANY_BIT, 0, 1, _CLONE_NAMESPACES),

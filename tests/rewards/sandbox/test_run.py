@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from rewards.sandbox import memory
 from rewards.sandbox import run as sandbox
 from rewards.sandbox.run import Outcome, SandboxLimits, SandboxUnavailableError, run_program, why_unavailable
 from rewards.sandbox.syscall_filter import DENIED, MACHINES, syscall_filter
@@ -39,6 +41,12 @@ ENDS: list[tuple[str, Outcome, str, str]] = [
     ("\0", Outcome.NOT_COMPILED, "", "a null byte"),
     ("(" * 5000, Outcome.NOT_COMPILED, "", "deep nesting"),
     ("-" * 200_000 + "1", Outcome.NOT_COMPILED, "", "deeper nesting"),
+    (
+        "x = '" + "a" * 70_000 + " = = (",
+        Outcome.NOT_COMPILED,
+        "",
+        "a syntax error on a line longer than its messages may be",
+    ),
     ("#" * (1 << 20) + "\nprint(1)", Outcome.NOT_COMPILED, "", "a program of more than a megabyte"),
     ("import ctypes\nctypes.string_at(0)", Outcome.KILLED, "", "a crash of the interpreter"),
     ("def f(): f()\nf()", Outcome.FAILED, "", "endless recursion"),
@@ -130,6 +138,122 @@ def test_attacks(program: str, outcome: Outcome, message: str, why: str, tmp_pat
     assert len(run.stdout) <= LIMITS.output_bytes
     assert _launchers() == []
     assert list(Path("/tmp").glob(f"{marker}*")) == []
+
+
+LOCKS = {
+    "flock": "fcntl.flock(file, fcntl.LOCK_SH)",
+    "lockf": "fcntl.lockf(file, fcntl.LOCK_SH)",
+    "open file lock": "fcntl.fcntl(file, 37, bytes(32))",
+    "lease": "fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)",
+    "notice": "fcntl.fcntl(os.open('/usr', os.O_RDONLY), fcntl.F_NOTIFY, 1)",
+}
+
+
+@needs_namespaces
+@pytest.mark.parametrize("way", LOCKS)
+def test_no_program_can_tell_another_something_by_way_of_a_file(way: str) -> None:
+    run = run_program(f"import fcntl, os\nfile = open(os.__file__)\n{LOCKS[way]}", limits=LIMITS)
+    assert "Operation not permitted" in run.stderr, run
+    assert run_program("import fcntl\nfcntl.fcntl(0, fcntl.F_GETFL)", limits=LIMITS).outcome is Outcome.FINISHED
+
+
+HOLD = """\
+import os, time
+x = bytearray(250 << 20)
+def fill():
+    x[::4096] = bytes(len(x[::4096]))
+"""
+APART = "for i in range(3):\n    if os.fork() == 0: break\nfill()\ntime.sleep(9)"
+SHARED = "fill()\nfor i in range(3):\n    if os.fork() == 0: time.sleep(1); os._exit(0)\ntime.sleep(1.5)\nprint(1)"
+
+
+@needs_namespaces
+def test_all_processes_of_a_program_have_its_memory_together() -> None:
+    limits = SandboxLimits(wall_seconds=20.0, memory_bytes=400 << 20)
+    apart = run_program(HOLD + APART, limits=limits)
+    assert (apart.outcome, apart.exit_code) == (Outcome.KILLED, -9)
+    assert run_program(HOLD + SHARED, limits=limits).stdout == "1\n"
+    assert _launchers() == []
+
+
+@needs_namespaces
+def test_where_memory_runs_out_the_program_is_the_first_to_go() -> None:
+    marker = f"sleeps-{uuid.uuid4().hex}"
+    with ThreadPoolExecutor() as pool:
+        ends = pool.submit(run_program, f"import os\nos.execl('/bin/sleep', '{marker}', '2')", limits=LIMITS)
+        found: list[str] = []
+
+        def scores() -> bool:
+            found[:] = [
+                _read(process / "oom_score_adj").strip()
+                for process in Path("/proc").glob("[0-9]*")
+                if _read(process / "cmdline").startswith(marker)
+            ]
+            return bool(found)
+
+        _wait_until(scores, "the program has started")
+        assert found == ["1000"]
+        assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000"
+        ends.result()
+
+
+def ends_of_launchers(monkeypatch: pytest.MonkeyPatch, *first: tuple[int, bytes, str]) -> list[int]:
+    """Let the first launchers end so, and count those that were started."""
+    real, started = sandbox._launch_once, list[int]()
+
+    def launch(*arguments):
+        started.append(len(started))
+        return first[started[-1]] if started[-1] < len(first) else real(*arguments)
+
+    monkeypatch.setattr(sandbox, "_launch_once", launch)
+    monkeypatch.setattr(sandbox, "_WAIT_SECONDS", 0.01)
+    return started
+
+
+KILLED, FULL = (-9, b"", "the launcher ended with -9"), (1, b"", "OSError: [Errno 24] Too many open files")
+
+
+@needs_namespaces
+@pytest.mark.parametrize("end", [KILLED, FULL])
+def test_a_launcher_that_is_killed_or_finds_the_machine_full_is_tried_again(monkeypatch, end) -> None:
+    started = ends_of_launchers(monkeypatch, end, end)
+    assert run_program("print(1)", limits=LIMITS).stdout == "1\n" and len(started) == 3
+    started = ends_of_launchers(monkeypatch, end, end, end)
+    run = run_program("print(1)", limits=LIMITS)
+    assert run.outcome is Outcome.KILLED and end[2] in run.stderr and len(started) == 3
+
+
+@needs_namespaces
+def test_too_many_open_files_here_end_one_program_and_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_WAIT_SECONDS", 0.01)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 2, hard))
+    try:
+        run = run_program("print(1)", limits=LIMITS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert run.outcome is Outcome.KILLED and "Too many open files" in run.stderr
+    assert run_program("print(1)", limits=LIMITS).stdout == "1\n"
+
+
+def test_programs_wait_for_memory_and_one_alone_never_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "programs_budget", lambda: 100)
+    together, most = [0], [0]
+
+    def run(size: int) -> None:
+        with memory.programs_memory(size):
+            together[0] += size
+            most[0] = max(most[0], together[0])
+            threading.Event().wait(0.02)
+            together[0] -= size
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(run, [40] * 12))
+    assert most[0] == 80
+    run(1000)
+    assert memory.programs_budget() > 0 and most[0] == 1000
 
 
 FUGITIVES = {
