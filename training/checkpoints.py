@@ -1,29 +1,40 @@
 """Checkpoints: the policy as an ordinary model folder, and beside it what training needs to go on, all in safetensors.
 
-A checkpoint is written to a temporary folder, flushed to disk and renamed, so a kill or a full disk leaves the previous
-one whole. Layout: ``checkpoints/step-000030/`` with config.json, model.safetensors and tokenizer files, and in it
-``training/`` with one safetensors file an optimiser, critic.safetensors (where there is a critic),
-reference.safetensors (where the reference follows the policy) and state.json.
+A checkpoint is written to a temporary folder, flushed to disk and renamed, so a kill, a power cut or a full disk leaves
+the previous one whole. The two newest are kept: where one is damaged later, the other is gone on from. Layout:
+``checkpoints/step-000030/`` with config.json, model.safetensors and tokenizer files, and in it ``training/`` with one
+safetensors file an optimiser, critic.safetensors (where there is a critic), reference.safetensors (where the reference
+follows the policy) and state.json, which holds the SHA-256 of all others.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from training.durable import put_in_place
 from training.models.critic import Critic
 from training.models.policy import Policy, named_weights
 
-__all__ = ["CheckpointError", "latest_checkpoint", "load_optimizer", "load_training_state", "save_checkpoint"]
+__all__ = [
+    "CheckpointError",
+    "checkpoint_step",
+    "checkpoints_in",
+    "latest_checkpoint",
+    "load_optimizer",
+    "save_checkpoint",
+    "whole_state",
+]
 
 _NAME = re.compile(r"step-(\d{6,})")
 
@@ -38,10 +49,10 @@ def save_checkpoint(
     step: int,
     policy: Policy,
     optimizers: Mapping[str, torch.optim.Optimizer],
-    state: dict[str, float | int | str | None],
+    state: Mapping[str, float | int | None],
     critic: Critic | None = None,
     reference: nn.Module | None = None,
-    keep: int = 1,
+    keep: int = 2,
 ) -> Path:
     """Write ``folder/step-NNNNNN`` atomically and remove all but the newest `keep`.
 
@@ -61,17 +72,16 @@ def save_checkpoint(
             critic.save(training / "critic.safetensors")
         if reference is not None:
             save_file(dict(named_weights(reference)), training / "reference.safetensors")
-        (training / "state.json").write_text(json.dumps({"step": step, **state}, indent=2) + "\n")
-        _flush(temporary)
+        told = {"step": step, **state, "sha256": _digests(temporary)}
+        (training / "state.json").write_text(json.dumps(told, indent=2) + "\n")
         if target.exists():  # the same step again, after a resume: never without a whole checkpoint on the disk
             replaced = folder / f".{target.name}.old"
             shutil.rmtree(replaced, ignore_errors=True)
             target.rename(replaced)
-            temporary.rename(target)
+            put_in_place(temporary, target)
             shutil.rmtree(replaced)
         else:
-            temporary.rename(target)
-        _flush_entry(folder)
+            put_in_place(temporary, target)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         previous = latest_checkpoint(folder)
@@ -79,33 +89,68 @@ def save_checkpoint(
             f"checkpoint {target} could not be written ({error}); the previous one "
             f"({previous.name if previous else 'none'}) is whole. Free some disk space and start again."
         ) from error
-    for old in _checkpoints(folder)[:-keep]:
+    for old in checkpoints_in(folder)[:-keep]:
         shutil.rmtree(old)
     return target
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the highest step, ``None`` where there is none. Half-written ones do not count.
+def checkpoints_in(folder: Path) -> list[Path]:
+    """All checkpoints by their step. Half-written ones do not count.
 
     One that a kill left set aside, before what was to replace it had its name, gets its name back.
     """
+    if not folder.is_dir():
+        return []
     for aside in folder.glob(".step-*.old"):
         name = aside.name.removeprefix(".").removesuffix(".old")
         if not (folder / name).exists():
             aside.rename(folder / name)
-    found = _checkpoints(folder)
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=checkpoint_step)
+
+
+def checkpoint_step(checkpoint: Path) -> int:
+    """The number of steps in a checkpoint's name."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint of the highest step, ``None`` where there is none."""
+    found = checkpoints_in(folder)
     return found[-1] if found else None
 
 
-def load_training_state(checkpoint: Path) -> dict[str, float | int | str | None]:
-    """What `save_checkpoint` was given as `state`, with ``"step"``."""
+def whole_state(checkpoint: Path) -> dict[str, Any]:
+    """What `save_checkpoint` was given as `state`, with ``"step"``, of a checkpoint that is as it was written.
+
+    Raises:
+        CheckpointError: a file is missing or is not what was written, or the state is that of another step.
+    """
     path = checkpoint / "training" / "state.json"
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({error}); remove the folder {checkpoint} to start this run anew."
-        ) from error
+        state = json.loads(path.read_text())
+        written = state.pop("sha256", None)  # absent from checkpoints of coeflab 0.1
+        step = state["step"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
+    if step != checkpoint_step(checkpoint):
+        raise CheckpointError(f"{path} is of step {step}; expected {checkpoint_step(checkpoint)}, as its folder says")
+    if written is not None:
+        found = _digests(checkpoint)
+        damaged = sorted(name for name in written.keys() | found.keys() if written.get(name) != found.get(name))
+        if damaged:
+            raise CheckpointError(f"{checkpoint / damaged[0]} is missing, or not what was written (SHA-256)")
+    return state
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    """SHA-256 of every file of a checkpoint but its state, by its path in it."""
+    state = checkpoint / "training" / "state.json"
+    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path != state)
+    digests = {}
+    for path in files:
+        with path.open("rb") as file:
+            digests[path.relative_to(checkpoint).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
@@ -131,25 +176,3 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tens
     """Moments by "parameter index.name"; hyper-parameters come from the configuration."""
     state = optimizer.state_dict()["state"]
     return {f"{index}.{name}": tensor.contiguous() for index, entry in state.items() for name, tensor in entry.items()}
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        (path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=lambda path: int(path.name[5:])
-    )
-
-
-def _flush(folder: Path) -> None:
-    """Force every file below `folder`, and its directories, to the disk."""
-    for path in [*folder.rglob("*"), folder]:
-        _flush_entry(path)
-
-
-def _flush_entry(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

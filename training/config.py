@@ -93,39 +93,91 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedConfig:
-    """How the start policy is trained.
+    """How a start policy is trained by SFT.
 
     Attributes:
-        demonstrations: worked solutions in the training set; they are repeated in shuffled epochs.
+        demonstrations: worked solutions in the training set, repeated in shuffled epochs; ``None`` takes all.
         batch_size: demonstrations of an optimiser step.
         learning_rate: rate after the warm-up.
         warmup_steps: steps of linear warm-up.
-        target_pass_at_1: validation Pass@1 (temperature 1) at which the rate starts to fall.
-        measure_every: steps between measurements.
+        target_pass_at_1: validation Pass@1 (temperature 1) at which the rate starts to fall; ``None`` measures nothing.
+        measure_every: steps between measurements, each of which leaves a checkpoint; between checkpoints where
+            nothing is measured.
         measure_from: first step that is measured.
         max_steps: the rate starts to fall here at the latest.
-        decay_steps: steps in which it falls linearly to 0.
+        decay_steps: steps in which it falls linearly to 0; the training ends with them.
+        epochs: where given, the training is so many passes over the demonstrations, the falling rate included, and
+            `max_steps` is not read.
         weight_decay: decoupled.
+        optimizer: ``"muon"`` for the weight matrices of the layers beside AdamW for the rest, or AdamW for all.
+        microbatch_tokens: see `TrainingConfig`.
+        use_autocast: see `TrainingConfig`.
     """
 
-    demonstrations: int = 20000
+    demonstrations: int | None = 20000
     batch_size: int = 32
     learning_rate: float = 4e-3
     warmup_steps: int = 100
-    target_pass_at_1: float = 0.25
+    target_pass_at_1: float | None = 0.25
     measure_every: int = 100
     measure_from: int = 600
     max_steps: int = 4000
     decay_steps: int = 300
+    epochs: int | None = None
     weight_decay: float = 0.01
+    optimizer: Literal["muon", "adamw"] = "muon"
+    microbatch_tokens: int = 16384
+    use_autocast: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("demonstrations", "batch_size", "warmup_steps", "measure_every", "max_steps", "decay_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
+        for name in (
+            "demonstrations",
+            "batch_size",
+            "warmup_steps",
+            "measure_every",
+            "measure_from",
+            "max_steps",
+            "decay_steps",
+            "epochs",
+            "microbatch_tokens",
+        ):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; expected at least 1.")
+        if self.epochs is not None and self.target_pass_at_1 is not None:
+            raise ValueError(
+                f"epochs is {self.epochs} and target_pass_at_1 is {self.target_pass_at_1}; a training ends by one of "
+                "them: set the other to null."
+            )
 
-    def rate(self, step: int, decay_from: int | None) -> float:
-        """Learning rate at `step`, counted from 0."""
-        if decay_from is not None:
-            return self.learning_rate * max(0.0, 1 - (step - decay_from) / self.decay_steps)
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup_steps)
+    def latest_decay(self, demonstrations: int) -> int:
+        """Step, counted from 0, at which the rate starts to fall at the latest.
+
+        Args:
+            demonstrations: how many there are.
+
+        Raises:
+            ValueError: `epochs` has fewer steps than `decay_steps`.
+        """
+        if self.epochs is None:
+            return self.max_steps
+        steps = self.epochs * (demonstrations // self.batch_size)
+        if steps < self.decay_steps:
+            raise ValueError(
+                f"decay_steps is {self.decay_steps}; expected at most the {steps} steps of {self.epochs} epochs of "
+                f"{demonstrations} demonstrations in batches of {self.batch_size}."
+            )
+        return steps - self.decay_steps
+
+    def as_training(self) -> TrainingConfig:
+        """How one step of it is taken, in the terms of any training; when it ends is not in it."""
+        return TrainingConfig(
+            steps=self.max_steps,
+            problems_per_step=self.batch_size,
+            group_size=1,
+            learning_rate=self.learning_rate,
+            microbatch_tokens=self.microbatch_tokens,
+            weight_decay=self.weight_decay,
+            adam_beta2=0.95,
+            use_autocast=self.use_autocast,
+        )

@@ -1,106 +1,234 @@
-"""The one training loop: steps, checkpoints, evaluations, and going on where a killed run stopped."""
+"""The one training loop: iterations, steps, reloads of the engine, evaluations, checkpoints.
+
+SFT of a start policy is this loop too, with demonstrations as its source and another `StopRule`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from safetensors.torch import load_file
+import torch
+from torch import nn
 
-from training.accounting import Counters
-from training.checkpoints import (
-    CheckpointError,
-    latest_checkpoint,
-    load_optimizer,
-    load_training_state,
-    save_checkpoint,
-)
+from algorithms.interface import BatchUnit, DataSource
+from training.accounting import rollout_metrics
+from training.checkpoints import save_checkpoint
+from training.finite import check_finite, check_weights
+from training.models.batches import TrainingBatch, microbatches
+from training.models.critic import critic_loss
+from training.models.packing import is_packed
+from training.models.policy import named_weights
+from training.stopping import Row, StopRule
 from training.trainer import Trainer
+from training.update import accumulate_gradients, denominator_of
 
-__all__ = ["Row", "RunLog", "resume", "run_training"]
-
-Row = dict[str, float | int | None]
+__all__ = ["Row", "RunLog", "take_step", "train"]
 
 
 class RunLog(Protocol):
     """Where the loop writes what it measured."""
 
-    def drop_after(self, step: int) -> None:
-        """Forget rows of later steps: they were written after the checkpoint the run goes on from."""
-        ...
-
     def append(self, row: Row, /) -> None:
         """Keep one step's row."""
         ...
 
-
-def resume(trainer: Trainer, checkpoints: Path) -> int:
-    """Bring the trainer to its newest checkpoint.
-
-    Weights, optimiser moments, critic, a moving reference and counters are restored bit for bit; the sampler is not
-    touched.
-
-    Returns:
-        Steps already done, 0 where there is no checkpoint.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be read or belongs to another model.
-    """
-    checkpoint = latest_checkpoint(checkpoints)
-    if checkpoint is None:
-        return 0
-    state = load_training_state(checkpoint)
-    model, training = trainer.policy.model, checkpoint / "training"
-    weights = load_file(checkpoint / "model.safetensors")
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    tied = set(getattr(model, "_tied_weights_keys", None) or ())
-    if unexpected or set(missing) - tied:
-        raise CheckpointError(
-            f"{checkpoint} belongs to another model: missing {missing[:3]}, unexpected {unexpected[:3]}."
-        )
-    for name, optimizer in trainer.optimizers.items():
-        load_optimizer(optimizer, training / f"{name}.safetensors")
-    if trainer.critic is not None:
-        trainer.critic.load(training / "critic.safetensors")
-    if trainer.moving_reference is not None:
-        trainer.moving_reference.load_state_dict(load_file(training / "reference.safetensors"), strict=False)
-    trainer.counters = Counters(**{name: state[name] for name in vars(Counters())})  # type: ignore[arg-type]
-    return int(state["step"] or 0)
+    def sync(self) -> None:
+        """Force all rows to the disk: a checkpoint is worth nothing without the rows up to it."""
+        ...
 
 
-def run_training(
+def train(
     trainer: Trainer,
+    rule: StopRule,
     *,
     done: int,
     checkpoints: Path,
-    checkpoint_every: int,
     log: RunLog,
-    after_step: Callable[[int, Row], None],
-) -> None:
-    """Run the steps that are left.
+    after_step: Callable[[int], None] = lambda step: None,
+) -> int:
+    """Take the steps that are left, and leave checkpoints.
 
     Args:
         trainer: already at step `done`; its sampler holds its policy.
-        done: steps already done, from `resume`.
+        rule: when to end, how large the rate is, which steps leave a checkpoint.
+        done: steps already done, from `training.restore.restore`.
         checkpoints: folder of the checkpoints.
-        checkpoint_every: steps between checkpoints; the last step always gets one.
         log: gets one row a step.
-        after_step: called with the number of steps done and the row, before the checkpoint of that step; what it
-            writes must bear being written again after a kill.
+        after_step: called with the number of steps done, after their row and before their checkpoint; what it writes
+            must bear being written again after a kill.
+
+    Returns:
+        Steps done in all.
+
+    Raises:
+        NotFiniteError: a credit, loss, gradient norm or weight is not finite; the last checkpoint is from before.
+        CheckpointError: a checkpoint could not be written.
     """
-    log.drop_after(done)
-    for step in range(done, trainer.config.steps):
-        row = trainer.step(step)
-        log.append(row)
-        after_step(step + 1, row)
-        if (step + 1) % checkpoint_every == 0 or step + 1 == trainer.config.steps:
-            save_checkpoint(
-                checkpoints,
-                step=step + 1,
-                policy=trainer.policy,
-                optimizers=trainer.optimizers,
-                state=dict(vars(trainer.counters)),
-                critic=trainer.critic,
-                reference=trainer.moving_reference,
-            )
+    step = done
+    if step == 0:  # whatever will be saved is saved once before any work that could be lost
+        _save(trainer, rule, checkpoints, step)
+    while not rule.ends(step):
+        row = take_step(trainer, step, rule.share(step))
+        step += 1
+        log.append({**row, **rule.look(step)})
+        trainer.report("train", step, max(step, rule.expected_steps), "steps")
+        after_step(step)
+        if rule.leaves_checkpoint(step):
+            check_weights(trainer.policy.model, step)
+            log.sync()
+            _save(trainer, rule, checkpoints, step)
+    return step
+
+
+def _save(trainer: Trainer, rule: StopRule, checkpoints: Path, step: int) -> None:
+    save_checkpoint(
+        checkpoints,
+        step=step,
+        policy=trainer.policy,
+        optimizers=trainer.optimizers,
+        state={**vars(trainer.counters), **rule.state()},
+        critic=trainer.critic,
+        reference=trainer.moving_reference,
+    )
+
+
+def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
+    """One step of any algorithm: the iteration's start, completions, batch, update, and the engine's new weights.
+
+    Args:
+        trainer: changed in place.
+        step: counted from 0.
+        share: of the learning rates, in [0, 1].
+
+    Returns:
+        Its row of metrics.
+
+    Raises:
+        NotFiniteError: see `train`; the weights are those of before the step.
+        ValueError: a diagnostic of the algorithm has the name of another column.
+    """
+    started = time.perf_counter()
+    if trainer.moving_reference is not None and trainer.config.starts_iteration(step):
+        trainer.moving_reference.load_state_dict(trainer.policy.model.state_dict())
+    drawn = trainer.draw(step)
+    judged = time.perf_counter()
+    batch = trainer.batch(drawn.kept)
+    measured: Row = {"loss": None, "tokens_trained": 0}
+    if batch is not None:
+        measured = _update(trainer, batch, step, share)
+    if trainer.dynamic:
+        measured["sampling_rounds"] = drawn.rounds
+    sampled = rollout_metrics(drawn.scored)
+    clash = measured.keys() & (sampled.keys() | vars(trainer.counters).keys()) - {"tokens_trained"}
+    if clash:
+        raise ValueError(f"diagnostics {sorted(clash)} have the name of a column of metrics.jsonl; rename them.")
+    trainer.counters.tokens_trained += int(measured.pop("tokens_trained") or 0)
+    trained = time.perf_counter()
+    _reload(trainer, step + 1)
+    sampling_seconds = trainer.source.sampling_seconds(step, elapsed=drawn.sampling_seconds)
+    trainer.counters.seconds += time.perf_counter() - started - drawn.sampling_seconds + sampling_seconds
+    return {
+        "step": step + 1,
+        **vars(trainer.counters),
+        **sampled,
+        "kl": None,
+        **measured,
+        "sampling_seconds": sampling_seconds,
+        "scoring_seconds": drawn.scoring_seconds,
+        "update_seconds": trained - judged,
+    }
+
+
+def _reload(trainer: Trainer, step: int) -> None:
+    """Give the engine the policy of `step` where the next completions are drawn from it."""
+    source = trainer.algorithm.data_source
+    iterated = source is DataSource.ITERATED and trainer.config.starts_iteration(step)
+    if trainer.sampler is not None and (iterated or source is DataSource.ONLINE):
+        trainer.sampler.load_weights(named_weights(trainer.policy.model), step)
+
+
+def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> Row:
+    """Credit once, then `updates_per_batch` optimiser steps; the critic afterwards."""
+    model, algorithm, config = trainer.policy.model, trainer.algorithm, trainer.config
+    credit = algorithm.credit(batch.tokens)
+    check_finite(step, "credit", credit)
+
+    def accumulate(tokens: int) -> dict[str, float]:
+        split = _split(trainer, batch, algorithm.batch_unit, tokens, packed=is_packed(model))
+        model.zero_grad()
+        options = trainer.forward(tokens)
+        return accumulate_gradients(model, algorithm, batch, credit, _reporting(trainer, split), options)
+
+    measured: dict[str, float] = {}
+    tokens_trained, rate = 0.0, config.learning_rate * share
+    for _ in range(config.updates_per_batch):
+        measured = trainer.pieces.run(accumulate)
+        tokens_trained += measured["tokens_trained"]
+        norm = _clip(model, config.max_grad_norm)
+        check_finite(step, "coefficient", measured["coefficient_abs_mean"])
+        check_finite(step, "loss", measured["loss"])
+        check_finite(step, "gradient norm", norm)
+        measured["grad_norm"] = norm
+        for optimizer in trainer.policy_optimizers.values():
+            _set_rate(optimizer, rate)
+            optimizer.step()
+        trainer.count_flops(6, batch)
+    if trainer.critic is not None:
+        measured["critic_loss"] = _update_critic(trainer, batch, step, share)
+    return {**measured, "tokens_trained": tokens_trained, "learning_rate": rate}
+
+
+def _split(trainer: Trainer, batch: TrainingBatch, unit: BatchUnit, tokens: int, *, packed: bool) -> list[torch.Tensor]:
+    """Rows of each piece of at most `tokens`."""
+    return microbatches(batch, unit, tokens=tokens, sequences=trainer.config.microbatch_size, packed=packed)
+
+
+def _reporting(trainer: Trainer, split: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The same microbatches, each reported when it is done."""
+    for number, rows in enumerate(split, start=1):
+        yield rows
+        trainer.report("update", number, len(split), "microbatches")
+
+
+def _update_critic(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> float:
+    """Regress the critic on the algorithm's value targets; returns the loss before its last optimiser step."""
+    critic, optimizer = trainer.critic, trainer.critic_optimizer
+    assert critic is not None and optimizer is not None
+    targets = trainer.algorithm.value_targets(batch.tokens)  # type: ignore[attr-defined]
+    denominator = denominator_of(batch)
+
+    def accumulate(tokens: int) -> float:
+        optimizer.zero_grad()
+        total = torch.zeros((), dtype=torch.float64, device=trainer.policy.device)
+        for rows in _split(trainer, batch, BatchUnit.SEQUENCE, tokens, packed=is_packed(critic.backbone)):
+            part = batch.rows(rows)
+            mask = part.tokens.completion_mask
+            values = critic.values(part, use_autocast=trainer.config.use_autocast)
+            loss = critic_loss(values, targets[rows][:, : mask.shape[1]], mask, denominator)
+            loss.backward()
+            total += loss.detach().double()
+        return float(total)
+
+    total = 0.0
+    for _ in range(trainer.config.critic_updates_per_batch):
+        total = trainer.pieces.run(accumulate)
+        norm = _clip(critic, trainer.config.max_grad_norm)
+        check_finite(step, "critic's loss", total)
+        check_finite(step, "critic's gradient norm", norm)
+        _set_rate(optimizer, trainer.config.critic_learning_rate * share)
+        optimizer.step()
+        trainer.count_flops(6, batch)
+    return total
+
+
+def _clip(model: nn.Module, max_grad_norm: float) -> float:
+    """Scale the gradient down to `max_grad_norm`, and return its norm before."""
+    return float(torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate

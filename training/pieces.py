@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +10,20 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["PieceSize"]
+__all__ = ["PieceSize", "is_memory_error"]
 
 SMALLEST = 64  # tokens; a model that cannot take so few does not fit at all
 
 _Result = TypeVar("_Result")
+
+# What CUDA's libraries and torch's allocators say beside `torch.OutOfMemoryError`.
+_MEMORY_ERROR = re.compile(r"out of memory|ALLOC_FAILED|can't allocate memory|not enough memory", re.IGNORECASE)
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Whether a smaller piece may help."""
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or (isinstance(error, RuntimeError) and _MEMORY_ERROR.search(str(error)) is not None)
 
 
 @dataclass(kw_only=True)
@@ -36,11 +46,12 @@ class PieceSize:
             torch.OutOfMemoryError: the smallest piece does not fit either.
         """
         while True:
-            failure = None
             try:
                 return work(self.tokens)
-            except torch.OutOfMemoryError as error:
-                failure = str(error).splitlines()[0]
+            except (RuntimeError, MemoryError) as error:
+                if not is_memory_error(error):
+                    raise
+                failure = str(error).partition("\n")[0]
             # outside the handler: the traceback would keep the arrays of the failed pass alive
             if self.tokens // 2 < SMALLEST:
                 raise torch.OutOfMemoryError(

@@ -14,6 +14,7 @@ from typing import Protocol
 from benchmarks.problem import Problem
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
+from training.durable import put_in_place
 from training.models.policy import Policy
 
 __all__ = [
@@ -203,7 +204,7 @@ class OfflineSource:
                 out.write(json.dumps({"seconds": seconds, "rollouts": rows}) + "\n")
                 if on_progress is not None:
                     on_progress(len(block))
-        temporary.rename(file)
+        put_in_place(temporary, file)
 
     @staticmethod
     def read(file: Path, prompts: Prompts, *, first_step: int = 0) -> OfflineSource:

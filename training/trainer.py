@@ -1,9 +1,11 @@
-"""One training step of any algorithm: sample, score, credit, update. It does not know which algorithm it runs."""
+"""What one training step of any algorithm works with, and the batch it trains on: sample, score, attach logprobs.
+
+It does not know which algorithm it runs; `training.loop` takes the steps.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -12,24 +14,26 @@ from torch import nn
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
 from rewards.reward import Reward, StepRewardFunction
 from rewards.scoring import score_rollouts
-from rewards.verdict import ScoredRollout
+from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from sampling.text import token_ends
-from training.accounting import Counters, rollout_metrics
+from training.accounting import Counters
 from training.config import TrainingConfig
-from training.drawing import draw_step
-from training.models.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
-from training.models.critic import Critic, critic_loss
+from training.drawing import Drawn, draw_step
+from training.models.batches import TrainingBatch, build_batch, build_pair_batch
+from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions
-from training.models.packing import can_pack, is_packed, pack_attention
-from training.models.policy import Policy, named_weights
+from training.models.packing import can_pack, pack_attention
+from training.models.policy import Policy
 from training.models.scores import score_logprobs, score_values
+from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.pieces import PieceSize
 from training.sources import Source
-from training.update import UpdateOptions, accumulate_gradients, denominator_of
 
 __all__ = ["Trainer", "TrainingConfig"]
+
+_DEMONSTRATED = Verdict(status=Status.CORRECT, answer="", answer_class="correct")
 
 
 @dataclass(kw_only=True)
@@ -41,45 +45,50 @@ class Trainer:
         algorithm: credit and coefficients.
         config: see `TrainingConfig`.
         source: hands out the completions of a step.
-        sampler: gets the new weights after each step of an online method, after each iteration of an iterated one.
-        reward: outcome reward.
+        sampler: gets the new weights after each step of an online method, after each iteration of an iterated one;
+            ``None`` where the source draws nothing.
+        reward: outcome reward; ``None`` takes demonstrations at their word: right, reward 1, nothing is judged.
         step_reward: reward of each step; used where the algorithm needs it.
         reference: π_ref; used where the algorithm needs it.
         critic: used where the algorithm needs it.
+        make_optimizers: those of the policy.
         counters: what has been used so far.
         report: told of progress within a step: `(what, done, total, unit)`.
+        pieces: how much is passed through a model at once; less where memory runs out.
     """
 
     policy: Policy
     algorithm: Algorithm
     config: TrainingConfig
     source: Source
-    sampler: Sampler
-    reward: Reward
+    sampler: Sampler | None
+    reward: Reward | None
     step_reward: StepRewardFunction | None = None
     reference: nn.Module | None = None
     critic: Critic | None = None
+    make_optimizers: OptimizerFactory = named_adamw
     counters: Counters = field(default_factory=Counters)
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
-    pieces: PieceSize = field(init=False)
-    optimizer: torch.optim.AdamW = field(init=False)
+    policy_optimizers: Optimizers = field(init=False)
     critic_optimizer: torch.optim.AdamW | None = field(init=False, default=None)
+    pieces: PieceSize = field(init=False)
 
     def __post_init__(self) -> None:
-        needs = self.algorithm.needs
+        source, needs = self.algorithm.data_source, self.algorithm.needs
         missing = [
             remedy
-            for need, present, remedy in (
-                (Need.REFERENCE_LOGPROBS, self.reference, "a reference policy"),
-                (Need.CRITIC, self.critic, "a critic"),
+            for lacks, remedy in (
+                (Need.REFERENCE_LOGPROBS in needs and self.reference is None, "a reference policy"),
+                (Need.CRITIC in needs and self.critic is None, "a critic"),
                 (
-                    Need.STEP_REWARDS,
-                    self.step_reward,
+                    Need.STEP_REWARDS in needs and self.step_reward is None,
                     "a step reward (`step_reward` of the recipe or of the reward file)",
                 ),
-                (Need.GREEDY_REWARD, None, "the reward of a greedy completion"),
+                (Need.GREEDY_REWARD in needs, "the reward of a greedy completion"),
+                (source in (DataSource.ONLINE, DataSource.ITERATED) and self.sampler is None, "a sampler"),
+                (source is not DataSource.DEMONSTRATIONS and self.reward is None, "a reward"),
             )
-            if need in needs and present is None
+            if lacks
         ]
         if missing:
             raise ValueError(
@@ -90,18 +99,9 @@ class Trainer:
             for model in (self.policy.model, self.reference, getattr(self.critic, "backbone", None)):
                 if model is not None:
                     pack_attention(model)
-        self.optimizer = self._adamw(self.policy.model, self.config.learning_rate)
+        self.policy_optimizers = self.make_optimizers(self.policy.model, self.config)
         if self.critic is not None:
-            self.critic_optimizer = self._adamw(self.critic, self.config.critic_learning_rate)
-
-    def _adamw(self, model: nn.Module, learning_rate: float) -> torch.optim.AdamW:
-        return torch.optim.AdamW(
-            model.parameters(),
-            lr=learning_rate,
-            weight_decay=self.config.weight_decay,
-            betas=(0.9, self.config.adam_beta2),
-            fused=self.policy.device.type == "cuda" or None,
-        )
+            self.critic_optimizer = adamw(self.critic, self.config, learning_rate=self.config.critic_learning_rate)
 
     @property
     def _packs(self) -> bool:
@@ -111,73 +111,36 @@ class Trainer:
         return self.config.use_autocast and self.policy.device.type == "cuda" and can_pack(self.policy.model)
 
     @property
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """The optimisers by the name of their file in a checkpoint."""
-        named: dict[str, torch.optim.Optimizer] = {"optimizer": self.optimizer}
-        if self.critic_optimizer is not None:
-            named["critic_optimizer"] = self.critic_optimizer
-        return named
-
-    @property
-    def update_options(self) -> UpdateOptions:
-        """What the passes need of the configuration."""
-        return UpdateOptions(
-            temperature=self.config.temperature,
-            max_completion_tokens=self.config.max_completion_tokens,
-            use_autocast=self.config.use_autocast,
-        )
-
-    def forward_options(self, tokens: int) -> ForwardOptions:
-        """How passes are run, in pieces of at most `tokens`."""
-        return ForwardOptions(
-            microbatch_tokens=tokens,
-            microbatch_size=self.config.microbatch_size,
-            temperature=self.config.temperature,
-            use_autocast=self.config.use_autocast,
-        )
+    def optimizers(self) -> Optimizers:
+        """All optimisers by the name of their file in a checkpoint."""
+        critic = {} if self.critic_optimizer is None else {"critic_optimizer": self.critic_optimizer}
+        return {**self.policy_optimizers, **critic}
 
     @property
     def moving_reference(self) -> nn.Module | None:
         """π_ref where it follows the policy (Algorithm 1), so that a checkpoint must hold it too."""
         return self.reference if self.config.iteration_steps is not None else None
 
-    def step(self, step: int) -> dict[str, float | int | None]:
-        """Run step `step`, counted from 0, and return its row of metrics."""
-        started = time.perf_counter()
-        if self.moving_reference is not None and self.config.starts_iteration(step):
-            self.moving_reference.load_state_dict(self.policy.model.state_dict())
-        dynamic = Exclusion.EQUAL_GROUPS in getattr(self.algorithm, "exclude", ())
-        drawn = draw_step(self.source, step, self._score, dynamic=dynamic, problems=self.config.problems_per_step)
+    @property
+    def dynamic(self) -> bool:
+        """Whether groups with equal rewards are drawn again (dynamic sampling)."""
+        return Exclusion.EQUAL_GROUPS in getattr(self.algorithm, "exclude", ())
+
+    def draw(self, step: int) -> Drawn:
+        """The completions of `step`, counted from 0, scored."""
+        problems = self.config.problems_per_step
+        drawn = draw_step(self.source, step, self._score, dynamic=self.dynamic, problems=problems)
         if self.algorithm.data_source is not DataSource.DEMONSTRATIONS:
-            self._count_generation(drawn.scored)
-        judged = time.perf_counter()
-        batch = self._batch(drawn.kept) if drawn.kept else None
-        measured = self._update(batch, step) if batch is not None else {"loss": None, "tokens_trained": 0}
-        if dynamic:
-            measured["sampling_rounds"] = drawn.rounds
-        sampled_metrics = rollout_metrics(drawn.scored)
-        clash = measured.keys() & (sampled_metrics.keys() | vars(self.counters).keys()) - {"tokens_trained"}
-        if clash:
-            raise ValueError(f"diagnostics {sorted(clash)} have the name of a column of metrics.jsonl; rename them.")
-        self.counters.tokens_trained += int(measured.pop("tokens_trained") or 0)
-        trained = time.perf_counter()
-        iterated = self.algorithm.data_source is DataSource.ITERATED and self.config.starts_iteration(step + 1)
-        if iterated or self.algorithm.data_source is DataSource.ONLINE:
-            self.sampler.load_weights(named_weights(self.policy.model), step + 1)
-        sampling_seconds = self.source.sampling_seconds(step, elapsed=drawn.sampling_seconds)
-        self.counters.seconds += time.perf_counter() - started - drawn.sampling_seconds + sampling_seconds
-        return {
-            "step": step + 1,
-            **vars(self.counters),
-            **sampled_metrics,
-            "kl": None,
-            **measured,
-            "sampling_seconds": sampling_seconds,
-            "scoring_seconds": drawn.scoring_seconds,
-            "update_seconds": trained - judged,
-        }
+            tokens = sum(len(item.rollout.completion_ids) for item in drawn.scored)
+            prompts = sum(len(item.rollout.prompt_ids) for item in drawn.scored)
+            self.counters.completions_sampled += len(drawn.scored)
+            self.counters.tokens_generated += tokens
+            self.counters.flops += 2.0 * self.policy.num_parameters * (tokens + prompts)
+        return drawn
 
     def _score(self, rollouts: Sequence[Rollout]) -> list[ScoredRollout]:
+        if self.reward is None:
+            return [ScoredRollout(rollout=rollout, verdict=_DEMONSTRATED, reward=1.0) for rollout in rollouts]
         return score_rollouts(
             rollouts,
             reward=self.reward,
@@ -185,8 +148,10 @@ class Trainer:
             token_ends=lambda ids: token_ends(self.policy.tokenizer, ids),
         )
 
-    def _batch(self, scored: Sequence[ScoredRollout]) -> TrainingBatch | None:
-        """The arrays of the step; nothing where there is nothing to learn from."""
+    def batch(self, scored: Sequence[ScoredRollout]) -> TrainingBatch | None:
+        """The arrays of a step; ``None`` where there is nothing to learn from."""
+        if not scored:
+            return None
         pad = self.policy.pad_token_id
         if self.algorithm.batch_unit is BatchUnit.PAIR:
             ranked = Need.RANKED_PAIRS in self.algorithm.needs
@@ -197,99 +162,35 @@ class Trainer:
 
     def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:
         """Attach old and reference logprobs and values, as far as the algorithm reads them."""
-        needs, tokens, config = self.algorithm.needs, batch.tokens, self.config
+        needs, config = self.algorithm.needs, self.config
 
         def logprobs(model: nn.Module) -> torch.Tensor:
-            return self.pieces.run(lambda size: score_logprobs(model, batch, self.forward_options(size)))
+            found = self.pieces.run(lambda size: score_logprobs(model, batch, self.forward(size)))
+            self.count_flops(2, batch)
+            return found
 
-        tokens = replace(tokens, max_length=config.max_completion_tokens)
+        tokens = replace(batch.tokens, max_length=config.max_completion_tokens)
         several_updates = config.updates_per_batch > 1 and Need.OLD_LOGPROBS in needs
         if several_updates or Need.OLD_LOGPROBS_FOR_CREDIT in needs:
             tokens = replace(tokens, old_logprobs=logprobs(self.policy.model))
-            self._count_flops(2, batch)
         if Need.REFERENCE_LOGPROBS in needs and self.reference is not None:
             tokens = replace(tokens, reference_logprobs=logprobs(self.reference))
-            self._count_flops(2, batch)
         if Need.CRITIC in needs and self.critic is not None:
             critic = self.critic
-            values = self.pieces.run(lambda size: score_values(critic, batch, self.forward_options(size)))
+            values = self.pieces.run(lambda size: score_values(critic, batch, self.forward(size)))
             tokens = replace(tokens, values=values)
-            self._count_flops(2, batch)
+            self.count_flops(2, batch)
         return batch.with_tokens(tokens)
 
-    def _count_flops(self, per_parameter: int, batch: TrainingBatch) -> None:
+    def forward(self, tokens: int) -> ForwardOptions:
+        """How passes are run, in pieces of at most `tokens`."""
+        return ForwardOptions(
+            microbatch_tokens=tokens,
+            microbatch_size=self.config.microbatch_size,
+            temperature=self.config.temperature,
+            use_autocast=self.config.use_autocast,
+        )
+
+    def count_flops(self, per_parameter: int, batch: TrainingBatch) -> None:
+        """Add the estimate of passes over the whole batch; see `Counters.flops`."""
         self.counters.flops += float(per_parameter) * self.policy.num_parameters * int(batch.lengths.sum())
-
-    def _update(self, batch: TrainingBatch, step: int) -> dict[str, float | None]:
-        """Credit once, then `updates_per_batch` optimiser steps; the critic afterwards."""
-        credit = self.algorithm.credit(batch.tokens)
-        rate = self.config.learning_rate * self.config.rate_factor(step)
-        measured: dict[str, float] = {}
-        tokens_trained = 0.0
-        for _ in range(self.config.updates_per_batch):
-            measured = self.pieces.run(lambda size: self._gradients(batch, credit, size))
-            tokens_trained += measured["tokens_trained"]
-            measured["grad_norm"] = _clip_and_step(self.policy.model, self.optimizer, rate, self.config.max_grad_norm)
-            self._count_flops(6, batch)
-        if self.critic is not None:
-            measured["critic_loss"] = self._update_critic(batch, step)
-        return {**measured, "tokens_trained": tokens_trained, "learning_rate": rate}
-
-    def _gradients(self, batch: TrainingBatch, credit: torch.Tensor, tokens: int) -> dict[str, float]:
-        """The gradient of the whole batch in `.grad`, in pieces of at most `tokens`."""
-        self.optimizer.zero_grad()
-        split = self._split(batch, self.algorithm.batch_unit, tokens, packed=is_packed(self.policy.model))
-        model, reporting = self.policy.model, self._reporting(split)
-        return accumulate_gradients(model, self.algorithm, batch, credit, reporting, self.update_options)
-
-    def _split(self, batch: TrainingBatch, unit: BatchUnit, tokens: int, *, packed: bool) -> list[torch.Tensor]:
-        return microbatches(batch, unit, tokens=tokens, sequences=self.config.microbatch_size, packed=packed)
-
-    def _reporting(self, split: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """The same microbatches, each reported when it is done."""
-        for number, rows in enumerate(split, start=1):
-            yield rows
-            self.report("update", number, len(split), "microbatches")
-
-    def _update_critic(self, batch: TrainingBatch, step: int) -> float:
-        """Regress the critic on the algorithm's value targets; returns the loss before its last optimiser step."""
-        assert self.critic is not None and self.critic_optimizer is not None
-        targets = self.algorithm.value_targets(batch.tokens)  # type: ignore[attr-defined]
-        rate = self.config.critic_learning_rate * self.config.rate_factor(step)
-        total = 0.0
-        for _ in range(self.config.critic_updates_per_batch):
-            total = self.pieces.run(lambda size: self._critic_gradients(batch, targets, size))
-            _clip_and_step(self.critic, self.critic_optimizer, rate, self.config.max_grad_norm)
-            self._count_flops(6, batch)
-        return total
-
-    def _critic_gradients(self, batch: TrainingBatch, targets: torch.Tensor, tokens: int) -> float:
-        """The gradient of the critic's loss in `.grad`, in pieces of at most `tokens`; returns the loss."""
-        assert self.critic is not None and self.critic_optimizer is not None
-        self.critic_optimizer.zero_grad()
-        denominator = denominator_of(batch, BatchUnit.SEQUENCE, self.update_options)
-        total = torch.zeros((), dtype=torch.float64, device=self.policy.device)
-        for rows in self._split(batch, BatchUnit.SEQUENCE, tokens, packed=is_packed(self.critic.backbone)):
-            part = batch.rows(rows)
-            mask = part.tokens.completion_mask
-            values = self.critic.values(part, use_autocast=self.config.use_autocast)
-            loss = critic_loss(values, targets[rows][:, : mask.shape[1]], mask, denominator)
-            loss.backward()
-            total += loss.detach().double()
-        return float(total)
-
-    def _count_generation(self, scored: Sequence[ScoredRollout]) -> None:
-        tokens = sum(len(item.rollout.completion_ids) for item in scored)
-        prompts = sum(len(item.rollout.prompt_ids) for item in scored)
-        self.counters.completions_sampled += len(scored)
-        self.counters.tokens_generated += tokens
-        self.counters.flops += 2.0 * self.policy.num_parameters * (tokens + prompts)
-
-
-def _clip_and_step(model: nn.Module, optimizer: torch.optim.Optimizer, rate: float, max_grad_norm: float) -> float:
-    """Clip the gradient, step at `rate`, and return the norm before clipping."""
-    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    return norm

@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from algorithms.interface import Algorithm, BatchUnit, DataSource, Denominator, Need, counted, surrogate_loss
+from algorithms.interface import Aggregation, Algorithm, DataSource, Denominator, Need, counted, surrogate_loss
 from algorithms.ratios import kl_penalty
 from training.models.batches import TrainingBatch
-from training.models.logprobs import token_logprobs
+from training.models.logprobs import ForwardOptions, token_logprobs
 
-__all__ = ["UpdateOptions", "accumulate_gradients", "denominator_of"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpdateOptions:
-    """What the forward and backward passes need to know beside the algorithm.
-
-    Attributes:
-        temperature: sampling temperature of the batch.
-        max_completion_tokens: denominator of `Aggregation.CONSTANT`.
-        use_autocast: forward passes in bfloat16.
-    """
-
-    temperature: float = 1.0
-    max_completion_tokens: int = 1024
-    use_autocast: bool = False
+__all__ = ["accumulate_gradients", "denominator_of"]
 
 
-def denominator_of(batch: TrainingBatch, unit: BatchUnit, options: UpdateOptions) -> Denominator:
-    """The whole batch's counts, by which every microbatch's terms are divided."""
-    per_unit = 2 if unit is BatchUnit.PAIR else 1
-    return Denominator(
-        units=len(batch) // per_unit,
-        tokens=int(batch.tokens.completion_mask.sum()),
-        max_length=options.max_completion_tokens,
-    )
+def denominator_of(batch: TrainingBatch) -> Denominator:
+    """The whole batch's counts, by which every microbatch's terms are divided; for means over sequences or tokens."""
+    return Denominator(units=len(batch), tokens=int(batch.tokens.completion_mask.sum()), max_length=1)
 
 
 def accumulate_gradients(
@@ -47,7 +27,7 @@ def accumulate_gradients(
     batch: TrainingBatch,
     credit: Tensor,
     split: Iterable[Tensor],
-    options: UpdateOptions,
+    options: ForwardOptions,
 ) -> dict[str, float]:
     """Add the gradient of the surrogate loss over all microbatches to `.grad`; how it is split changes nothing.
 
@@ -60,7 +40,7 @@ def accumulate_gradients(
         batch: B sequences, the whole optimiser step.
         credit: (B, T) the algorithm's credit for the batch.
         split: row indices of each microbatch.
-        options: see `UpdateOptions`.
+        options: temperature and precision of the passes.
 
     Returns:
         ``loss`` (the surrogate's value), ``coefficient_abs_mean``, ``tokens_trained`` (tokens whose coefficient is not
@@ -69,7 +49,9 @@ def accumulate_gradients(
         logprobs, ``kl``, the k3 estimate of KL(π_θ ‖ π_ref).
     """
     left = counted(algorithm, batch.tokens)
-    denominator = left.denominator(algorithm.batch_unit, options.max_completion_tokens)
+    constant = algorithm.aggregation is Aggregation.CONSTANT
+    limit = batch.tokens.require("max_length", "aggregation 'constant'") if constant else 1
+    denominator = left.denominator(algorithm.batch_unit, limit)
     online = algorithm.data_source is DataSource.ONLINE
     nll_name = "entropy" if online else "nll"
     sums: dict[str, Tensor] = {}

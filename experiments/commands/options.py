@@ -71,11 +71,11 @@ class RecipeOptions:
         arms = recipe.arms
         if self.steps is not None:
             arms = {key: replace(arm, training=replace(arm.training, steps=self.steps)) for key, arm in arms.items()}
+        recipe = recipe if self.model is None else recipe.with_model(self.model)
         return replace(
             recipe,
             task=task,
             arms=arms,
-            model=self.model or recipe.model,
             reward=self.reward or recipe.reward,
             evaluation=replace(recipe.evaluation, split=self.split),
             engine=replace(recipe.engine, name=self.engine),

@@ -33,7 +33,7 @@ from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy, resolve_model
 from training.models.scores import score_logprobs, score_values
-from training.update import UpdateOptions, accumulate_gradients
+from training.update import accumulate_gradients
 
 __all__ = ["FILE_NAME", "draw_coefficients", "write_coefficients"]
 
@@ -125,7 +125,7 @@ def draw_coefficients(
             found.append(
                 {"name": name, "aggregation": str(algorithm.aggregation), **_values(algorithm, part, rows, len(batch))}
             )
-        gradients[name] = _gradient(algorithm, part, policy, max_tokens)
+        gradients[name] = _gradient(algorithm, part, policy)
     return {
         "sequences": [_sequence(policy, item) for item in scored],
         "methods": found,
@@ -228,7 +228,7 @@ def _values(algorithm: Algorithm, part: TrainingBatch, rows: Tensor, count: int)
     return {"coefficients": coefficients, "weights": sequence_weights}
 
 
-def _gradient(algorithm: Algorithm, part: TrainingBatch, policy: Policy, max_tokens: int) -> Tensor:
+def _gradient(algorithm: Algorithm, part: TrainingBatch, policy: Policy) -> Tensor:
     """−∇ of the surrogate loss over all parameters, flattened, float64."""
     model = policy.model
     model.zero_grad()
@@ -238,7 +238,7 @@ def _gradient(algorithm: Algorithm, part: TrainingBatch, policy: Policy, max_tok
         part,
         algorithm.credit(part.tokens),
         [torch.arange(len(part))],
-        UpdateOptions(max_completion_tokens=max_tokens),
+        FORWARD,
     )
     gradient = torch.cat([-p.grad.flatten().double() for p in model.parameters() if p.grad is not None])
     model.zero_grad()

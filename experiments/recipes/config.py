@@ -103,9 +103,9 @@ class Recipe:
         evaluation: how every arm is evaluated.
         engine: sampling engine and device.
         arms: methods by name, in the order of tables and figures.
-        model: folder or hub id of the start policy; ``None`` makes the embedded model and trains it first.
+        model: folder or hub id of the model that everything starts from; ``None`` makes the embedded one.
         embedded: size of the embedded model.
-        supervised: how the embedded model is trained to the start policy.
+        supervised: how the model is trained to the start policy by SFT; ``None`` takes it as it is.
         reward: outcome reward, ``"correctness"`` or ``path.py:name``.
         seeds: one run an arm and seed; the seed covers the start policy's training too.
         checkpoint_every: optimiser steps between checkpoints.
@@ -132,6 +132,12 @@ class Recipe:
             check_seed(seed)
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}; expected at least 1.")
+        if self.model is None and self.supervised is None:
+            raise ValueError("model and supervised are null; expected a start policy, or how the embedded one is made.")
+
+    def with_model(self, model: str) -> Recipe:
+        """The recipe with another model to start from; as it is where it takes the place of the embedded one."""
+        return dataclasses.replace(self, model=model, supervised=None if self.model is None else self.supervised)
 
     def overridden(self, overrides: dict[str, Any]) -> Recipe:
         """The recipe with the fields of these dotted names replaced: for an arm, its `ArmConfig.overrides`.
@@ -141,7 +147,10 @@ class Recipe:
         """
         recipe: Any = self
         for path, value in overrides.items():
-            recipe = _with_field(recipe, path.split("."), value)
+            if path == "model" and value is not None:
+                recipe = recipe.with_model(value)
+            else:
+                recipe = _with_field(recipe, path.split("."), value)
         return recipe
 
 

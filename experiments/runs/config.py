@@ -24,7 +24,7 @@ class RunConfig:
         algorithm: see `ArmConfig`.
         settings: see `ArmConfig`.
         training: see `ArmConfig`; ``None`` for a run that only evaluates.
-        model: folder or hub id of the start policy; ``None`` is the comparison's own embedded one.
+        model: see `Recipe`; the start policy where none is trained.
         task: see `Recipe`.
         evaluation: see `Recipe`.
         engine: see `Recipe`.
@@ -79,15 +79,16 @@ class OfflineConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StartConfig:
-    """The training of an embedded start policy, resolved.
+    """The training of a start policy, resolved.
 
     Attributes:
         seed: of the initial weights, the order of demonstrations and the samples that measure it.
-        embedded: size of the model.
+        embedded: size of the model that is made, where none is given.
         supervised: how it is trained.
         task: see `Recipe`.
         engine: see `Recipe`.
         max_tokens: longest completion when Pass@1 is measured.
+        model: folder or hub id of the model that is trained further; ``None`` makes the embedded one.
         arm: name in tables.
     """
 
@@ -98,3 +99,4 @@ class StartConfig:
     engine: EngineConfig
     max_tokens: int
     arm: str
+    model: str | None = None

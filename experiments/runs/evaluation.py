@@ -55,7 +55,7 @@ def evaluate(
     Returns:
         What was drawn now; what the folder held already costs nothing.
     """
-    counts = folder.sample_counts(step)
+    counts = folder.samples.counts(step)
     done = {problem_id for problem_id, count in counts.items() if count == samples}
     left = [item for item in prompts if item[0].problem_id not in done]
     if on_progress is not None and len(left) < len(prompts):
@@ -77,5 +77,5 @@ def evaluate(
         )
         seconds += time.perf_counter() - started
         tokens += sum(len(rollout.completion_ids) for rollout in rollouts)
-        folder.add_samples(step, list(zip(rollouts, judge(rollouts), strict=True)))
+        folder.samples.add(step, list(zip(rollouts, judge(rollouts), strict=True)))
     return Cost(tokens=tokens, seconds=seconds)

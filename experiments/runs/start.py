@@ -1,95 +1,139 @@
-"""The start policy of the embedded comparison: made from scratch, trained by SFT until it is partly competent."""
+"""A start policy at work: the embedded model made from scratch, or a given one, trained by SFT with the one loop."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
+from algorithms.interface import Aggregation
+from algorithms.sft import SFT
 from benchmarks.problem import Problem
 from experiments.runs.config import StartConfig
+from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems, render_prompts
-from experiments.runs.run import Report, SamplerCache
 from rewards.scoring import judge
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
-from training.checkpoints import latest_checkpoint
 from training.models.embedded import build_embedded_model, build_embedded_tokenizer
 from training.models.engine_check import check_weight_loading
-from training.models.policy import Policy, named_weights
+from training.models.policy import Policy, load_policy, named_weights, resolve_model
+from training.optimizers import muon_and_adamw, named_adamw
+from training.restore import restore
 from training.sources import DemonstrationSource, Prompts
-from training.supervised import train_supervised
+from training.stopping import StopRule, UntilCompetent
+from training.trainer import Trainer
 
-__all__ = ["train_start_policy", "trained_start"]
+__all__ = ["LiveStart"]
 
 VALIDATION_SAMPLES = 4  # completions a validation problem at each measurement of Pass@1
 
 
-def train_start_policy(config: StartConfig, path: Path, samplers: SamplerCache, report: Report) -> str:
-    """Train the start policy of one seed, or find it trained.
+@dataclass(frozen=True, kw_only=True)
+class LiveStart:
+    """The training of a start policy that is open.
 
-    Args:
-        config: what is made and how it is trained.
-        path: folder of the training.
-        samplers: where the engine comes from.
+    Attributes:
+        folder: gets everything; holds what is trained.
+        policy: changed in place.
+        source: demonstrations.
+        sampler: measures Pass@1; ``None`` where nothing is measured.
+        validation: problems with the token ids of their prompts, on which Pass@1 is measured.
         report: told of progress.
-
-    Returns:
-        A line for the reader.
     """
-    folder = RunFolder(path, config)
-    if folder.finished:
-        return "was already trained"
-    policy = _untrained_policy(config)
-    source = _demonstrations(config, policy)
-    policy.save(path / "untrained")
-    policy.model.to(config.engine.device)
-    sampler = samplers.get(config.engine, path / "untrained", policy)
-    check = check_weight_loading(
-        sampler,
-        policy,
-        list(source.prompts.prompt_ids[:8]),
-        tolerance=config.engine.logprob_tolerance,
-        policy_version=0,
-        seed=config.seed,
-    )
-    folder.keep("sampler_check", dataclasses.asdict(check))
-    checkpoint = latest_checkpoint(folder.checkpoints)
-    folder.drop_after(-1 if checkpoint is None else int(checkpoint.name[5:]))
-    validation = load_problems(config.task, "validation")
-    prompts = list(zip(validation, render_prompts(validation, config.task, policy.tokenizer), strict=True))
 
-    def measure(step: int) -> float:
-        pass_at_1 = _validation_pass_at_1(config, sampler, policy, prompts, step)
-        held = {row["step"] for row in folder.rows() if "validation_pass_at_1" in row}
-        if step not in held:  # a resumed training measures the step of its checkpoint again
-            folder.append({"step": step, "validation_pass_at_1": pass_at_1})
-        return pass_at_1
+    folder: RunFolder[StartConfig]
+    policy: Policy
+    source: DemonstrationSource
+    sampler: Sampler | None
+    validation: list[tuple[Problem, tuple[int, ...]]]
+    report: Report
 
-    def on_step(row: dict[str, float | int | None], expected: int) -> None:
-        step = int(row["step"] or 0)
-        report("train start policy by SFT", step, max(expected, step), "steps")
-        if step % 20 == 0:
-            folder.append(row)
+    @classmethod
+    def open(cls, folder: RunFolder[StartConfig], samplers: SamplerCache, report: Report) -> LiveStart:
+        """Make or load the model, and check the engine where Pass@1 is measured.
 
-    checkpoint = train_supervised(
-        policy, source, config.supervised, folder=folder.checkpoints, measure=measure, on_step=on_step
-    )
-    steps = int(checkpoint.name[5:])
-    pass_at_1 = measure(steps)
-    folder.finish({"checkpoint": checkpoint.name, "validation_pass_at_1": pass_at_1})
-    return f"trained for {steps} steps, validation Pass@1 {pass_at_1:.3f}"
+        Raises:
+            SamplerMismatchError: the engine does not hold the policy's weights after a load.
+        """
+        config = folder.config
+        policy, model = _untrained(config, folder.path / "untrained")
+        source = _demonstrations(config, policy)
+        policy.model.to(config.engine.device)
+        sampler, validation = None, []
+        if config.supervised.target_pass_at_1 is not None:
+            sampler = samplers.get(config.engine, model, policy)
+            prompts, tolerance = list(source.prompts.prompt_ids[:8]), config.engine.logprob_tolerance
+            check = check_weight_loading(
+                sampler, policy, prompts, tolerance=tolerance, policy_version=0, seed=config.seed
+            )
+            folder.keep("sampler_check", dataclasses.asdict(check))
+            problems = load_problems(config.task, "validation")
+            validation = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
+        return cls(folder=folder, policy=policy, source=source, sampler=sampler, validation=validation, report=report)
+
+    def prepare(self) -> tuple[Trainer, StopRule, int]:
+        """What the loop takes: trainer and rule at the step that the folder allows to go on from, and that step."""
+        supervised = self.folder.config.supervised
+        trainer = Trainer(
+            policy=self.policy,
+            algorithm=SFT(aggregation=Aggregation.TOKEN_MEAN),
+            config=supervised.as_training(),
+            source=self.source,
+            sampler=None,
+            reward=None,
+            make_optimizers=muon_and_adamw if supervised.optimizer == "muon" else named_adamw,
+            report=lambda what, done, total, unit: self.report(f"{what} start policy by SFT", done, total, unit),
+        )
+        demonstrations = len(self.source.prompts.problems)
+        rule = UntilCompetent(supervised, demonstrations=demonstrations, measure=self.pass_at_1)
+        restored = restore(trainer, rule, self.folder.checkpoints, agreed=self.folder.last_whole_row())
+        for reason in restored.passed_over:
+            self.folder.note(f"went back to step {restored.step}: {reason}")
+        self.folder.drop_after(restored.step)
+        return trainer, rule, restored.step
+
+    def pass_at_1(self, step: int) -> float:
+        """Share of correct samples at temperature 1 of the policy as it is after `step` steps."""
+        config = self.folder.config
+        assert self.sampler is not None
+        self.sampler.load_weights(named_weights(self.policy.model), step)
+        rollouts = sample_rollouts(
+            self.sampler,
+            self.policy.tokenizer,
+            self.validation,
+            SamplingConfig(temperature=1.0, max_tokens=config.max_tokens),
+            samples_per_problem=VALIDATION_SAMPLES,
+            run_seed=config.seed,
+            step=step,
+            purpose="validate",
+        )
+        verdicts = judge(rollouts)
+        return sum(verdict.correct for verdict in verdicts) / len(verdicts)
+
+    def finish(self, steps: int) -> str:
+        """Mark the training complete; a line for the reader."""
+        pass_at_1 = self.folder.rows()[-1].get("validation_pass_at_1")
+        self.folder.finish({"checkpoint": f"step-{steps:06d}", "validation_pass_at_1": pass_at_1})
+        measured = "" if pass_at_1 is None else f", validation Pass@1 {pass_at_1:.3f}"
+        return "; ".join([f"trained for {steps} steps{measured}", *self.folder.notes])
 
 
-def _untrained_policy(config: StartConfig) -> Policy:
+def _untrained(config: StartConfig, folder: Path) -> tuple[Policy, Path]:
+    """The policy before its training, on the CPU, and a folder that holds it."""
+    if config.model is not None:
+        model = resolve_model(config.model)
+        return load_policy(model), model
     tokenizer = build_embedded_tokenizer()
     vocabulary = tokenizer.get_vocab()
-    return Policy(
+    policy = Policy(
         model=build_embedded_model(config.embedded, seed=config.seed),
         tokenizer=tokenizer,
         eos_token_ids=(vocabulary[str(tokenizer.eos_token)],),
         pad_token_id=vocabulary[str(tokenizer.pad_token)],
     )
+    policy.save(folder)
+    return policy, folder
 
 
 def _demonstrations(config: StartConfig, policy: Policy) -> DemonstrationSource:
@@ -101,31 +145,3 @@ def _demonstrations(config: StartConfig, policy: Policy) -> DemonstrationSource:
         seed=f"start/{config.seed}",
     )
     return DemonstrationSource(policy=policy, prompts=prompts)
-
-
-def _validation_pass_at_1(
-    config: StartConfig,
-    sampler: Sampler,
-    policy: Policy,
-    prompts: list[tuple[Problem, tuple[int, ...]]],
-    step: int,
-) -> float:
-    """Share of correct samples at temperature 1 of the policy as it is."""
-    sampler.load_weights(named_weights(policy.model), step)
-    rollouts = sample_rollouts(
-        sampler,
-        policy.tokenizer,
-        prompts,
-        SamplingConfig(temperature=1.0, max_tokens=config.max_tokens),
-        samples_per_problem=VALIDATION_SAMPLES,
-        run_seed=config.seed,
-        step=step,
-        purpose="validate",
-    )
-    verdicts = judge(rollouts)
-    return sum(verdict.correct for verdict in verdicts) / len(verdicts)
-
-
-def trained_start(path: Path) -> Path:
-    """The model that `train_start_policy` left in `path`."""
-    return path / "checkpoints" / json.loads((path / "finished.json").read_text())["checkpoint"]

@@ -11,11 +11,14 @@ from analysis.records.schema import START_ARM
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe
 from experiments.runs.config import RunConfig
-from experiments.runs.folder import FolderKindError, other_checker, write_json
-from experiments.runs.same import ConfigMismatchError, check_same_config
-from experiments.schedule.plan import evaluation_job, is_run, plan_jobs
+from experiments.runs.environment import other_checker
+from experiments.runs.folder import FolderKindError
+from experiments.runs.jobs import EvaluationJob, Job
+from experiments.runs.same import ConfigMismatchError, check_same_config, write_json
+from experiments.runs.start_policy import StartPolicy
+from experiments.schedule.plan import is_run, plan_jobs
 from experiments.schedule.progress import Board
-from experiments.schedule.workers import Job, WorkerError, run_jobs, usable_cores
+from experiments.schedule.workers import WorkerError, run_jobs, usable_cores
 from rewards.verdict import CHECKER_VERSION
 
 __all__ = ["compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
@@ -147,7 +150,7 @@ def evaluate_model(run: RunConfig, out: Path, *, board: Board) -> None:
         raise FolderKindError(f"{out} holds a comparison; an evaluation needs a folder of its own (--out).")
     failures: dict[str, str] = {}
     run_jobs(
-        [evaluation_job(run, out)],
+        [EvaluationJob(name=run.arm, config=run, start=StartPolicy(model=run.model), folder=out)],
         workers=1,
         threads=usable_cores(),
         logs=out / "logs",

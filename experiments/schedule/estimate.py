@@ -12,9 +12,9 @@ from typing import Any
 from algorithms.interface import DataSource
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
 from experiments.recipes.plugins import load_algorithm
-from experiments.runs.config import OfflineConfig, RunConfig, StartConfig
+from experiments.runs.config import RunConfig
+from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJob
 from experiments.runs.problems import load_problems
-from experiments.schedule.workers import Job
 
 __all__ = ["Cost", "Rates", "assumed_rates", "job_costs", "measured_rates"]
 
@@ -64,25 +64,26 @@ def job_costs(jobs: Iterable[Job], rates: Rates) -> list[Cost]:
         jobs: from `plan_jobs`.
         rates: seconds of each kind of work.
     """
-    problems: dict[tuple[TaskConfig, str, int | None], int] = {}
+    counted: dict[tuple[TaskConfig, str, int | None], int] = {}
 
     def count(task: TaskConfig, evaluation: EvaluationConfig) -> int:
         key = (task, evaluation.split, evaluation.problems)
-        if key not in problems:
-            problems[key] = len(load_problems(*key))
-        return problems[key]
+        if key not in counted:
+            counted[key] = len(load_problems(*key))
+        return counted[key]
 
     costs = []
     for job in jobs:
-        match job.arguments[0]:
-            case StartConfig():
+        match job:
+            case StartJob():
                 costs.append(_cost(job, seconds=rates.start))
-            case OfflineConfig(steps=steps, problems_per_step=per_step, group_size=group):
-                drawn = steps * per_step * group
+            case OfflineJob(config=config):
+                drawn = config.steps * config.problems_per_step * config.group_size
                 costs.append(_cost(job, training=drawn, seconds=drawn * rates.drawing))
-            case RunConfig() as run:
-                shared = job.arguments[3] is not None
-                costs.append(_run_cost(job, run, rates, count(run.task, run.evaluation), start_is_shared=shared))
+            case RunJob(config=config) | EvaluationJob(config=config):
+                shared = isinstance(job, RunJob) and job.evaluated_start is not None
+                problems = count(config.task, config.evaluation)
+                costs.append(_run_cost(job, config, rates, problems, start_is_shared=shared))
     return costs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from analysis.records.schema import START_ARM
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.plugins import load_algorithm
 from experiments.runs.config import OfflineConfig, RunConfig, StartConfig
+from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJob
 from experiments.runs.same import to_json
-from experiments.schedule.workers import Job
+from experiments.runs.start_policy import StartPolicy
 
-__all__ = ["evaluation_job", "is_run", "plan_jobs", "run_folder_name", "run_job", "start_folder_name"]
+__all__ = ["is_run", "plan_jobs", "run_folder_name", "start_folder_name"]
 
 # Fields of a recipe that make another start policy; arms that differ in anything else share it.
 START_FIELDS = ("model", "embedded", "supervised", "task.benchmark", "task.data_dir", "task.prompt")
@@ -47,14 +48,15 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
         start = _start(recipe, {}, seed, out, first)
         evaluated = None
         if evaluate_start:
-            arm = RunConfig(**_common(recipe, seed, "sft"), arm=START_ARM, algorithm="sft", settings={}, training=None)
-            job = run_job(arm, out, start)
-            first[job.name] = job
-            evaluated = job.name
+            evaluated = _evaluation_of_start(recipe, seed, out, start)
+            first[evaluated.name] = evaluated
         for name, arm in recipe.arms.items():
             own = recipe.overridden(arm.overrides)
             start_of_arm = _start(recipe, arm.overrides, seed, out, first)
-            run = RunConfig(
+            offline = _offline(own, arm, seed, start_of_arm, out, shared)
+            same = all(getattr(own, field) == getattr(recipe, field) for field in MEASURED_FIELDS)
+            measured = evaluated if same and start_of_arm == start and own.evaluation.every else None
+            config = RunConfig(
                 **_common(own, seed, arm.algorithm),
                 arm=name,
                 algorithm=arm.algorithm,
@@ -62,10 +64,7 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
                 training=arm.training,
                 control=arm.control,
             )
-            offline = _offline(own, arm, seed, start_of_arm, out, shared)
-            same = all(getattr(own, name) == getattr(recipe, name) for name in MEASURED_FIELDS)
-            measured = evaluated if same and start_of_arm == start and own.evaluation.every else None
-            runs.append(run_job(run, out, start_of_arm, offline=offline, evaluated=measured))
+            runs.append(_run_job(config, out, start_of_arm, offline=offline, evaluated=measured))
     return [*first.values(), *shared.values(), *runs]
 
 
@@ -85,51 +84,64 @@ def start_folder_name(overrides: Mapping[str, Any], seed: int) -> str:
 
 def is_run(job: Job) -> bool:
     """Whether the job is a run with a folder of its own under ``runs/``."""
-    return job.function is _arm_job
+    return isinstance(job, RunJob | EvaluationJob)
 
 
-def run_job(
-    run: RunConfig,
+def _run_job(
+    config: RunConfig,
     out: Path,
-    start: str | None,
+    start: StartJob | None,
     *,
-    offline: str | None = None,
-    evaluated: str | None = None,
-) -> Job:
-    """The job of one run in ``out/runs/``.
+    offline: OfflineJob | None = None,
+    evaluated: EvaluationJob | None = None,
+) -> RunJob:
+    """The job of one trained run in ``out/runs/``.
 
     Args:
-        run: what it is.
+        config: what it is.
         out: folder of the comparison.
-        start: job, and folder in `out`, of the start policy; ``None`` takes the run's model.
-        offline: job that draws the completions of an offline method; its file is ``out/offline/NAME.jsonl``.
-        evaluated: job, and folder in ``out/runs``, of the run that evaluates the start policy.
+        start: trains the start policy; ``None`` takes the run's model.
+        offline: draws the completions of an offline method.
+        evaluated: evaluates the start policy.
     """
-    name = run_folder_name(run.arm, run.seed)
-    inputs = (
-        None if start is None else out / start,
-        None if offline is None else out / "offline" / f"{offline}.jsonl",
-        None if evaluated is None else out / "runs" / evaluated,
+    name = run_folder_name(config.arm, config.seed)
+    return RunJob(
+        name=name,
+        config=config,
+        start=_policy_of(start, config.model),
+        folder=out / "runs" / name,
+        offline=None if offline is None else offline.file,
+        evaluated_start=None if evaluated is None else evaluated.folder,
+        after=tuple(job.name for job in (start, offline, evaluated) if job is not None),
     )
-    after = tuple(job for job in (start, offline, evaluated) if job is not None)
-    return Job(name=name, function=_arm_job, arguments=(run, *inputs, out / "runs" / name), after=after)
 
 
-def evaluation_job(run: RunConfig, folder: Path) -> Job:
-    """The job of a run that only evaluates its model, in `folder` itself."""
-    return Job(name=run.arm, function=_arm_job, arguments=(run, None, None, None, folder))
+def _evaluation_of_start(recipe: Recipe, seed: int, out: Path, start: StartJob | None) -> EvaluationJob:
+    """The job that evaluates a start policy, as the arm ``sft_start``."""
+    config = RunConfig(**_common(recipe, seed, "sft"), arm=START_ARM, algorithm="sft", settings={}, training=None)
+    name = run_folder_name(START_ARM, seed)
+    return EvaluationJob(
+        name=name,
+        config=config,
+        start=_policy_of(start, config.model),
+        folder=out / "runs" / name,
+        after=() if start is None else (start.name,),
+    )
+
+
+def _policy_of(start: StartJob | None, model: str | None) -> StartPolicy:
+    return StartPolicy(model=model) if start is None else StartPolicy(trained=start.folder)
 
 
 def _of_start(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in overrides.items() if path.startswith(START_FIELDS)}
 
 
-def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs: dict[str, Job]) -> str | None:
-    """The job that trains the start policy of an arm with these overrides; ``None`` where there is a model."""
+def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs: dict[str, Job]) -> StartJob | None:
+    """The job that trains the start policy of an arm with these overrides; ``None`` where a model is taken as it is."""
     changed = recipe.overridden(_of_start(overrides))
-    if changed.model is not None:
+    if changed.supervised is None:
         return None
-    assert changed.supervised is not None
     name = start_folder_name(overrides, seed)
     config = StartConfig(
         seed=seed,
@@ -139,20 +151,22 @@ def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs
         engine=changed.engine,
         max_tokens=changed.evaluation.max_tokens,
         arm=START_ARM,
+        model=changed.model,
     )
-    jobs.setdefault(name, Job(name=name, function=_start_job, arguments=(config, out / name)))
-    return name
+    job = StartJob(name=name, config=config, folder=out / name)
+    jobs.setdefault(name, job)
+    return job
 
 
 def _offline(
-    recipe: Recipe, arm: ArmConfig, seed: int, start: str | None, out: Path, jobs: dict[str, Job]
-) -> str | None:
+    recipe: Recipe, arm: ArmConfig, seed: int, start: StartJob | None, out: Path, jobs: dict[str, Job]
+) -> OfflineJob | None:
     """The job that draws what an offline arm trains on; arms that would draw the same share it."""
     if load_algorithm(arm.algorithm, arm.settings).data_source is not DataSource.OFFLINE:
         return None
     config = OfflineConfig(
         seed=seed,
-        start=start or recipe.model or "",
+        start=recipe.model or "" if start is None else start.name,
         task=recipe.task,
         engine=recipe.engine,
         steps=arm.training.steps,
@@ -163,11 +177,15 @@ def _offline(
     )
     digest = hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:8]
     name = f"offline-{digest}-seed{seed}"
-    folder = None if start is None else out / start
-    arguments = (config, folder, recipe.model, out / "offline" / f"{name}.jsonl")
-    after = () if start is None else (start,)
-    jobs.setdefault(name, Job(name=name, function=_offline_job, arguments=arguments, after=after))
-    return name
+    job = OfflineJob(
+        name=name,
+        config=config,
+        start=_policy_of(start, recipe.model),
+        file=out / "offline" / f"{name}.jsonl",
+        after=() if start is None else (start.name,),
+    )
+    jobs.setdefault(name, job)
+    return job
 
 
 def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
@@ -184,52 +202,3 @@ def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
         "checkpoint_every": recipe.checkpoint_every,
         "files": {name: digest for name, digest in recipe.files.items() if name in used},
     }
-
-
-def _start_job(context: dict[str, Any], config: StartConfig, path: Path, report: Callable[..., None]) -> str:
-    """In a worker: train a start policy."""
-    from experiments.runs.run import SamplerCache
-    from experiments.runs.start import train_start_policy
-
-    return train_start_policy(config, path, context.setdefault("samplers", SamplerCache()), report)
-
-
-def _offline_job(
-    context: dict[str, Any],
-    config: OfflineConfig,
-    start: Path | None,
-    model: str | None,
-    file: Path,
-    report: Callable[..., None],
-) -> str:
-    """In a worker: draw what the offline arms of a seed train on."""
-    from experiments.runs.run import SamplerCache, draw_offline
-
-    samplers = context.setdefault("samplers", SamplerCache())
-    return draw_offline(config, _policy_folder(start, model), file, samplers, report)
-
-
-def _arm_job(
-    context: dict[str, Any],
-    config: RunConfig,
-    start: Path | None,
-    offline: Path | None,
-    evaluated: Path | None,
-    path: Path,
-    report: Callable[..., None],
-) -> str:
-    """In a worker: execute a run."""
-    from experiments.runs.run import RunInputs, SamplerCache, execute_run
-
-    inputs = RunInputs(start=_policy_folder(start, config.model), offline=offline, evaluated_start=evaluated)
-    return execute_run(config, inputs, path, context.setdefault("samplers", SamplerCache()), report)
-
-
-def _policy_folder(start: Path | None, model: str | None) -> Path:
-    from experiments.runs.start import trained_start
-    from training.models.policy import resolve_model
-
-    if start is not None:
-        return trained_start(start)
-    assert model is not None
-    return resolve_model(model)

@@ -14,7 +14,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from experiments.runs.engines import Report, SamplerCache
 
 __all__ = ["Job", "WorkerError", "run_jobs", "usable_cores"]
 
@@ -26,22 +28,30 @@ class WorkerError(RuntimeError):
     """A job failed in its worker; the message is the job's own error."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One piece of work.
+class Job(Protocol):
+    """One piece of work; picklable."""
 
-    Attributes:
-        name: unique; shown beside its progress.
-        function: called as ``function(context, *arguments, report)`` in a worker, where `context` is the worker's own
-            dictionary (kept between its jobs) and `report(what, done, total, unit)` tells progress.
-        arguments: picklable.
-        after: names of jobs that must be done first.
-    """
+    @property
+    def name(self) -> str:
+        """Unique; shown beside its progress."""
+        ...
 
-    name: str
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    after: tuple[str, ...] = ()
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Names of jobs that must be done first."""
+        ...
+
+    def run(self, samplers: SamplerCache, report: Report, /) -> Any:
+        """Do it, in a worker.
+
+        Args:
+            samplers: the worker's own, kept between its jobs.
+            report: told of progress: `(what, done, total, unit)`.
+
+        Returns:
+            What the reader is told.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,23 +102,28 @@ def run_jobs(
     with _threads_of_children(threads), closing(_Pool(threads=threads, logs=logs)) as pool:
         while waiting or pool.running:
             pool.grow(min(workers, len(pool.running) + len(waiting)))
-            failures = pool.hand_out(waiting, done)
+            failures = []
+            for pipe in pool.idle():
+                job = _take_ready(waiting, done)
+                why = None if job is None else pool.send(pipe, job)
+                if job is not None and why is not None:
+                    failures.append((job.name, why))
             if not (pool.running or failures):
                 raise ValueError(f"jobs {[job.name for job in waiting]} wait for each other.")
             for pipe in wait(list(pool.running), timeout=0 if failures else None):
                 assert isinstance(pipe, Connection)
-                job, kind, payload = pool.receive(pipe)
+                name, kind, payload = pool.receive(pipe)
                 if kind == "progress":
-                    on_progress(job, *payload)
+                    on_progress(name, *payload)
                 elif kind == "done":
-                    done.add(job)
-                    on_done(job, payload)
+                    done.add(name)
+                    on_done(name, payload)
                 else:
-                    failures.append((job, payload))
-            for job, why in failures:
-                on_failed(job, why)
-                for dependent in _take_dependents(job, waiting):
-                    on_failed(dependent, f"not started, because {job} failed")
+                    failures.append((name, payload))
+            for name, why in failures:
+                on_failed(name, why)
+                for dependent in _take_dependents(name, waiting):
+                    on_failed(dependent, f"not started, because {name} failed")
         pool.end()
 
 
@@ -133,6 +148,14 @@ def _threads_of_children(threads: int) -> Iterator[None]:
             os.environ.pop("OMP_NUM_THREADS", None)
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+def _take_ready(waiting: list[Job], done: set[str]) -> Job | None:
+    """Remove the first job that waits for nothing any more."""
+    ready = next((job for job in waiting if done.issuperset(job.after)), None)
+    if ready is not None:
+        waiting.remove(ready)
+    return ready
 
 
 def _take_dependents(failed: str, waiting: list[Job]) -> list[str]:
@@ -170,20 +193,11 @@ class _Pool:
         self._workers[ours] = _Worker(process=process, log=log)
         return ours
 
-    def hand_out(self, waiting: list[Job], done: set[str]) -> list[tuple[str, str]]:
-        """Give each free worker the first job that is ready; (job, why) of those that no worker lived to take."""
-        failures = []
-        for pipe in [pipe for pipe in self._workers if pipe not in self.running]:
-            ready = next((job for job in waiting if done.issuperset(job.after)), None)
-            if ready is None:
-                break
-            waiting.remove(ready)
-            why = self._send(pipe, ready)
-            if why is not None:
-                failures.append((ready.name, why))
-        return failures
+    def idle(self) -> list[Connection]:
+        """Pipes of the workers that have no job."""
+        return [pipe for pipe in self._workers if pipe not in self.running]
 
-    def _send(self, pipe: Connection, job: Job) -> str | None:
+    def send(self, pipe: Connection, job: Job) -> str | None:
         """Give the job to a worker or, where that died while it was idle, to a fresh one; why that could not be."""
         fresh = 0
         while True:
@@ -249,7 +263,7 @@ def _serve(pipe: Connection, log: Path, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    context: dict[str, Any] = {}
+    samplers = SamplerCache()
 
     def report(what: str, done: float, total: float, unit: str) -> None:
         pipe.send(("progress", (what, done, total, unit)))
@@ -259,7 +273,7 @@ def _serve(pipe: Connection, log: Path, threads: int) -> None:
         if job is None:
             return
         try:
-            result = job.function(context, *job.arguments, report)
+            result = job.run(samplers, report)
         except (Exception, SystemExit) as error:  # whatever a job raises is told to the parent
             traceback.print_exc()
             pipe.send(("failed", f"{type(error).__name__}: {error}"))

@@ -22,7 +22,8 @@ from algorithms import GRPO
 from algorithms.interface import TokenBatch
 from training.models.batches import TrainingBatch
 from training.models.embedded import build_embedded_tokenizer
-from training.update import UpdateOptions, accumulate_gradients
+from training.models.logprobs import ForwardOptions
+from training.update import accumulate_gradients
 
 __all__ = ["StepSize", "gradients", "measure_step", "speed_batch"]
 
@@ -143,7 +144,7 @@ def _our_loss(model: LlamaForCausalLM, batch: TrainingBatch) -> Callable[[], Non
     algorithm, rows = _algorithm(), torch.arange(len(batch))
 
     def step() -> None:
-        accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), [rows], UpdateOptions())
+        accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), [rows], ForwardOptions())
 
     return step
 

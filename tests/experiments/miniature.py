@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from experiments.recipes.catalogue import arithmetic
 from experiments.recipes.config import Recipe
+from training.config import SupervisedConfig
 from training.models.embedded import EmbeddedModelConfig
-from training.supervised import SupervisedConfig
 
 
 def recipe() -> Recipe:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,9 +15,12 @@ from rewards.reward import EachCompletion, Reward
 from rewards.scoring import correctness_reward
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
+from training.loop import train
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
-from training.models.policy import Policy, load_policy
+from training.models.policy import Policy, load_policy, named_weights
+from training.restore import restore
 from training.sources import IteratedSource, OnlineSource, Prompts, Source
+from training.stopping import AtStep, Row
 from training.trainer import Trainer, TrainingConfig
 
 TRAINING = TrainingConfig(
@@ -43,6 +48,56 @@ SEVENS = EachCompletion(
     function=lambda rollout, verdict: correctness_reward(rollout, verdict) + ("7" in rollout.completion),
     right_above=0.0,
 )
+
+
+class Rows(list[Row]):
+    """What the loop takes for a log."""
+
+    def sync(self) -> None:
+        """Nothing is on a disk."""
+
+    def drop_after(self, step: int) -> None:
+        """Forget rows of later steps."""
+        del self[step:]
+
+
+def run(
+    trainer: Trainer,
+    folder: Path,
+    rows: Rows,
+    *,
+    stop_after: int | None = None,
+    watch: Callable[[], None] | None = None,
+) -> int:
+    """Train in `folder` from where it can be gone on from, as a run does; the step that was gone on from.
+
+    Args:
+        trainer: at its start.
+        folder: of the checkpoints.
+        rows: what an earlier call measured; gets what this one measures.
+        stop_after: die after the row of the step after this one, before its checkpoint.
+        watch: called after every step.
+    """
+
+    class Stop(Exception):
+        pass
+
+    def after_step(step: int) -> None:
+        if watch is not None:
+            watch()
+        if stop_after is not None and step > stop_after:
+            raise Stop
+
+    rule = AtStep(trainer.config, checkpoint_every=1)
+    done = restore(trainer, rule, folder, agreed=len(rows)).step
+    rows.drop_after(done)
+    if isinstance(trainer.source, IteratedSource):
+        trainer.source.forget_after(done)
+    assert trainer.sampler is not None
+    trainer.sampler.load_weights(named_weights(trainer.policy.model), done)
+    with suppress(Stop):
+        train(trainer, rule, done=done, checkpoints=folder, log=rows, after_step=after_step)
+    return done
 
 
 def make_trainer(

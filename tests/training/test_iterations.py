@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import copy
 import itertools
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from algorithms import DPO, GRPO, RFT, Algorithm, DataSource, Need
 from sampling.rollout import Rollout
 from sampling.sampler import sample_rollouts
 from sampling.transformers_engine import TransformersSampler
-from tests.training.small_run import SAMPLING, TRAINING, make_trainer, prompts_of, save_start, weights
-from training.loop import Row, resume, run_training
+from tests.training import small_run
+from tests.training.small_run import SAMPLING, TRAINING, Rows, make_trainer, prompts_of, save_start, weights
+from training.loop import take_step
 from training.models.policy import load_policy, named_weights
 from training.requirements import check_requirements
 from training.sources import IteratedSource, Source
@@ -24,11 +25,6 @@ from training.trainer import Trainer
 
 ONLINE_DPO = DPO(data_source=DataSource.ONLINE, dpo_beta=5.0)
 ITERATED_DPO = DPO(data_source=DataSource.ITERATED, dpo_beta=5.0)
-
-
-class Rows(list[Row]):
-    def drop_after(self, step: int) -> None:
-        self[:] = [row for row in self if int(row["step"] or 0) <= step]
 
 
 class Recorded:
@@ -50,26 +46,13 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_start(tmp_path_factory.mktemp("start"))
 
 
-def run(trainer: Trainer, folder: Path, *, stop_after: int | None = None) -> tuple[list[torch.Tensor], Rows]:
-    """The policy before each step, and the rows."""
-
-    class Stop(Exception):
-        pass
-
-    before, rows = [weights(trainer.policy.model)], Rows()
-
-    def after_step(step: int, row: Row) -> None:
-        before.append(weights(trainer.policy.model))
-        if stop_after is not None and step > stop_after:
-            raise Stop
-
-    done = resume(trainer, folder)
-    if isinstance(trainer.source, IteratedSource):
-        trainer.source.forget_after(done)
-    trainer.sampler.load_weights(named_weights(trainer.policy.model), done)
-    with suppress(Stop):
-        run_training(trainer, done=done, checkpoints=folder, checkpoint_every=1, log=rows, after_step=after_step)
-    return before, rows
+def run(trainer: Trainer, folder: Path, *, stop_after: int | None = None, rows: int = 0) -> tuple[list[Tensor], Rows]:
+    """The policy before each step, and the rows; `rows` were written by an earlier call."""
+    before, kept = [weights(trainer.policy.model)], Rows([{}] * rows)
+    done = small_run.run(
+        trainer, folder, kept, stop_after=stop_after, watch=lambda: before.append(weights(trainer.policy.model))
+    )
+    return before, Rows(kept[done:])
 
 
 def test_the_reference_is_the_policy_that_each_iteration_starts_with(start: Path, tmp_path: Path) -> None:
@@ -77,7 +60,7 @@ def test_the_reference_is_the_policy_that_each_iteration_starts_with(start: Path
     before, references = [], []
     for step in range(5):
         before.append(weights(trainer.policy.model))
-        trainer.step(step)
+        take_step(trainer, step)
         assert trainer.reference is not None
         references.append(weights(trainer.reference))
     # Iterations of two steps start at 0, 2 and 4, counted from 0.
@@ -90,7 +73,7 @@ def test_the_reference_is_the_policy_that_each_iteration_starts_with(start: Path
 def test_without_iterations_the_reference_stays(start: Path, tmp_path: Path) -> None:
     trainer = make_trainer(start, GRPO(kl_coef=0.5), tmp_path, replace(TRAINING, iteration_steps=None))
     for step in range(3):
-        trainer.step(step)
+        take_step(trainer, step)
     assert trainer.reference is not None
     assert torch.equal(weights(trainer.reference), weights(load_policy(start).model))
 
@@ -106,7 +89,7 @@ def test_stopped_within_an_iteration_and_resumed_is_bit_for_bit_the_whole_run(
     (tmp_path / "parts").mkdir()
     _, first_rows = run(make_trainer(start, algorithm, tmp_path / "parts"), tmp_path / "parts", stop_after=3)
     resumed = make_trainer(start, algorithm, tmp_path / "parts")
-    _, later_rows = run(resumed, tmp_path / "parts")
+    _, later_rows = run(resumed, tmp_path / "parts", rows=4)
     assert torch.equal(weights(resumed.policy.model), weights(whole.policy.model))
     assert resumed.reference is not None and whole.reference is not None
     assert torch.equal(weights(resumed.reference), weights(whole.reference))
@@ -147,7 +130,7 @@ def test_an_iteration_whose_completions_are_gone_is_not_drawn_from_another_polic
     run(make_trainer(start, ITERATED_DPO, tmp_path), tmp_path, stop_after=3)
     (tmp_path / "drawn-000002.jsonl").unlink()
     with pytest.raises(RuntimeError, match=r"policy of step 2, and the sampler holds that of step 3"):
-        run(make_trainer(start, ITERATED_DPO, tmp_path), tmp_path)
+        run(make_trainer(start, ITERATED_DPO, tmp_path), tmp_path, rows=4)
 
 
 def test_completions_of_later_policies_are_forgotten_on_resume(start: Path, tmp_path: Path) -> None:

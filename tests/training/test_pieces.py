@@ -12,6 +12,7 @@ import torch
 import training.update
 from algorithms import GRPO
 from tests.training.small_run import TRAINING, make_trainer, save_start, weights
+from training.loop import take_step
 from training.pieces import PieceSize
 
 
@@ -30,7 +31,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, room: int | None) -> t
         warnings.simplefilter("always")
         patched.setattr(training.update, "token_logprobs", limited)
         for step in range(2):
-            trainer.step(step)
+            take_step(trainer, step)
     spoken = [str(item.message) for item in said if "out of memory" in str(item.message)]
     return weights(trainer.policy.model), trainer.pieces.tokens, spoken
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,15 @@ from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
+from tests.training.small_run import Rows, run
 from training.checkpoints import CheckpointError, latest_checkpoint, save_checkpoint
-from training.loop import Row, resume, run_training
+from training.loop import take_step
 from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
-from training.models.policy import ModelNotFoundError, Policy, load_policy, named_weights
+from training.models.policy import ModelNotFoundError, Policy, load_policy
+from training.restore import Restored, restore
 from training.sources import OnlineSource, Prompts
+from training.stopping import AtStep
 from training.trainer import Trainer, TrainingConfig
 
 TRAINING = TrainingConfig(
@@ -39,17 +42,16 @@ TRAINING = TrainingConfig(
 )
 
 
-class Rows(list[Row]):
-    def drop_after(self, step: int) -> None:
-        self[:] = [row for row in self if int(row["step"] or 0) <= step]
-
-
 @pytest.fixture
 def start(tmp_path: Path) -> Path:
+    return save_start(tmp_path / "start")
+
+
+def save_start(folder: Path) -> Path:
     config = EmbeddedModelConfig(hidden_size=32, num_layers=2, num_heads=2, intermediate_size=48)
     model, tokenizer = build_embedded_model(config, seed=0), build_embedded_tokenizer()
-    Policy(model=model, tokenizer=tokenizer, eos_token_ids=(2,), pad_token_id=0).save(tmp_path / "start")
-    return tmp_path / "start"
+    Policy(model=model, tokenizer=tokenizer, eos_token_ids=(2,), pad_token_id=0).save(folder)
+    return folder
 
 
 def two_steps(rollout: Rollout) -> tuple[StepVerdict, ...]:
@@ -90,22 +92,6 @@ def make_trainer(start: Path, algorithm: Algorithm) -> Trainer:
     )
 
 
-def train(trainer: Trainer, folder: Path, rows: Rows, *, stop_after: int | None = None) -> None:
-    class Stop(Exception):
-        pass
-
-    def after_step(step: int, row: dict) -> None:
-        if stop_after is not None and step > stop_after:
-            raise Stop
-
-    done = resume(trainer, folder)
-    trainer.sampler.load_weights(named_weights(trainer.policy.model), done)
-    try:
-        run_training(trainer, done=done, checkpoints=folder, checkpoint_every=1, log=rows, after_step=after_step)
-    except Stop:
-        assert stop_after is not None
-
-
 TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 
 
@@ -116,13 +102,13 @@ def measured(rows: Rows) -> list[dict]:
 @pytest.mark.parametrize("algorithm", [OnlineRFT(), PPO(), GRPO(supervision="process")])
 def test_stop_and_resume_is_bit_for_bit_the_whole_run(algorithm: Algorithm, start: Path, tmp_path: Path) -> None:
     whole, whole_rows = make_trainer(start, algorithm), Rows()
-    train(whole, tmp_path / "whole", whole_rows)
+    run(whole, tmp_path / "whole", whole_rows)
 
     rows = Rows()
-    train(make_trainer(start, algorithm), tmp_path / "parts", rows, stop_after=2)
+    run(make_trainer(start, algorithm), tmp_path / "parts", rows, stop_after=2)
     assert [row["step"] for row in rows] == [1, 2, 3]  # the third was measured but not checkpointed
     resumed = make_trainer(start, algorithm)
-    train(resumed, tmp_path / "parts", rows)
+    run(resumed, tmp_path / "parts", rows)
 
     assert measured(rows) == measured(whole_rows)
     assert any(row["loss"] for row in rows)
@@ -136,10 +122,10 @@ def test_stop_and_resume_is_bit_for_bit_the_whole_run(algorithm: Algorithm, star
 
 def test_checkpoint_loads_in_transformers_and_holds_only_safetensors(start: Path, tmp_path: Path) -> None:
     trainer = make_trainer(start, PPO())
-    train(trainer, tmp_path / "run", Rows())
+    run(trainer, tmp_path / "run", Rows())
     checkpoint = latest_checkpoint(tmp_path / "run")
     assert checkpoint is not None and checkpoint.name == "step-000004"
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["step-000004"]  # older ones are gone
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"step-000003", "step-000004"}  # older ones are gone
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
     for ours, theirs in zip(model.parameters(), trainer.policy.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -158,7 +144,7 @@ def test_a_failed_checkpoint_leaves_the_previous_one(
             folder, step=step, policy=trainer.policy, optimizers=trainer.optimizers, state=dict(vars(trainer.counters))
         )
 
-    trainer.step(0)
+    take_step(trainer, 0)
     save(1)
     before = (folder / "step-000001" / "model.safetensors").read_bytes()
 
@@ -168,13 +154,13 @@ def test_a_failed_checkpoint_leaves_the_previous_one(
             raise OSError(28, "No space left on device")
         raise training.checkpoints.SafetensorError("Error while serializing: I/O error: No space left on device")
 
-    trainer.step(1)
+    take_step(trainer, 1)
     monkeypatch.setattr(training.checkpoints, "save_file", refuse)
     with pytest.raises(CheckpointError, match=r"No space left on device.*the previous one \(step-000001\) is whole"):
         save(2)
     assert [path.name for path in folder.iterdir()] == ["step-000001"]
     assert (folder / "step-000001" / "model.safetensors").read_bytes() == before
-    assert resume(make_trainer(start, OnlineRFT()), folder) == 1
+    assert restored(start, folder).step == 1
 
 
 def test_a_half_written_checkpoint_does_not_count(start: Path, tmp_path: Path) -> None:
@@ -197,15 +183,63 @@ def test_a_checkpoint_that_was_set_aside_when_the_kill_came_counts(start: Path, 
     assert (folder / "step-000003" / "whole").is_file()
 
 
-def test_a_damaged_state_is_named(start: Path, tmp_path: Path) -> None:
-    trainer, folder = make_trainer(start, OnlineRFT()), tmp_path / "run"
-    trainer.step(0)
-    state = dict(vars(trainer.counters))
-    checkpoint = save_checkpoint(folder, step=1, policy=trainer.policy, optimizers=trainer.optimizers, state=state)
-    state_file = checkpoint / "training" / "state.json"
-    state_file.write_text(json.dumps({"step": 1, **state})[:-5])
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        resume(make_trainer(start, OnlineRFT()), folder)
+def restored(start: Path, folder: Path, agreed: int = 99) -> Restored:
+    trainer = make_trainer(start, OnlineRFT())
+    return restore(trainer, AtStep(TRAINING, checkpoint_every=1), folder, agreed=agreed)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) * 2 // 3] ^= 4
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "training/optimizer.safetensors", "training/state.json"])
+@pytest.mark.parametrize("damage", [cut, zero, flip, Path.unlink, lambda path: path.write_bytes(b"")])
+def test_a_damaged_checkpoint_is_passed_over_for_a_whole_one(
+    file: str, damage: Callable[[Path], None], trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    start, folder = trained[0], tmp_path / "run"
+    shutil.copytree(trained[1], folder)
+    assert restored(start, folder) == Restored(step=4)
+    damage(folder / "step-000004" / file)
+    found = restored(start, folder)
+    assert found.step == 3
+    assert [reason.startswith("step-000004 is damaged: ") for reason in found.passed_over] == [True]
+    damage(folder / "step-000003" / file)
+    assert restored(start, folder).step == 0
+
+
+def test_a_state_of_another_step_is_not_taken(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(trained[1], tmp_path / "run")
+    (tmp_path / "run" / "step-000004").rename(tmp_path / "run" / "step-000009")
+    found = restored(trained[0], tmp_path / "run")
+    assert found.step == 3
+    assert "state.json is of step 4; expected 9" in found.passed_over[0]
+
+
+def test_a_checkpoint_newer_than_the_rows_is_passed_over(trained: tuple[Path, Path]) -> None:
+    """As after a power cut that lost the end of metrics.jsonl."""
+    found = restored(*trained, agreed=3)
+    assert found.step == 3
+    assert "step-000004 is newer than the rows and evaluations, whole up to step 3" in found.passed_over
+    assert restored(*trained, agreed=2).step == 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A start policy, and the checkpoints of a training from it."""
+    start, folder = save_start(tmp_path_factory.mktemp("start")), tmp_path_factory.mktemp("run")
+    run(make_trainer(start, OnlineRFT()), folder, Rows())
+    return start, folder
 
 
 def test_models_that_cannot_be_loaded_are_named(tmp_path: Path, start: Path) -> None:

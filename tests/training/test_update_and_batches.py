@@ -13,10 +13,8 @@ from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model
-from training.models.logprobs import token_logprobs
-from training.update import UpdateOptions, accumulate_gradients
-
-OPTIONS = UpdateOptions(max_completion_tokens=12)
+from training.models.logprobs import ForwardOptions, token_logprobs
+from training.update import accumulate_gradients
 
 
 def scored(problem: str, prompt: list[int], completion: list[int], reward: float, index: int) -> ScoredRollout:
@@ -67,13 +65,14 @@ def with_arrays(batch: TrainingBatch, model: torch.nn.Module) -> TrainingBatch:
         old_logprobs=logprobs + 0.2 * noise,
         reference_logprobs=logprobs - 0.1 * noise,
         values=0.3 * noise,
+        max_length=12,
     )
     return batch.with_tokens(tokens)
 
 
 def gradient(algorithm: Algorithm, batch: TrainingBatch, split: list[torch.Tensor]) -> torch.Tensor:
     model = make_model()
-    accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, OPTIONS)
+    accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, ForwardOptions())
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
 
 

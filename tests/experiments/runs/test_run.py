@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import experiments.runs.environment
 import experiments.runs.folder
 import experiments.schedule.compare
 from experiments.commands.options import keep_coefficients
@@ -19,9 +20,12 @@ from experiments.recipes.catalogue import build_recipe
 from experiments.recipes.config import Recipe
 from experiments.recipes.grid import grid_arms, parse_varied
 from experiments.runs.config import OfflineConfig, RunConfig
-from experiments.runs.folder import RunFolder, write_json
-from experiments.runs.run import RunInputs, SamplerCache, draw_offline, execute_run
-from experiments.runs.same import ConfigMismatchError, to_json
+from experiments.runs.engines import SamplerCache
+from experiments.runs.folder import RunFolder
+from experiments.runs.jobs import RunJob
+from experiments.runs.offline import draw_offline
+from experiments.runs.same import ConfigMismatchError, to_json, write_json
+from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.compare import compare
 from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs, start_folder_name
@@ -61,6 +65,11 @@ def run_config(arm: str = "grpo", **changes: Any) -> RunConfig:
     return replace(config, **changes)
 
 
+def run_job(start: Path, folder: Path, arm: str = "grpo", **changes: Any) -> RunJob:
+    config = run_config(arm, **changes)
+    return RunJob(name=arm, config=config, start=StartPolicy(model=str(start)), folder=folder)
+
+
 def nothing(*progress: Any) -> None:
     pass
 
@@ -88,10 +97,10 @@ def test_a_model_that_was_just_made_and_the_same_one_loaded_share_an_engine(tmp_
 
 
 def test_only_arms_of_the_recipes_model_take_their_first_point_from_its_evaluation() -> None:
-    base = replace(recipe(), model="models/one", arms=select_arms(recipe(), ["grpo"]))
+    base = replace(recipe(), model="models/one", supervised=None, arms=select_arms(recipe(), ["grpo"]))
     base = replace(base, arms=grid_arms(base, [parse_varied("model=models/one,models/two")]))
     jobs = plan_jobs(base, Path("out"), evaluate_start=True)
-    taken = {job.arguments[0].model: job.arguments[3] for job in jobs if job.name.startswith("grpo")}
+    taken = {job.config.model: job.evaluated_start for job in jobs if isinstance(job, RunJob)}
     assert taken == {"models/one": Path("out/runs/sft_start-seed0"), "models/two": None}
 
 
@@ -147,12 +156,12 @@ def test_a_file_edited_while_other_jobs_run_is_not_trained_with(tmp_path: Path) 
     file = tmp_path / "mine.py"
     file.write_text("def reward(rollout, verdict):\n    return 1.0\n")
     base = replace(recipe(), reward=f"{file}:reward", arms=select_arms(recipe(), ["grpo"]), engine=SLOW_ENGINE)
-    run = plan_jobs(check_recipe(base), tmp_path / "out", evaluate_start=False)[-1].arguments[0]
-    inputs = RunInputs(start=tmp_path / "no start policy is loaded")
+    job = plan_jobs(check_recipe(base), tmp_path / "out", evaluate_start=False)[-1]
+    assert isinstance(job, RunJob)
     for edit in (lambda: file.write_text("def reward(rollout, verdict):\n    return -1.0\n"), file.unlink):
         edit()
         with pytest.raises(ValueError, match=r"mine\.py was edited since the comparison started"):
-            execute_run(run, inputs, tmp_path / "run", SamplerCache(), nothing)
+            job.run(SamplerCache(), nothing)  # before it looks for its start policy
 
 
 def test_prompts_that_leave_no_room_for_training_completions_are_refused(tmp_path: Path) -> None:
@@ -161,7 +170,7 @@ def test_prompts_that_leave_no_room_for_training_completions_are_refused(tmp_pat
     longer = replace(run_config().training, max_completion_tokens=60)  # type: ignore[type-var]
     message = r"completions may have 60 \(max_completion_tokens\); the model and the engine take 64 together"
     with pytest.raises(ValueError, match=message):
-        execute_run(run_config(training=longer), RunInputs(start=start), tmp_path / "run", SamplerCache(), nothing)
+        run_job(start, tmp_path / "run", training=longer).run(SamplerCache(), nothing)
     offline = OfflineConfig(
         seed=0,
         start="start",
@@ -198,7 +207,7 @@ def test_what_could_only_fail_later_is_refused_before_a_run(change: str, message
 @pytest.fixture
 def newer_checker(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def update() -> None:
-        for module in (experiments.runs.folder, experiments.schedule.compare):
+        for module in (experiments.runs.environment, experiments.runs.folder, experiments.schedule.compare):
             monkeypatch.setattr(module, "CHECKER_VERSION", "of tomorrow")
 
     return update

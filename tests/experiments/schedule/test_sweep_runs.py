@@ -19,6 +19,7 @@ from benchmarks.arithmetic import generate_problems
 from experiments.commands.sweep import Sweep
 from experiments.recipes import catalogue as recipes
 from experiments.recipes.config import Recipe
+from experiments.runs.engines import SamplerCache
 from experiments.schedule.workers import Job, WorkerError
 from tests.experiments.miniature import recipe
 
@@ -45,14 +46,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-CONTEXT: dict[str, Any] = {}
+SAMPLERS = SamplerCache()
 
 
 def run_here(jobs: Sequence[Job], *, on_done: Any, on_failed: Any, **ignored: Any) -> None:
     """`run_jobs` without processes."""
     for job in jobs:
         try:
-            on_done(job.name, job.function(CONTEXT, *job.arguments, lambda *progress: None))
+            on_done(job.name, job.run(SAMPLERS, lambda *progress: None))
         except ValueError as error:
             on_failed(job.name, str(error))
 

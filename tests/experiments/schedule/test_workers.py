@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,15 @@ from experiments.schedule import workers
 from experiments.schedule.workers import Job, run_jobs
 
 
-def succeed(context: dict[str, Any], value: int, report: Any) -> tuple[int, int]:
+def succeed(value: int, report: Any) -> tuple[int, int]:
     return value, os.getpid()
 
 
-def fail(context: dict[str, Any], report: Any) -> None:
+def fail(report: Any) -> None:
     raise ZeroDivisionError("no such number")
 
 
-def be_killed(context: dict[str, Any], report: Any) -> None:
+def be_killed(report: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -44,8 +46,21 @@ def run(jobs: list[Job], logs: Path, workers: int) -> tuple[dict[str, Any], dict
     return done, failed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A job that calls a function."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    after: tuple[str, ...] = ()
+
+    def run(self, samplers: Any, report: Any) -> Any:
+        return self.function(*self.arguments, report)
+
+
 def job(name: str, function: Any, *arguments: Any, after: tuple[str, ...] = ()) -> Job:
-    return Job(name=name, function=function, arguments=arguments, after=after)
+    return Call(name=name, function=function, arguments=arguments, after=after)
 
 
 def test_failures_are_isolated(tmp_path: Path) -> None:
@@ -67,11 +82,11 @@ def test_failures_are_isolated(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in (tmp_path / "worker-0.log").read_text()
 
 
-def be_killed_later(context: dict[str, Any], report: Any) -> None:
+def be_killed_later(report: Any) -> None:
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
-def take_a_while(context: dict[str, Any], report: Any) -> None:
+def take_a_while(report: Any) -> None:
     time.sleep(1.5)
 
 

@@ -28,7 +28,7 @@ from training.models.batches import TrainingBatch, microbatches
 from training.models.logprobs import ForwardOptions, splits_at_head, token_logprobs, token_values
 from training.models.packing import can_pack, is_packed, pack_attention, pack_batch
 from training.models.scores import score_logprobs
-from training.update import UpdateOptions, accumulate_gradients
+from training.update import accumulate_gradients
 
 SIZE: dict[str, Any] = {
     "vocab_size": 40,
@@ -100,7 +100,7 @@ def test_packed_gradients_are_the_padded_ones_however_the_row_is_cut(name: str) 
         if packed:
             pack_attention(model)
         split = microbatches(batch, BatchUnit.SEQUENCE, tokens=tokens, packed=packed)
-        accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, UpdateOptions())
+        accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, ForwardOptions())
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     assert gradients[0].abs().max() > 1e-3
     for other in gradients[1:]:

@@ -1,0 +1,39 @@
+"""What a worker keeps between its jobs: the sampling engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sampling.engines import EngineConfig, build_sampler
+from sampling.sampler import Sampler
+
+if TYPE_CHECKING:
+    from training.models.policy import Policy
+
+__all__ = ["Report", "SamplerCache"]
+
+Report = Callable[[str, float, float, str], None]
+"""Progress of a job: `(what, done, total, unit)`."""
+
+
+class SamplerCache:
+    """Keeps one engine for all runs of a process: it takes seconds to build, and weights are loaded in place."""
+
+    def __init__(self) -> None:
+        self._sampler: Sampler | None = None
+        self._key: tuple[Any, ...] = ()
+
+    def get(self, engine: EngineConfig, folder: Path, policy: Policy) -> Sampler:
+        """The engine of that configuration, built from `folder` if there is none of that model yet, weights aside."""
+        from training.models.policy import named_weights
+
+        shapes = tuple((name, tuple(weight.shape)) for name, weight in named_weights(policy.model))
+        key = (engine, shapes, policy.architecture, policy.eos_token_ids)
+        if self._sampler is None or key != self._key:
+            self._sampler = build_sampler(
+                folder, engine, eos_token_ids=policy.eos_token_ids, max_positions=policy.max_positions
+            )
+            self._key = key
+        return self._sampler

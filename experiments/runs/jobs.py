@@ -1,0 +1,139 @@
+"""The pieces of work of a comparison. Each runs in a worker: opens what it needs, trains or draws, and closes it.
+
+What is heavy is imported where a job runs, so that a comparison is planned and checked without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.runs.config import OfflineConfig, RunConfig, StartConfig
+from experiments.runs.engines import Report, SamplerCache
+from experiments.runs.folder import RunFolder
+from experiments.runs.start_policy import StartPolicy
+
+__all__ = ["EvaluationJob", "Job", "OfflineJob", "RunJob", "StartJob"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartJob:
+    """Trains a start policy by SFT.
+
+    Attributes:
+        name: unique; shown beside its progress.
+        config: what is trained, and how.
+        folder: of the training.
+        after: names of jobs that must be done first.
+    """
+
+    name: str
+    config: StartConfig
+    folder: Path
+    after: tuple[str, ...] = ()
+
+    def run(self, samplers: SamplerCache, report: Report) -> str:
+        """Train it, or find it trained; a line for the reader."""
+        from experiments.runs.start import LiveStart
+        from training.loop import train
+
+        folder = RunFolder(self.folder, self.config)
+        if folder.finished:
+            return "was already trained"
+        live = LiveStart.open(folder, samplers, report)
+        trainer, rule, done = live.prepare()
+        steps = train(trainer, rule, done=done, checkpoints=folder.checkpoints, log=folder)
+        return live.finish(steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineJob:
+    """Draws the completions that the offline arms of a seed train on.
+
+    Attributes:
+        name: see `StartJob`.
+        config: what is drawn.
+        start: from which policy.
+        file: gets the completions.
+        after: see `StartJob`.
+    """
+
+    name: str
+    config: OfflineConfig
+    start: StartPolicy
+    file: Path
+    after: tuple[str, ...] = ()
+
+    def run(self, samplers: SamplerCache, report: Report) -> str:
+        """Draw them, or find them drawn; a line for the reader."""
+        from experiments.runs.offline import draw_offline
+
+        return draw_offline(self.config, self.start.folder(), self.file, samplers, report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunJob:
+    """Trains one arm with one seed and evaluates it.
+
+    Attributes:
+        name: see `StartJob`.
+        config: what the run is; it has `RunConfig.training`.
+        start: the policy it starts from.
+        folder: of the run.
+        offline: file with the completions that an offline method trains on (`OfflineJob`).
+        evaluated_start: folder of the run that evaluated the start policy; ``None`` evaluates it again.
+        after: see `StartJob`.
+    """
+
+    name: str
+    config: RunConfig
+    start: StartPolicy
+    folder: Path
+    offline: Path | None = None
+    evaluated_start: Path | None = None
+    after: tuple[str, ...] = ()
+
+    def run(self, samplers: SamplerCache, report: Report) -> str:
+        """Train, evaluate, or find it finished; a line for the reader."""
+        from experiments.runs.run import LiveRun
+        from training.loop import train
+
+        folder = RunFolder(self.folder, self.config)
+        if folder.finished:
+            return "was already finished"
+        live = LiveRun.open(folder, self.start, samplers, report)
+        trainer, rule, done = live.prepare(offline=self.offline, evaluated_start=self.evaluated_start)
+        checkpoints = folder.checkpoints
+        steps = train(trainer, rule, done=done, checkpoints=checkpoints, log=folder, after_step=live.after_step)
+        return live.finish(steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationJob:
+    """Evaluates a policy as it is.
+
+    Attributes:
+        name: see `StartJob`.
+        config: what the run is; `RunConfig.training` is ``None``.
+        start: the policy.
+        folder: of the run.
+        after: see `StartJob`.
+    """
+
+    name: str
+    config: RunConfig
+    start: StartPolicy
+    folder: Path
+    after: tuple[str, ...] = ()
+
+    def run(self, samplers: SamplerCache, report: Report) -> str:
+        """Evaluate, or find it finished; a line for the reader."""
+        from experiments.runs.run import LiveRun
+
+        folder = RunFolder(self.folder, self.config)
+        if folder.finished:
+            return "was already finished"
+        return LiveRun.open(folder, self.start, samplers, report).finish(0)
+
+
+Job = StartJob | OfflineJob | RunJob | EvaluationJob

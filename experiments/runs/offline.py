@@ -1,0 +1,66 @@
+"""The completions of the frozen start policy that all offline arms of a seed train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.runs.config import OfflineConfig
+from experiments.runs.engines import Report, SamplerCache
+from experiments.runs.run import training_prompts
+from sampling.engines import check_room
+from sampling.sampler import SamplingConfig
+from training.models.engine_check import check_weight_loading
+from training.models.policy import load_policy
+from training.sources import OfflineSource, OnlineSource
+
+__all__ = ["draw_offline"]
+
+
+def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: SamplerCache, report: Report) -> str:
+    """Draw what the offline arms of a seed train on, or find it drawn.
+
+    Args:
+        config: what is drawn.
+        start: folder of the start policy.
+        file: gets the completions, whole or not at all.
+        samplers: where the engine comes from.
+        report: told of progress.
+
+    Returns:
+        A line for the reader.
+
+    Raises:
+        SamplerMismatchError: the engine does not hold the policy's weights after a load.
+    """
+    if file.is_file():
+        return "was already drawn"
+    policy = load_policy(start, device=config.engine.device)
+    sampler = samplers.get(config.engine, start, policy)
+    prompts = training_prompts(config.task, policy, per_step=config.problems_per_step, seed=config.seed)
+    room = config.max_completion_tokens
+    check_room(prompts.prompt_ids, "max_completion_tokens", room, policy.max_positions, config.engine)
+    check_weight_loading(
+        sampler,
+        policy,
+        list(prompts.prompt_ids[:8]),
+        tolerance=config.engine.logprob_tolerance,
+        policy_version=0,
+        seed=config.seed,
+    )
+    online = OnlineSource(
+        sampler=sampler,
+        policy=policy,
+        prompts=prompts,
+        sampling=SamplingConfig(temperature=config.temperature, max_tokens=config.max_completion_tokens),
+        group_size=config.group_size,
+        run_seed=config.seed,
+    )
+    total, drawn = config.steps * config.problems_per_step * config.group_size, 0
+
+    def on_progress(count: int) -> None:
+        nonlocal drawn
+        drawn += count
+        report("draw", drawn, total, "completions")
+
+    OfflineSource.draw(online, range(config.steps), file, on_progress=on_progress)
+    return f"{total:,} completions of the start policy for all offline arms"

@@ -1,0 +1,120 @@
+"""The evaluation samples of a run: one Parquet file, replaced as a whole, whose pages carry checksums."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis import SAMPLE_COLUMNS
+from experiments.runs.same import FolderDamagedError
+from rewards.verdict import Verdict
+from sampling.rollout import Rollout
+from training.durable import put_in_place
+
+__all__ = ["SampleFile"]
+
+
+class SampleFile:
+    """``samples.parquet`` of one run.
+
+    Args:
+        path: the file; it may be absent.
+        arm: of the run.
+        seed: of the run.
+    """
+
+    def __init__(self, path: Path, *, arm: str, seed: int) -> None:
+        self.path, self._arm, self._seed = path, arm, seed
+
+    def read(self) -> pd.DataFrame:
+        """All samples so far.
+
+        Raises:
+            FolderDamagedError: the file is not what was written.
+        """
+        if not self.path.is_file():
+            return pd.DataFrame(columns=list(SAMPLE_COLUMNS))
+        try:
+            frame = pq.read_table(self.path, page_checksum_verification=True).to_pandas()
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            why = str(error).partition("\n")[0][:200]
+            raise FolderDamagedError(f"{self.path} is damaged ({type(error).__name__}: {why})") from error
+        if list(frame.columns) != list(SAMPLE_COLUMNS):
+            raise FolderDamagedError(f"{self.path} is damaged (it has columns {list(frame.columns)[:20]})")
+        return frame
+
+    def at(self, step: int) -> pd.DataFrame:
+        """The samples of one evaluation."""
+        samples = self.read()
+        return samples.iloc[samples["step"].to_numpy() == step]
+
+    def counts(self, step: int) -> Counter[str]:
+        """Number of samples of each problem at `step`."""
+        return Counter(self.at(step)["problem_id"])
+
+    def pass_at_1(self, step: int) -> float:
+        """Share of correct samples at `step`."""
+        return float((self.at(step)["verdict"].to_numpy() == "CORRECT").mean())
+
+    def add(self, step: int, judged: Sequence[tuple[Rollout, Verdict]]) -> None:
+        """Add samples of one evaluation, in place of what it had of the same problems."""
+        new = pd.DataFrame(
+            [self._row(step, rollout, verdict) for rollout, verdict in judged], columns=list(SAMPLE_COLUMNS)
+        )
+        old = self.read()
+        again = (old["step"] == step).to_numpy() & old["problem_id"].isin(list(new["problem_id"])).to_numpy()
+        self._write(new if old.empty else pd.concat([old.iloc[~again], new], ignore_index=True))
+
+    def take(self, other: Path, *, step: int, samples: int) -> None:
+        """Take the first `samples` of each problem at `step` from another run of the same policy and seed.
+
+        What seeds a sample does not say which arm asks, so these are the completions that this run would draw itself.
+        A file that is absent or damaged gives nothing.
+        """
+        if self.counts(step):
+            return
+        try:
+            theirs = SampleFile(other, arm=self._arm, seed=self._seed).at(step)
+        except FolderDamagedError:
+            return
+        taken = theirs.iloc[(theirs["sample_index"] < samples).to_numpy()].assign(arm=self._arm)
+        old = self.read()
+        self._write(taken if old.empty else pd.concat([old, taken], ignore_index=True))
+
+    def drop_after(self, step: int) -> None:
+        """Forget evaluations of later steps, which a resumed run will make again."""
+        samples = self.read()
+        steps = samples["step"].to_numpy()
+        if (steps > step).any():
+            self._write(samples.iloc[steps <= step])
+
+    def _write(self, samples: pd.DataFrame) -> None:
+        temporary = self.path.with_suffix(".tmp")
+        table = pa.Table.from_pandas(samples, preserve_index=False)
+        pq.write_table(table, temporary, write_page_checksum=True)
+        put_in_place(temporary, self.path)
+
+    def _row(self, step: int, rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
+        return {
+            "arm": self._arm,
+            "seed": self._seed,
+            "step": step,
+            "benchmark": rollout.problem.benchmark,
+            "problem_id": rollout.problem.problem_id,
+            "sample_index": rollout.sample_index,
+            "question": rollout.problem.question,
+            "gold_answer": rollout.problem.gold_answer,
+            "completion": rollout.completion,
+            "answer": verdict.answer,
+            "answer_class": verdict.answer_class,
+            "verdict": str(verdict.status),
+            "num_tokens": len(rollout.completion_ids),
+            "finish_reason": rollout.finish_reason,
+            "policy_version": rollout.policy_version,
+        }

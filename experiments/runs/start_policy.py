@@ -1,0 +1,45 @@
+"""Where the start policy of a run lies, once the jobs before the run are done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.runs.same import read_json
+
+__all__ = ["StartPolicy", "trained_start"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartPolicy:
+    """A start policy that is there, or will be.
+
+    Attributes:
+        trained: folder of the `StartJob` that trains it; ``None`` takes `model` as it is.
+        model: folder or hub id.
+    """
+
+    trained: Path | None = None
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.trained is None and self.model is None:
+            raise ValueError("a start policy is trained or a model; got neither.")
+
+    def folder(self) -> Path:
+        """The model's folder.
+
+        Raises:
+            ModelNotFoundError: no such model.
+            FolderDamagedError: the training's summary cannot be read.
+        """
+        if self.trained is not None:
+            return trained_start(self.trained)
+        from training.models.policy import resolve_model
+
+        return resolve_model(str(self.model))
+
+
+def trained_start(path: Path) -> Path:
+    """The model that a `StartJob` left in `path`."""
+    return path / "checkpoints" / read_json(path / "finished.json", remedy=f"remove the folder {path}")["checkpoint"]

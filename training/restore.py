@@ -1,0 +1,85 @@
+"""Going on where a stopped training can: at its newest checkpoint that is whole and agrees with its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from training.accounting import Counters
+from training.checkpoints import CheckpointError, checkpoint_step, checkpoints_in, load_optimizer, whole_state
+from training.stopping import StopRule
+from training.trainer import Trainer
+
+__all__ = ["Restored", "restore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """Where a training goes on.
+
+    Attributes:
+        step: steps already done, 0 where it starts anew.
+        passed_over: why each newer checkpoint was not taken, one sentence each.
+    """
+
+    step: int
+    passed_over: tuple[str, ...] = ()
+
+
+def restore(trainer: Trainer, rule: StopRule, checkpoints: Path, *, agreed: int) -> Restored:
+    """Bring trainer and rule to the newest checkpoint that can be gone on from.
+
+    Weights, optimiser moments, critic, a moving reference, counters and the rule are restored bit for bit; the sampler
+    is not touched.
+
+    Args:
+        trainer: at its start; unchanged where there is nothing to go on from.
+        rule: likewise.
+        checkpoints: folder of the checkpoints.
+        agreed: step up to which rows and evaluations are all there; a newer checkpoint is passed over, since the run
+            would lack what came before it.
+
+    Raises:
+        CheckpointError: a whole checkpoint belongs to another model.
+    """
+    passed_over = []
+    for checkpoint in reversed(checkpoints_in(checkpoints)):
+        step = checkpoint_step(checkpoint)
+        if step > agreed:
+            passed_over.append(f"{checkpoint.name} is newer than the rows and evaluations, whole up to step {agreed}")
+            continue
+        try:
+            state = whole_state(checkpoint)
+        except CheckpointError as error:
+            passed_over.append(f"{checkpoint.name} is damaged: {error}")
+            continue
+        _load(trainer, checkpoint)
+        trainer.counters = Counters(**{name: state[name] for name in vars(Counters())})
+        rule.restore(state)
+        return Restored(step=step, passed_over=tuple(passed_over))
+    return Restored(step=0, passed_over=tuple(passed_over))
+
+
+def _load(trainer: Trainer, checkpoint: Path) -> None:
+    model, training = trainer.policy.model, checkpoint / "training"
+    try:
+        weights = load_file(checkpoint / "model.safetensors")
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        tied = set(getattr(model, "_tied_weights_keys", None) or ())
+        if unexpected or set(missing) - tied:
+            raise CheckpointError(
+                f"{checkpoint} belongs to another model: missing {missing[:3]}, unexpected {unexpected[:3]}."
+            )
+        for name, optimizer in trainer.optimizers.items():
+            load_optimizer(optimizer, training / f"{name}.safetensors")
+        if trainer.critic is not None:
+            trainer.critic.load(training / "critic.safetensors")
+        if trainer.moving_reference is not None:
+            trainer.moving_reference.load_state_dict(load_file(training / "reference.safetensors"), strict=False)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{checkpoint} cannot be loaded ({error}); remove that folder to go on from an older one."
+        ) from error
