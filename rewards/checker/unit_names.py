@@ -1,8 +1,8 @@
-"""Tables of the words that stand behind a number: units, currencies, number words, and words that are no unit."""
+"""Tables of units and currencies: which names mean the same one."""
 
 from __future__ import annotations
 
-__all__ = ["CANONICAL", "FOREIGN", "MULTIPLIERS", "NO_UNIT"]
+__all__ = ["CANONICAL", "FOREIGN"]
 
 _NAMES = {
     "meter": "m meter metre",
@@ -47,33 +47,36 @@ _NAMES = {
     "radian": "rad radian",
     "acre": "acre",
     "ordinal": "th st nd rd",
+    "ohm": "ohm",
+    "kiloohm": "kohm Kohm kiloohm",
+    "megaohm": "Mohm megaohm",
+    "micrometer": "microm um micrometer micrometre micron",
+    "microsecond": "micros us microsecond",
+    "microgram": "microg ug mcg microgram",
+    "angstrom": "angstrom",
+    "nanometer": "nm nanometer nanometre",
+    "decimeter": "dm decimeter decimetre",
+    "millisecond": "ms millisecond",
+    "megawatt": "MW megawatt",
+    "milliwatt": "mW milliwatt",
+    "kilowatt": "kW kilowatt",
+    "megahertz": "MHz megahertz",
+    "gigahertz": "GHz gigahertz",
+    "kilohertz": "kHz kilohertz",
+    "kilojoule": "kJ kilojoule",
+    "pascal": "Pa pascal",
+    "kilopascal": "kPa kilopascal",
+    "mole": "mol mole",
+    "ampere": "ampere amp",
+    "coulomb": "coulomb",
     "mph": "mph",
     "kph": "kph kmh kmph",
 }
 CANONICAL = {name: unit for unit, names in _NAMES.items() for name in names.split()}
-MULTIPLIERS = {
-    "hundred": "10^2",
-    "thousand": "10^3",
-    "million": "10^6",
-    "billion": "10^9",
-    "trillion": "10^12",
-    "lakh": "10^5",
-    "crore": "10^7",
-    "dozen": "12",
-}
-_NO_UNIT = (
-    "or not is are was were no maybe perhaps possibly about approximately wrong incorrect false than to plus minus "
-    "over divided mod modulo base least most between either neither nor except but if when and answer half halves "
-    "third thirds fourth fourths quarter fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth "
-    "tenths pi infinity negative positive below above mille permille"
-)
-_PARTS = (
-    "eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth "
-    "fortieth fiftieth sixtieth seventieth eightieth ninetieth hundredth thousandth millionth billionth trillionth"
-)
-NO_UNIT = frozenset([*_NO_UNIT.split(), *_PARTS.split(), *(f"{part}s" for part in _PARTS.split())])
 FOREIGN = {
     "¢": "cent",
+    "加仑": "gallon",
+    "分米": "decimeter",
     "₹": "rupee",
     "₽": "ruble",
     "₩": "won",

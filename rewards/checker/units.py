@@ -5,24 +5,41 @@ from __future__ import annotations
 import re
 
 from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK
-from rewards.checker.unit_names import CANONICAL, FOREIGN, MULTIPLIERS, NO_UNIT
+from rewards.checker.closed_words import MONEY_MULTIPLIERS, has_closed_word, leading_multiplier, multiplier
+from rewards.checker.unit_names import CANONICAL, FOREIGN
 
 __all__ = ["LEADING_CURRENCY", "canonical_unit", "split_letter_unit", "split_unit", "units_agree"]
 
 _CURRENCY = r"(?:(?:US|HK|NZ|AU|CA|A|C|S) ?)?dollars|euros|pounds|yuan|rupees|(?:USD|EUR|GBP|CNY|RMB|Rs)\.?"
-LEADING_CURRENCY = re.compile(rf"([-+]?)\s*({_CURRENCY})\s*(?=[-+]?\s*(?:\d|\.\d|\\frac|\())")
+LEADING_CURRENCY = re.compile(
+    rf"([-+]?)\s*(?:\\text\s*\{{\s*)?({_CURRENCY})\s*\}}?\s*(?=[-+]?\s*(?:\d|\.\d|\\frac|\())"
+)
 _POWER = r"(?: ?\^ ?(?:\{ ?(-?\d) ?\}|(\d)))?"
 _BOXED = re.compile(rf"(?: ?[*/]? ?\\text ?\{{[^{{}}]*\}}{_POWER})+$")
 _BOX = re.compile(rf"([*/]?) ?\\text ?\{{([^{{}}]*)\}}{_POWER}")
 _ORDINAL = re.compile(r"(?<=\d) ?\^ ?\{? ?(?:\\text ?\{)? ?(?:st|nd|rd|th) ?\}?\}?$")
+_NESTED_BOX = re.compile(r"\\text\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_PLAIN = re.compile(r"[{}*]|\\(?:cdot|times)")
+_UNIT = rf"\\text\s*\{{[^{{}}]*\}}{_POWER.replace('(', '(?:').replace('(?:?:', '(?:')}"
+_UNIT_FRACTION = re.compile(rf"\\frac\s*\{{\s*({_UNIT})\s*\}}\s*\{{\s*({_UNIT})\s*\}}$")
+_MONEY = re.compile(r"(?<=[\d)])\s*(?:\\text\s*\{\s*)?([kKmMbBT]|bn|mn|tn)\.?\s*\}?$")
+_SYMBOLS = tuple(
+    (re.compile(rf"(?<=[\d)}}])\s*(?:\\text\s*\{{\s*)?{pattern}\s*\}}{{0,2}}$"), rf" \\text{{{replacement}}}")
+    for pattern, replacement in (
+        (r"\\mu\s*(?:\\text\s*\{\s*)?(m|s|g|A|F|C|L|l|H|V|W|J|N|mol)", r"micro\1"),
+        (r"([kKM])\s*\}?\s*\\Omega", r"\1ohm"),
+        (r"\\Omega", "ohm"),
+        (r"(?:\\AA|\\mathring\s*\{?\s*(?:\\text\s*\{)?A\}?|\xc5)", "angstrom"),
+    )
+)
 _MODULUS = re.compile(
     r" ?\\pmod ?(?:\{ ?(\w+) ?\}|(\d))$| ?\( ?(?:\\b?mod|\\text ?\{ ?mod ?\}|mod) ?\{? ?(\w+) ?\}? ?\)$"
 )
 _DEGREE = re.compile(r"\s*\\degree\s*(?:\\text\s*\{\s*([CF])\s*\}|([CF]))?$")
 _BARE = re.compile(r"(?:(?<=[\d})!%\]])( ?)|(?<=[A-Za-z])( ))([A-Za-z]+\.?(?:[ /*]+[A-Za-z]+\.?){0,5})" + _POWER + "$")
-_FOREIGN = re.compile(r"(?<=[\d})!%]) ?([^\x00-\x7f][^\x00-\x2f:-@\[-`{-\x7f]*(?: [^\W\d_]+){0,4})$")
-_ACCENTED = re.compile(r"(?<=[\d})!%]) ([^\W\d_]+(?: [^\W\d_]+){0,4})$")
-_PHRASE = re.compile(r"[ (]*[A-Za-z][A-Za-z .'()/*^-]*[23]?[ )]*")
+_FOREIGN = re.compile(r"(?<=[\d})!%]) ?([^\x00-\x7f][^\x00-\x2f:-@\[-`{-\x7f]*\.?(?: [^\W\d_]+){0,4})$")
+_ACCENTED = re.compile(r"(?<=[\d})!%]) ([^\W\d_]+\.?(?: [^\W\d_]+){0,4})$")
+_PHRASE = re.compile(r"[ (]*[A-Za-z](?:[A-Za-z .'()/*-]|\^ ?-?[1-9])*[23]?[ )]*")
 _KNOWN_WORDS = FUNCTIONS | GREEK | CONSTANTS.keys()
 _LETTER = re.compile(r"(.*[\d})]) ([mgshLNJWVK])")
 
@@ -31,29 +48,48 @@ def split_unit(text: str) -> tuple[str, str]:
     """The quantity and its unit in canonical form, ``""`` where there is none; `text` is one normalised scalar.
 
     A word counts as a unit where it stands in a text box, after a currency sign, or bare after a blank; a single bare
-    letter is a variable. Number words become factors: ``3 million dollars`` is ``(3)*10^6`` and ``dollar``.
+    letter is a variable. Number words become factors: ``3 million dollars`` is ``(3)*10^6`` and ``dollar``. Behind a
+    comparison, a negation, an operator or a number name (`closed_words`) nothing is split off.
     """
     if (match := LEADING_CURRENCY.match(text)) is not None:
-        quantity, unit = split_unit(text[match.end() :])
+        quantity, unit = split_unit(_MONEY.sub(_money_factor, text[match.end() :]))
         currency = canonical_unit(match.group(2))
         return match.group(1) + quantity, currency if unit in ("", currency) else f"{currency} {unit}"
     if "mod" in text and (match := _MODULUS.search(text)) is not None and match.start():
         return text[: match.start()].strip(), f"mod {next(filter(None, match.groups()))}"
     if text[-1:].isdigit() and "^" not in text:
         return text, ""
-    text = _ORDINAL.sub(r" \\text{th}", text)
+    text = _plainly_boxed(_ORDINAL.sub(r" \\text{th}", text))
     if (match := _DEGREE.search(text)) is not None:
         if "\\" not in re.sub(r"\\(?:frac|pi|sqrt)(?![A-Za-z])", "", text[: match.start()]):
             return _checked(text, match.start(), canonical_unit(f"degree {match.group(1) or match.group(2) or ''}"))
         return text, ""
     if (match := _BOXED.search(text)) is not None:
+        if not match.group().isascii():
+            return _split_foreign(re.sub(r"\s+", " ", _BOX.sub(r" \2", text)).strip())
         pieces = [(sign, phrase, power or digit) for sign, phrase, power, digit in _BOX.findall(match.group())]
-        if match.start() and all(_is_phrase(phrase) for _, phrase, _ in pieces):
+        if match.start() and _is_phrase(" ".join(phrase for _, phrase, _ in pieces)):
             return _scaled(text, match.start(), "".join(f"{s} {phrase}^{p or 1} " for s, phrase, p in pieces))
         return text, ""
     if not text.isascii():
         return _split_foreign(text)
     return _split_bare(text)
+
+
+def _money_factor(match: re.Match[str]) -> str:
+    word = match.group(1)
+    return f"*{MONEY_MULTIPLIERS.get(word) or multiplier(word)}"
+
+
+def _plainly_boxed(text: str) -> str:
+    r"""Units in one spelling: ``\frac{\text{m}}{\text{s}}`` as ``\text{m}/\text{s}``, µ and Ω in words."""
+    if "\\text" in text:
+        text = _NESTED_BOX.sub(lambda match: f"\\text{{{_PLAIN.sub(' ', match.group(1)).replace('^ ', '^')}}}", text)
+        text = _UNIT_FRACTION.sub(r"\1/\2", text)
+    if "\\mu" in text or "\\Omega" in text or "\\AA" in text or "ring" in text or "\xc5" in text:
+        for pattern, replacement in _SYMBOLS:
+            text = pattern.sub(replacement, text)
+    return text
 
 
 def split_letter_unit(text: str) -> tuple[str, str] | None:
@@ -106,6 +142,8 @@ def units_agree(left: str, right: str) -> bool:
 def _canonical_word(word: str) -> str:
     if word in CANONICAL:
         return CANONICAL[word]
+    if len(word) < 4 and word[1:] != word[1:].lower() and word.lower() not in CANONICAL:
+        return word  # MW is not mW
     word = word.lower()
     for form in (word, word.removesuffix("s"), word.removesuffix("es")):
         if form in CANONICAL and len(form) > 1:
@@ -120,11 +158,14 @@ def _checked(text: str, end: int, unit: str) -> tuple[str, str]:
 
 
 def _scaled(text: str, end: int, phrase: str) -> tuple[str, str]:
-    """The split before `phrase`, whose leading number words multiply the quantity."""
+    """The split before `phrase`, whose leading number words multiply the quantity; elsewhere they are no unit."""
     words = phrase.split()
     factor = ""
-    while words and words[0].lower().split("^")[0] in MULTIPLIERS:
-        factor += f"*{MULTIPLIERS[words.pop(0).lower().split('^')[0]]}"
+    while words and (value := multiplier(words[0].split("^")[0])) is not None:
+        factor += f"*{value}"
+        words.pop(0)
+    if any(multiplier(word) for word in re.findall(r"[^\W\d_]+", " ".join(words))):
+        return text, ""
     rest, unit = _checked(text, end, canonical_unit(" ".join(words)))
     if rest == text or not factor:
         return (rest, unit) if not factor else (text, "")
@@ -135,8 +176,8 @@ def _is_phrase(phrase: str) -> bool:
     """Whether words can be a unit: "apples", "square feet", and not "or", "is wrong", "squared"."""
     if not _PHRASE.fullmatch(phrase):
         return False
-    words = re.findall(r"[a-z]+", phrase.lower())
-    return not NO_UNIT.intersection(words) and words[0] not in ("squared", "cubed", "factorial")
+    first, *others = re.findall(r"[A-Za-z]+", phrase)
+    return not has_closed_word(" ".join([first, *(word for word in others if word not in ("squared", "cubed"))]))
 
 
 def _split_bare(text: str) -> tuple[str, str]:
@@ -146,7 +187,7 @@ def _split_bare(text: str) -> tuple[str, str]:
     phrase, power = match.group(3), match.group(4) or match.group(5) or ""
     first = re.split(r"[ /.*]", phrase, maxsplit=1)[0]
     blank = match.group(1) or match.group(2)
-    known = _canonical_word(first) in _UNITS or first.lower() in MULTIPLIERS
+    known = _canonical_word(first) in _UNITS or (len(first) > 2 and multiplier(first) is not None)
     if first in _KNOWN_WORDS or not _is_phrase(phrase):
         return text, ""
     if len(first) < 2 and not (blank and "/" in phrase and known):
@@ -159,14 +200,22 @@ def _split_bare(text: str) -> tuple[str, str]:
 def _split_foreign(text: str) -> tuple[str, str]:
     """A unit in letters beyond ASCII, with or without a blank before it: ``5个``, ``5 厘米``, ``18 долларов``."""
     match = _FOREIGN.search(text) or _ACCENTED.search(text)
-    if match is None or set("不或错非约和与及") & set(match.group(1)):
+    if match is None:
         return text, ""
     name, factor = match.group(1).strip(), ""
-    while name[:1] in ("万", "亿"):
-        factor += "*10000" if name[0] == "万" else "*100000000"
-        name = name[1:]
-    unit = FOREIGN.get(name) or canonical_unit(name)
-    if not unit and not factor:
+    while name not in FOREIGN and not name.startswith(_PREFIXED_UNITS):
+        value, name = leading_multiplier(name)
+        if not value:
+            break
+        factor += f"*{value}"
+    if name not in FOREIGN and has_closed_word(name):
         return text, ""
-    rest, unit = _checked(text, match.start(), unit)
-    return (f"({rest}){factor}" if factor and rest != text else rest), unit
+    if not factor and name not in FOREIGN:
+        return _scaled(text, match.start(), name)
+    if not factor:
+        return _checked(text, match.start(), FOREIGN[name])
+    rest, unit = _checked(text, match.start(), FOREIGN.get(name) or canonical_unit(name))
+    return (f"({rest}){factor}", unit) if rest != text else (text, "")
+
+
+_PREFIXED_UNITS = ("千克", "千米", "千瓦", "百分", "千卡", "千焦", "千帕", "千赫", "兆瓦", "兆字节", "兆赫")
