@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import time
+from collections.abc import Iterator
 
 from benchmarks.problem import Tolerance
 from rewards.algebra.latex import to_latex
@@ -17,6 +18,8 @@ from rewards.algebra.symbolic import DEADLINE_SECONDS, SymbolicTimeoutError, com
 from rewards.checker.equivalence import decide_exactly, values_equal, within_tolerance
 from rewards.checker.extraction import extract_answer
 from rewards.checker.normalization import normalize, squeeze
+from rewards.checker.printed import other_spellings
+from rewards.checker.statements import gold_reading, other_readings
 from rewards.checker.structure import read_answer
 from rewards.checker.values import Clock, Collection, Relation, Scalar, Value, Words, value_key
 from rewards.verdict import Status, Verdict
@@ -86,6 +89,8 @@ def _status(value: Value, answer: str, gold: Value, gold_answer: str) -> tuple[S
     if squeeze(normalize(answer)) == squeeze(normalize(gold_answer)):
         return Status.CORRECT, ""
     equal, reason = values_equal(gold, value, decide_exactly), ""
+    if equal is not True and any(values_equal(*pair, decide_exactly) for pair in _restated(value, answer, gold)):
+        return Status.CORRECT, ""
     if equal is None:
         session = _SymbolicSession()
         try:
@@ -96,6 +101,15 @@ def _status(value: Value, answer: str, gold: Value, gold_answer: str) -> tuple[S
     if equal:
         return Status.CORRECT, reason
     return Status.UNPARSABLE if equal is None and not _readable(value) else Status.INCORRECT, ""
+
+
+def _restated(value: Value, answer: str, gold: Value) -> Iterator[tuple[Value, Value]]:
+    """Gold answer and answer as statements say them, where their plain readings differ."""
+    yield from ((gold, other) for other in other_readings(value, gold))
+    if not isinstance(value, Relation) and (bare := gold_reading(gold)) is not None:
+        yield bare, value
+    is_list = isinstance(gold, Collection) and gold.kind == "list"
+    yield from ((gold, read_answer(text)) for text in other_spellings(answer, is_number=isinstance(gold, Scalar), is_list=is_list))
 
 
 def _readable(value: Value) -> bool:

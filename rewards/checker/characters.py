@@ -48,6 +48,18 @@ _CHARACTERS = {
     "∧": r"\land ",
     "∨": r"\lor ",
     "≠": r"\ne ",
+    "≃": r"\approx ",
+    "≒": r"\approx ",
+    "∶": ":",
+    "✓": "",
+    "✔": "",
+    "✅": "",
+    "☑": "",
+    "∎": "",
+    "■": "",
+    "\ufe0f": "",
+    "△": r"\triangle ",
+    "∠": r"\angle ",
     "≈": r"\approx ",
     "∪": r"\cup ",
     "∩": r"\cap ",
@@ -99,6 +111,7 @@ _CHARACTERS = {
     "¥": " yuan ",
     "￥": " yuan ",
 }
+_CHARACTERS |= {chr(0x2460 + k): f"({k + 1})" for k in range(9)}
 _GREEK = (
     "αalpha βbeta γgamma δdelta εepsilon ζzeta ηeta θtheta κkappa λlambda μmu νnu ξxi πpi ρrho σsigma τtau φphi ϕphi "
     "χchi ψpsi ωomega ΓGamma ΔDelta ΘTheta ΛLambda ΞXi ΠPi ΣSigma ΦPhi ΨPsi ΩOmega"

@@ -76,7 +76,7 @@ MONEY_MULTIPLIERS = {"k": "10^3", "K": "10^3", "m": "10^6", "M": "10^6", "b": "1
 """Letters that multiply an amount of money: ``\\$5M``."""
 
 _NEGATIONS = _words(
-    "not isnt arent dont doesnt cannot cant no non none never nobody wrong incorrect false invalid undefined "
+    "not isnt arent dont doesnt cannot cant no none never nobody wrong incorrect false invalid undefined "
     "unknown indeterminate unclear impossible nicht kein keine keiner niemals nie falsch unmoglich ne pas jamais "
     "faux nunca jamas falso imposible incorrecto нет не никогда неверно невозможно неправильно hapana sio si না নয় "
     "নেই కాదు లేదు"

@@ -15,7 +15,7 @@ from rewards.algebra.canonical import canonical_form
 from rewards.algebra.constants import proved_equal
 from rewards.algebra.nodes import Apply, Symbol
 from rewards.algebra.numeric import surely_different, values_within
-from rewards.algebra.polynomials import constant_value
+from rewards.algebra.polynomials import ONE, constant_value
 from rewards.algebra.quotients import cleared, forms_equal, proportional
 from rewards.checker.relations import (
     are_letters,
@@ -94,11 +94,24 @@ def _shapes_equal(left: Value, right: Value, decide: Decide) -> bool | None:
 def _scalars_equal(left: Scalar, right: Scalar, decide: Decide) -> bool | None:
     if units_agree(left.unit, right.unit) and (equal := decide(left, right)) is not False:
         return equal
+    if left.text.endswith("%") != right.text.endswith("%"):
+        return _percentage_equals(left, right, decide)
     for value, other in ((left, right), (right, left)):
         split = None if value.unit else split_letter_unit(value.text)
         if split is not None and units_agree(split[1], other.unit) and (other.unit or _is_constant(other)):
             return other.text == split[0] or decide(read_quantity(split[0]), other)
     return False
+
+
+def _percentage_equals(left: Scalar, right: Scalar, decide: Decide) -> bool | None:
+    """Whether a percent sign on one side only stands for a unit, as ``60 %`` does where 60 was asked in percent: the
+    bare number is above one, and no other unit is written.
+    """
+    percentage, bare = (left, right) if left.text.endswith("%") else (right, left)
+    number = None if bare.form is None or bare.unit else constant_value(bare.form[0])
+    if bare.form is None or number is None or bare.form[1] != ONE or abs(number) <= 1:
+        return False
+    return decide(read_quantity(percentage.text.removesuffix("%").strip()), bare)
 
 
 def _is_constant(value: Scalar) -> bool:
@@ -163,10 +176,15 @@ def _collections_equal(left: Collection, right: Collection, decide: Decide) -> b
             middle = len(left.items)
             return _matched([ray for ray in rays[:middle] if ray], [ray for ray in rays[middle:] if ray], decide)
         return False
+    if "parts" in kinds and kinds <= {"parts", "list"}:  # numbered values keep their order
+        return len(left.items) == len(right.items) and _all(
+            [values_equal(first, second, decide) for first, second in zip(left.items, right.items, strict=True)]
+        )
     if kinds == {"list", "()"}:
         assigned, point = (left, right) if left.kind == "list" else (right, left)
         names = assigned_names(assigned)
-        if len(names) < 2 or len(names) != len(point.items) or "".join(names) not in _CONSECUTIVE:
+        alphabetical = all(len(name) == 1 for name in names) and "".join(names) in _CONSECUTIVE
+        if len(names) < 2 or len(names) != len(point.items) or not alphabetical:
             return False
         values = dict(zip(names, point.items, strict=True))
         return _all([values_equal(_bare(item), values[name_stem(item)], decide) for item in assigned.items])

@@ -32,7 +32,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:rangle)(?![A-Za-z])", ")"),
         (r"\\(?:d|t|c|nice|s)frac(?![A-Za-z])", r"\\frac"),
         (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
-        (r"(?<=\d)\s*(?:\{,\}|,\\!|\\!,)(?:\s|\\!)*(?=\d{3})", ""),
+        (r"(?<=\d)\s*(?:\{\s*,\s*\}|,\\!|\\!,)(?:\s|\\!)*(?=\d{3})", ""),
         (r"(?<=\d),\s*\\!\s*(?=\d{3})", ""),
         (r"\\!", ""),
         (r"\\[ ,;:>]|~|\\(?:quad|qquad|thinspace|hspace\*?\{[^{}]*\})(?![A-Za-z])", " "),
@@ -78,6 +78,24 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\sqrt\s*(\d)(?!\d)", r"\\sqrt{\1}"),
     )
 )
+_LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|pi|text|times|cdot|left|right|infty|pm|log|ln|sin|cos|tan|theta)(?![A-Za-z]))", r"\\"),
+        (r"\\(?:text)?color\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}", ""),
+        (r"\\f?colorbox\s*\{[^{}]*\}\s*(?:\{[^{}]*\}\s*(?=\{))?", ""),
+        (r"\\(?:underline|uline|framebox|fbox|boxed|ensuremath|bbox(?:\[[^\[\]{}]*\])?)\s*(?=\{)", ""),
+        (r"\\(?:tag\*?|label|vphantom|hphantom)\s*\{[^{}]*\}", ""),
+        (r"\\(?:checkmark|blacksquare|qed|qedhere|nonumber|notag|strut|mathstrut|hfill|null|relax)(?![A-Za-z])", ""),
+        (r"\\(?:tiny|scriptsize|small|normalsize|large|Large|LARGE|huge|Huge|scriptstyle)(?![A-Za-z])", ""),
+        (r"\s*\\(?:square|Box)\s*$", ""),
+        (r"\\(?:begin|end)\s*\{(?:equation|gather|displaymath|math|center|multline)\*?\}", " "),
+        (r"\\(?:simeq|doteq|approxeq)(?![A-Za-z])", r"\\approx "),
+    )
+)
+_ONE_ROW = re.compile(r"\\begin\s*\{(align(?:ed|at)?\*?|split|gathered)\}((?:(?!\\\\|\\begin)[\s\S])*)\\end\s*\{\1\}")
+_EDGES = re.compile(r"^(?:[&\s]|=(?!=))+|[&\s\\]+$")
+_SWISS = re.compile(r"(?<![\d'.])\d{1,3}(?:'\d{3})+(?![\d'])")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _DIGITS_ONLY = re.compile(r"\s*[-+]?\d[\d,./]*\s*")
 _SPACE = re.compile(r"\s+")
@@ -98,7 +116,7 @@ _ANSWER_IS = re.compile(
 _QUOTED = re.compile(r"([\"'`]{1,2})([^\"'`]+)[\"']{1,2}")
 _PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
 _LAYERS = frozenset("{\"'`$*\\ \t\n.,;:")
-_REWRITE_MARKS = ("~", "{,}", "<=", ">=", "!=", "{:}", ":=", "^o", "^{o}")
+_REWRITE_MARKS = ("~", "{,", "{ ,", "<=", ">=", "!=", "{:}", ":=", "^o", "^{o}")
 
 
 def normalize(text: str) -> str:
@@ -106,7 +124,7 @@ def normalize(text: str) -> str:
 
     Text longer than `MAX_ANSWER_CHARS` only loses its outer blanks. Words keep their ``\text{...}``.
     """
-    text = text.strip()
+    text = text.replace("\x0crac", r"\frac").strip()  # a program took the \f for a form feed
     if len(text) > MAX_ANSWER_CHARS:
         return text
     boxes = find_boxes(text)
@@ -114,6 +132,7 @@ def normalize(text: str) -> str:
         text = boxes[0]
     if _NON_ASCII.search(text):
         text = to_ascii(text)
+    text = _without_layout(text)
     text = _without_delimiters(_peeled(text))
     if "\\math" in text or "\\bo" in text or "\\bm" in text or "\\pmb" in text:
         text = _without_fonts(text)
@@ -143,6 +162,18 @@ def squeeze(text: str) -> str:
     """A normalised text without the blanks and braces that carry no meaning: ``x^{2} + 1`` as ``x^2+1``."""
     tight = re.sub(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])", "", text)
     return re.sub(r"([\^_])\{(\w)\}(?!\w)", r"\1\2", tight)
+
+
+def _without_layout(text: str) -> str:
+    """Without colours, frames, tags, ticks, environments of one row, and what stands at the edges by mistake."""
+    if "\\" in text:
+        if "\\begin" in text and (row := _ONE_ROW.fullmatch(text.strip("$ \n"))) is not None:
+            text = row.group(2).replace("&", "")
+        for pattern, replacement in _LAYOUT:
+            text = pattern.sub(replacement, text)
+    if text[:1] in ("&", "=") or text[-1:] in ("&", "\\"):
+        text = _EDGES.sub("", text)
+    return _SWISS.sub(lambda match: match.group().replace("'", ""), text) if "'" in text else text
 
 
 def _without_fonts(text: str) -> str:

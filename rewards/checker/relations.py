@@ -155,9 +155,12 @@ def are_letters(letters: Collection, word: Words) -> bool:
 
 def name_stem(item: Value) -> str:
     """The name that an equation gives a value to, without its index; ``""`` for anything else."""
-    if not isinstance(item, Relation) or item.operators != ("=",) or not isinstance(item.sides[0], Scalar):
+    if not isinstance(item, Relation) or item.operators != ("=",):
         return ""
-    return item.sides[0].text.split("_")[0] if is_name(item.sides[0]) else ""
+    name = item.sides[0]
+    if isinstance(name, Words):
+        return name.text
+    return name.text.split("_")[0] if isinstance(name, Scalar) and is_name(name) else ""
 
 
 def assigned_names(collection: Collection) -> list[str]:

@@ -16,16 +16,18 @@ from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK
 from rewards.algebra.nodes import Apply
 from rewards.checker.normalization import normalize, squeeze
 from rewards.checker.numerals import read_based, read_clock
-from rewards.checker.relations import between, name_of
+from rewards.checker.printed import rewrite_printed
+from rewards.checker.relations import assigned_names, between, name_of
 from rewards.checker.units import LEADING_CURRENCY, split_unit
 from rewards.checker.values import LISTS, Collection, Relation, Scalar, Value, Words
+from rewards.checker.wording import canonical_words, split_label, split_parts, without_wording
 
 __all__ = ["read_answer", "read_quantity"]
 
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,/] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d,/ ])")
 _CONJUNCTION = re.compile(
-    r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
+    r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|(?<=[)\]\d])(?:and|or)(?=[(\[\d])|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
     r"|\s*(?:\\text\s*\{\s*[或和]\s*\}|[或和])\s*"
 )
 _SCAN = re.compile(
@@ -38,6 +40,14 @@ _MATRIX = re.compile(
 )
 _CHOICE = re.compile(r"\(?\s*\\text\s*\{\s*\(?([A-Za-z])\)?\s*\}\s*\)?|\(([A-Z])\)|([A-Z])[.)]")
 _OPTION = re.compile(r"(?:(?:[Oo]ption|[Cc]hoice)\s|选项?|故选|应选)\s*[:：]?\s*(?=\(?[A-Z]\)?[.)]?$)")
+_SIGNS_AND_WORDS = {
+    "\\emptyset": "empty set",
+    "无解": "empty set",
+    "無解": "empty set",
+    "没有解": "empty set",
+    "空集": "empty set",
+    "不存在": "does not exist",
+}
 _REAL_LINE = re.compile(
     r"\\mathbb\{R\}|\\mathbb R|(?:the set of )?(?:all|any) (?:the )?real(?: number)?s?|the real(?: number)?s"
 )
@@ -52,9 +62,14 @@ _SIGNS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 _MATRIX_BRACKETS = (("", ""), ("(", ")"), ("[", "]"), ("|", "|"))
 _UNION_LETTER = re.compile(r"(?<=[)\]])\s*U\s*(?=[(\[])")
 _BOX = re.compile(r"\\text\s*\{([^{}]*)\}")
+_PERCENT_WORD = re.compile(
+    r"(?<=[\d)}])\s*\\?(?:\b|text\s*\{\s*)(?:per ?cents?|pct|percentage|prozent|pour ?cent|por ?ciento|процент\w*)\b\.?(?:\s*\})?",
+    re.IGNORECASE,
+)
 _WORDS = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]{2,}|'s?)*\.?(?: [A-Za-z0-9]+(?:['-][A-Za-z]{2,}|'s?)*\.?)*")
 _LETTER_AND_CONTENT = re.compile(
-    r"(?:\\text\s*\{\s*\(?([A-J])\s*\)\s*\}|\(\s*(?:\\text\s*\{)?\s*([A-J])\s*\}?\s*\)|([A-J])[.):](?=\s))\s*(\S.*)"
+    r"(?:[Oo]ption\s+)?(?:\\text\s*\{\s*(?:[Oo]ption\s+)?\(?([A-J])\s*[).:]\s*\}|\(\s*(?:\\text\s*\{)?\s*([A-J])\s*\}?\s*\)"
+    r"|([A-J])[.):](?=\s))\s*(?P<content>\S.*)"
 )
 
 
@@ -64,21 +79,26 @@ def read_answer(text: str) -> Value:
     Args:
         text: the answer as written. Whatever cannot be read becomes a `Scalar` without a node.
     """
-    normal = normalize(text)
+    normal = normalize(rewrite_printed(text) if len(text) <= MAX_ANSWER_CHARS else text)
     if len(normal) > MAX_ANSWER_CHARS or normal.count("{") > MAX_ITEMS:
         return Scalar(text=normal, opaque=True)
     whole = _BOX.fullmatch(normal)
     if whole is not None and not _CHOICE.fullmatch(normal):
         normal = whole.group(1).strip()
-        if not re.search(r"[,:;]|\b(?:and|or)\b", normal):
-            return _scalar(normal)
     choice = _LETTER_AND_CONTENT.fullmatch(normal)
     if choice is not None:
-        letter = choice.group(1) or choice.group(2) or choice.group(3)
-        return Collection("choice", (_scalar(letter), read_answer(choice.group(4))))
-    normal = re.sub(r"^\\approx(?![A-Za-z])\s*", "", normal)
-    if "percent" in normal or "per cent" in normal:
-        normal = re.sub(r"\s*\bper ?cent\b|\s*\\text\s*\{\s*per ?cent\s*\}", "%", normal)
+        letter = next(filter(None, choice.groups()))
+        return Collection("choice", (_scalar(letter), read_answer(choice.group("content"))))
+    normal = without_wording(re.sub(r"^\\approx(?![A-Za-z])\s*", "", normal))
+    if whole is not None and not re.search(r"[,:;]|\b(?:and|or)\b|\\approx", normal):
+        return _scalar(normal)
+    if parts := split_parts(normal):
+        return Collection("parts", tuple(read_answer(part) for part in parts))
+    if (label := split_label(normal)) is not None:
+        value = read_answer(label[1])
+        named = isinstance(value, Scalar | Words)
+        return Relation(("=",), (Words(canonical_words(label[0].lower())), value)) if named else value
+    normal = _PERCENT_WORD.sub(r"*\\frac{1}{100}", normal)
     if "U" in normal:
         normal = _UNION_LETTER.sub(r"\\cup ", normal)
     try:
@@ -127,6 +147,8 @@ def _read_list(text: str, depth: int) -> Value:
     """A value that may be a list: pieces between commas, semicolons, "and", "or", or the two signs of ±."""
     if depth > MAX_NESTING:
         raise OverBoundError(f"nesting deeper than {MAX_NESTING}")
+    if ";" in text and (groups := _assignments(text, depth)):
+        return Collection("list", groups)
     joined = _CONJUNCTION.sub(" , ", text if "\\begin" in text else text.replace(" & ", " , "))
     pieces = [piece.strip() for _, piece in _split(joined, ", ;")] or [joined]
     items = _shared_variable([_read_relation(signed, depth) for piece in pieces if piece for signed in _signs(piece)])
@@ -137,6 +159,13 @@ def _read_list(text: str, depth: int) -> Value:
     if len(items) == 2 and not _ALTERNATIVE.search(text) and (both := between(*items)) is not None:
         return both
     return Collection(_list_kind(items, text), tuple(items)) if items else Scalar(text="")
+
+
+def _assignments(text: str, depth: int) -> tuple[Value, ...]:
+    """The groups of ``p = 5, q = 2; p = 7, q = 2``; none where the text is no such list."""
+    groups = tuple(_read_list(piece.strip(), depth + 1) for _, piece in _split(text, ";") if piece.strip())
+    names = [assigned_names(group) if isinstance(group, Collection) else [] for group in groups]
+    return groups if len(groups) > 1 and names[0] and all(other == names[0] for other in names) else ()
 
 
 def _list_kind(items: list[Value], text: str) -> str:
@@ -270,8 +299,8 @@ def _scalar(text: str) -> Value:
         return numeral
     if LEADING_CURRENCY.match(text):
         return read_quantity(text)
-    if text == "\\emptyset":
-        return Words("empty set")
+    if (meaning := _SIGNS_AND_WORDS.get(text)) is not None:
+        return Words(meaning)
     if _REAL_LINE.fullmatch(text):
         return _read_bracketed("(-\\infty,\\infty)", 0)
     if (punctured := _PUNCTURED_LINE.fullmatch(text)) is not None:
@@ -280,7 +309,7 @@ def _scalar(text: str) -> Value:
             return Relation(("\\ne",), (read_quantity("x"), points))
         return Collection("list", tuple(Relation(("\\ne",), (read_quantity("x"), point)) for point in points.items))
     if _is_wording(text):
-        return Words(re.sub(r"[^a-z0-9]+", " ", _BOX.sub(r" \1 ", text).lower()).strip())
+        return Words(canonical_words(re.sub(r"[^a-z0-9]+", " ", _BOX.sub(r" \1 ", text).lower()).strip()))
     return read_quantity(text)
 
 
