@@ -109,7 +109,10 @@ def _restated(value: Value, answer: str, gold: Value) -> Iterator[tuple[Value, V
     if not isinstance(value, Relation) and (bare := gold_reading(gold)) is not None:
         yield bare, value
     is_list = isinstance(gold, Collection) and gold.kind == "list"
-    yield from ((gold, read_answer(text)) for text in other_spellings(answer, is_number=isinstance(gold, Scalar), is_list=is_list))
+    yield from (
+        (gold, read_answer(text))
+        for text in other_spellings(answer, is_number=isinstance(gold, Scalar), is_list=is_list)
+    )
 
 
 def _readable(value: Value) -> bool:

@@ -1,81 +1,109 @@
 r"""Which part of a completion is its final answer. Linear time; nothing is interpreted.
 
-Rules, the first that applies to the text after the last ``</think>``:
+Drafts do not count (``<think>``, ``<thinking>``, ``<|begin_of_thought|>`` …, closed or not), nor does what follows a
+new "Question:" behind an answer. Then the first rule that applies:
 
-1. the last ``\boxed{...}`` or ``\fbox{...}``, brace matched (``\boxed 5`` takes one token). Only the last one counts:
-if it is
-   truncated or empty there is no answer, and no earlier box, marker or phrase rescues it;
-2. the last ``#### x``, up to the end of its line;
-3. the last "the answer is", "final answer", "answer:", "答案是", "答案为", "故选" …, up to the end of its line or
-   sentence;
-4. otherwise none.
-
-A ``<think>`` that is never closed is a draft to the end of the text.
+1. the last ``\boxed{...}``, ``\fbox{...}`` or ``\framebox{...}``, brace matched (``\boxed 5`` takes one number). Only
+   the last one counts, with a sign before it and a unit, percent sign or multiplier behind it; boxes that only
+   connectors, labels or punctuation separate are one list. If the last box is truncated or empty there is no answer,
+   and no earlier box, marker or phrase rescues it;
+2. what stands in the last ``<answer>…</answer>``, where no box follows it; the rules apply inside it again;
+3. the last ``#### x``, up to the end of its line;
+4. the last phrase that announces an answer (`phrases`);
+5. the whole completion, where it is nothing but a value;
+6. otherwise none.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-__all__ = ["extract_answer", "find_boxes", "matching_brace"]
+from rewards.checker.phrases import ATTACHED_BEFORE, attached_behind, bare_value, last_phrase_answer
 
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
-_BOX_TOKEN = re.compile(r"\$?(-?[0-9.,]*[0-9]|\\?[A-Za-z]+|.)?")
+__all__ = ["extract_answer", "find_boxes", "matching_brace", "without_draft"]
+
+_BOX = re.compile(r"(?:\\(?:boxed|fbox|framebox)|\x08oxed)(?![A-Za-z])[ \t\n]*")
+_BOX_TOKEN = re.compile(
+    r"\$?(?:(?P<token>-?[0-9.,]*[0-9]|\\[A-Za-z]+|[A-Za-z](?=[ \t]{0,3}(?:[$.,;)\n]|\\[)\]]|$)))|(?P<cut>\s*\Z))"
+)
 _MARKER = re.compile(r"####[ \t]*([^\n]*)")
-_VERB = (
-    r"(?:is|was|(?:will|would|should|must)\s{1,3}be|equals|becomes|comes\s{1,3}out\s{1,3}to)(?![A-Za-z])"
-    r"(?:\s{1,3}(?:therefore|thus|then|hence|clearly|simply|just|exactly|equal\s{1,3}to|given\s{1,3}by)(?![A-Za-z]))?"
-)
-_PHRASE = re.compile(
-    rf"final\s{{1,3}}answer[*_]{{0,2}}(?:\s{{1,3}}{_VERB}|\s{{0,3}}[:：=]|[ \t]{{0,3}}\n)[*_]{{0,2}}\s{{0,3}}[:：]?"
-    rf"|answer[*_]{{0,2}}(?:\s{{1,3}}{_VERB}\s{{0,3}}[:：]?|\s{{0,3}}[:：=])"
-    r"|答案\s{0,3}(?:应该是|应该为|应当是|应当为|应为|应是|就是|是|为|為|[:：=])\s{0,3}[:：]?"
-    r"|(?:故|应|所以|因此)选(?:择|项)?(?:是|为)?\s{0,3}[:：]?",
-    re.IGNORECASE,
-)
-_PROBES = 40
-_KEY_WORDS = ("answer", "Answer", "ANSWER", "aNSWER", "答案", "选")
-_MATH_END = r"(?=[\s.,;*]*(?:$|[a-z.\n]))(?!\s*,?\s*(?:and|or|to)(?![A-Za-z]))"
-_LEADING_MATH = re.compile(
-    rf"\$\$([^$]{{1,2000}})\$\${_MATH_END}|\\\[((?:(?!\\\])[\s\S]){{1,2000}})\\\]{_MATH_END}"
-    rf"|\$([^$]{{1,2000}})\${_MATH_END}|\\\(([^\n]{{1,2000}}?)\\\){_MATH_END}"
-)
-_SENTENCE_END = re.compile(r"\n|[.!?](?=\s|$)|。|！|？|</\w{1,20}>|<\||,?\s(?:because|since|which|as|so|where)\s")
 _TAG = re.compile(r"</\w{1,20}>|<\|")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_DRAFTS = "think|thinking|thoughts?|reasoning|scratchpad|reflection|analysis|seed:think"
+_DRAFT_END = re.compile(
+    rf"</(?:{_DRAFTS})>|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>|\[/THINK\]|◁/think▷", re.IGNORECASE
+)
+_DRAFT_START = re.compile(
+    rf"<(?:{_DRAFTS})>|<\|begin_of_thought\|>|<\|channel\|>analysis<\|message\|>|\[THINK\]|◁think▷", re.IGNORECASE
+)
+_ANSWER_TAGS = ("<answer>", "</answer>")
+_NEXT_PROBLEM = re.compile(
+    r"\n[ \t]{0,8}[*#>]{0,4}[ \t]{0,3}(?:(?:Question|Problem|Exercise|Q|Human|User"
+    r"|Instruction)[ \t]{0,2}\d{0,3}[*]{0,2}[ \t]?:"
+    r"|(?:问题|题目|問題)[ \t]{0,2}\d{0,3}[*]{0,2}[:：])|<\|(?:im_end|endoftext|eot_id|im_start|end)\|>|</s>"
+    r"|<end_of_turn>"
+)
+_HEADING = re.compile(
+    r"[*_#\s]*(?:step|part|case|conclusion|verification|check|explanation|solution|summary|analysis|approach"
+    r"|reasoning)\b[^=$\\]*",
+    re.IGNORECASE,
+)
+_HEADED = re.compile(r"[*_\s]*(?:final\s)?answer[*_]*\s*[:：]?[*_]*\s*", re.IGNORECASE)
+_JOIN = re.compile(
+    r"(?P<unit>(?:[A-Za-z]{2,20} ?){0,3}?)(?P<mark>[,;、，&]?) ?(?P<word>and|or|und|oder|et|ou|y|o|и|или|和|或|与)? ?"
+    r"(?P<label>[A-Za-z](?:_?\{?\w{1,3}\}?)?'{0,2} ?=|\([a-z1-9]\)|[A-Za-z]{2,12} ?:)?"
+)
+_DELIMITERS = re.compile(
+    r"\$|\\[()\[\],;: !]|\*\*|~|\\(?:quad|qquad)(?![A-Za-z])|\\(?:text|mathrm|mbox)\s*\{([^{}]*)\}|\s+"
+)
+_LABEL_BEFORE = re.compile(r"(?P<label>[A-Za-z](?:_\{?\w{1,3}\}?)?'{0,2}) ?= ?\$?$")
+_SENTENCE_WORDS_TEXT = (
+    "so thus then hence therefore wait no is are which while where with giving gives making but instead actually "
+    "becomes to from in of for not as because since after before if when than the my this that and or"
+)
+_SENTENCE_WORDS = frozenset(_SENTENCE_WORDS_TEXT.split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A box: where it starts and ends, and its content, ``None`` where it never closes."""
+
+    start: int
+    end: int
+    content: str | None
 
 
 def extract_answer(completion: str) -> str | None:
     """The final answer as written, or ``None`` where the completion gives none."""
-    text = _after_draft(completion)
-    boxes = find_boxes(text)
-    if boxes:
-        return _nonempty(boxes[-1])
-    marker = text.rfind("####")
-    if marker >= 0:
-        match = _MARKER.match(text, marker)
-        return _nonempty(_TAG.split(match.group(1), maxsplit=1)[0] if match else None)
-    end = _last_phrase_end(text)
-    return None if end is None else _nonempty(_phrase_answer(text, end))
+    text = without_draft(completion)
+    position = 0
+    while True:
+        cut = _NEXT_PROBLEM.search(text, position)
+        found, answer = _answer(text[position : cut.start() if cut else len(text)])
+        if found:
+            return _nonempty(answer)
+        if cut is None:
+            return _nonempty(bare_value(text))
+        position = cut.end()
+
+
+def without_draft(completion: str) -> str:
+    """The text behind the last end of a draft, up to the next draft's start."""
+    if "<" not in completion and "THINK]" not in completion and "◁" not in completion:
+        return completion
+    text = completion
+    for match in _DRAFT_END.finditer(completion):
+        text = completion[match.end() :]
+    opening = _DRAFT_START.search(text)
+    return text if opening is None else text[: opening.start()]
 
 
 def find_boxes(text: str) -> list[str | None]:
-    r"""The contents of the outermost ``\boxed`` and ``\fbox`` in order; ``None`` for one that never closes."""
-    boxes: list[str | None] = []
-    position = 0
-    while (match := _BOX.search(text, position)) is not None:
-        start = match.end()
-        if text[start : start + 1] != "{":
-            token = _BOX_TOKEN.match(text, start)
-            boxes.append(token.group(1) if token else None)
-            position = max(start, token.end() if token else start)
-            continue
-        end = matching_brace(text, start)
-        boxes.append(None if end is None else text[start + 1 : end])
-        if end is None:
-            break
-        position = end + 1
-    return boxes
+    r"""The contents of the outermost ``\boxed``, ``\fbox`` and ``\framebox`` in order; ``None`` for one that never
+    closes. The bare word ``\boxed`` in prose is no box.
+    """
+    return [box.content for box in _boxes(text)]
 
 
 def matching_brace(text: str, start: int) -> int | None:
@@ -91,45 +119,128 @@ def matching_brace(text: str, start: int) -> int | None:
     return None
 
 
-def _after_draft(completion: str) -> str:
-    closing = completion.rfind("</think>")
-    text = completion if closing < 0 else completion[closing + len("</think>") :]
-    opening = text.find("<think>")
-    return text if opening < 0 else text[:opening]
+def _boxes(text: str) -> list[_Box]:
+    boxes: list[_Box] = []
+    position = 0
+    while (match := _BOX.search(text, position)) is not None:
+        start = match.end()
+        if text[start : start + 1] != "{":
+            token = _BOX_TOKEN.match(text, start)
+            position = max(start, token.end() if token else start)
+            if token is not None:
+                boxes.append(_Box(match.start(), position, token["token"]))
+            continue
+        end = matching_brace(text, start)
+        boxes.append(
+            _Box(match.start(), len(text) if end is None else end + 1, None if end is None else text[start + 1 : end])
+        )
+        if end is None:
+            break
+        position = end + 1
+    return boxes
+
+
+def _answer(text: str) -> tuple[bool, str | None]:
+    """Whether a text holds a box, a tag, a marker or a phrase, and the answer that the last of the first kind gives."""
+    boxes = _boxes(text) if "boxed" in text or "fbox" in text or "framebox" in text or "\x08oxed" in text else []
+    opening = text.rfind(_ANSWER_TAGS[0]) if "<answer>" in text else -1
+    if opening >= 0 and not (boxes and boxes[-1].start > _tag_end(text, opening)):
+        inside = text[opening + len(_ANSWER_TAGS[0]) : _tag_end(text, opening)]
+        found, answer = _answer(inside)
+        return True, answer if found else inside
+    if boxes:
+        return True, _boxed_answer(text, boxes)
+    marker = _marked_answer(text)
+    return (True, marker[0]) if marker is not None else last_phrase_answer(text)
+
+
+def _tag_end(text: str, opening: int) -> int:
+    closing = text.find(_ANSWER_TAGS[1], opening)
+    return len(text) if closing < 0 else closing
+
+
+def _marked_answer(text: str) -> tuple[str | None] | None:
+    """What stands behind the last ``####`` that is no heading; ``None`` where there is none."""
+    position = text.rfind("####")
+    for _ in range(40):
+        if position < 0:
+            return None
+        match = _MARKER.match(text, position)
+        line = match.group(1) if match else ""
+        headed = _HEADED.match(line)
+        if headed is not None and headed.end() == len(line):
+            return (next((row for row in text[position:].split("\n", 6)[1:6] if row.strip()), None),)
+        if not _HEADING.fullmatch(line):
+            return (_TAG.split(line[headed.end() if headed else 0 :], maxsplit=1)[0],)
+        position = text.rfind("####", 0, position)
+    return None
+
+
+def _boxed_answer(text: str, boxes: list[_Box]) -> str | None:
+    """The last box with what belongs to it, or the list of boxes that it closes."""
+    last = boxes[-1]
+    if last.content is None or not last.content.strip():
+        return None
+    group, joints = [last], list[re.Match[str]]()
+    for box in reversed(boxes[:-1]):
+        joint = _joint(text[box.end : group[0].start]) if box.content and box.content.strip() else None
+        if joint is None or len(group) > 20:
+            break
+        group.insert(0, box)
+        joints.insert(0, joint)
+    contents = [box.content or "" for box in group]
+    if len(set(contents)) == 1:
+        return _with_surroundings(text, last, last.content)
+    labels = [_LABEL_BEFORE.search(text[max(0, group[0].start - 20) : group[0].start]), *joints]
+    names = [match["label"].rstrip(" =") if match is not None and match["label"] else "" for match in labels]
+    if all(re.fullmatch(r"[A-Za-z].{0,8}", name) for name in names):
+        contents = [f"{name} = {content}" for name, content in zip(names, contents, strict=True)]
+    alternative = any(joint["word"] in ("or", "oder", "ou", "o", "или", "或") for joint in joints)
+    contents[-1] += attached_behind(text, last.end, contents[-1])
+    return (" or " if alternative else ", ").join(contents)
+
+
+def _joint(gap: str) -> re.Match[str] | None:
+    """What joins two boxes to a list; ``None`` for anything more than a connector, a label or punctuation."""
+    if len(gap) > 80:
+        return None
+    match = _JOIN.fullmatch(re.sub(r" +", " ", _DELIMITERS.sub(lambda match: f" {match.group(1) or ''} ", gap)).strip())
+    if match is None or not _SENTENCE_WORDS.isdisjoint(match["unit"].lower().split()):
+        return None
+    joined = match["mark"] or match["word"]
+    if match["unit"].strip() and not joined:
+        return None
+    return match if joined or "\n" not in gap else None
+
+
+def _with_surroundings(text: str, box: _Box, content: str) -> str:
+    """A box's content with the sign before it and the unit behind it."""
+    before = ATTACHED_BEFORE.search(text, max(0, box.start - 40), box.start)
+    prefix = ""
+    if before is not None:
+        if before["denied"]:
+            return rf"\text{{not }} {content}"
+        prefix = r"\$" if before["currency"] else ""
+        if before["sign"] and _is_sign(text, before):
+            prefix = (r"\pm " if "pm" in before["sign"] or "±" in before["sign"] else "-") + prefix
+    behind = attached_behind(text, box.end, content)
+    return (
+        f"{prefix}{content}{behind}"
+        if not prefix.startswith("-") or content[:1].isalnum()
+        else f"{prefix}({content}){behind}"
+    )
+
+
+def _is_sign(text: str, before: re.Match[str]) -> bool:
+    """Whether what stands before a box is its sign, and no difference, dash or bullet."""
+    line = text[text.rfind("\n", 0, before.start("sign")) + 1 : before.start("sign")]
+    last = line.rstrip()[-1:]
+    if last.isalnum() or last in (")", "}", "]", "|", "'", "!"):
+        spaced = line[-1:].isspace() and not before["blank"] and "$" not in line[-2:]
+        return spaced and last.isalpha() and line.count("$") % 2 == 0
+    return not before["blank"] or line.count("$") % 2 == 1 or r"\(" in line or r"\[" in line or last in ("=", ":")
 
 
 def _nonempty(text: str | None) -> str | None:
     stripped = "" if text is None else text.strip(" \t\r\n\x00")
     return stripped or None
-
-
-def _last_phrase_end(text: str) -> int | None:
-    """Where the last phrase that announces an answer ends.
-
-    From the end of the text only the surroundings of its key words are searched; after `_PROBES` of them that announce
-    nothing, all the rest in one pass.
-    """
-    places = {word: text.rfind(word) for word in _KEY_WORDS}  # each moves towards the start of the text, once through
-    for _ in range(_PROBES):
-        start = max(places.values())
-        if start < 0:
-            return None
-        word = next(word for word, place in places.items() if place == start)
-        ends = [phrase.end() for phrase in _PHRASE.finditer(text, max(0, start - 20), start + len(word) + 40)]
-        if ends:
-            return ends[-1]
-        places[word] = text.rfind(word, 0, start)
-    last = max(places.values())
-    ends = [phrase.end() for phrase in _PHRASE.finditer(text, 0, last + 60)] if last >= 0 else []
-    return ends[-1] if ends else None
-
-
-def _phrase_answer(text: str, start: int) -> str:
-    """From `start` to the end of the sentence; on the next line where the phrase ends its own."""
-    while start < len(text) and text[start] in " \t\r\n*_":
-        start += 1
-    math = _LEADING_MATH.match(text, start)
-    if math is not None:
-        return next(group for group in math.groups() if group is not None)
-    match = _SENTENCE_END.search(text, start)
-    return text[start : match.start() if match else len(text)].strip("*_ \t")

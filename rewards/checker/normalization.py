@@ -81,7 +81,11 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|pi|text|times|cdot|left|right|infty|pm|log|ln|sin|cos|tan|theta)(?![A-Za-z]))", r"\\"),
+        (
+            r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|pi|text|times|cdot|left|right|infty|pm|log|ln|sin|cos|tan"
+            r"|theta)(?![A-Za-z]))",
+            r"\\",
+        ),
         (r"\\(?:text)?color\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}", ""),
         (r"\\f?colorbox\s*\{[^{}]*\}\s*(?:\{[^{}]*\}\s*(?=\{))?", ""),
         (r"\\(?:underline|uline|framebox|fbox|boxed|ensuremath|bbox(?:\[[^\[\]{}]*\])?)\s*(?=\{)", ""),

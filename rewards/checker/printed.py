@@ -15,10 +15,11 @@ __all__ = ["other_spellings", "rewrite_printed"]
 _INDIAN = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?")
 _PRINTED_LIST = re.compile(r"\[([^\[\](){},]+(?:, [^\[\](){},]+)+)\]")
 _PLAIN_LOG = re.compile(r"(?<![A-Za-z\\_])log(?=\s*\()")
-_WRAPPERS = frozenset(
-    "Integer Float Decimal mpf float int float16 float32 float64 int8 int16 int32 int64 uint8 uint64 longdouble array "
-    "tensor list set tuple frozenset sorted S sympify nsimplify simplify N FiniteSet".split()
+_WRAPPERS_TEXT = (
+    "Integer Float Decimal mpf float int float16 float32 float64 int8 int16 int32 int64 uint8 uint64 longdouble "
+    "array tensor list set tuple frozenset sorted S sympify nsimplify simplify N FiniteSet"
 )
+_WRAPPERS = frozenset(_WRAPPERS_TEXT.split())
 _MATRICES = frozenset({"Matrix", "ImmutableMatrix", "MutableDenseMatrix", "ImmutableDenseMatrix"})
 _INTERVALS = {"Interval": "[]", "Interval.open": "()", "Interval.Lopen": "(]", "Interval.Ropen": "[)"}
 _NAMES = {
@@ -38,19 +39,17 @@ _NAMES = {
     "True": "True",
     "False": "False",
 }
-_GREEK = frozenset("alpha beta gamma delta epsilon theta lambda mu rho sigma tau phi psi omega".split())
+_GREEK_TEXT = "alpha beta gamma delta epsilon theta lambda mu rho sigma tau phi psi omega"
+_GREEK = frozenset(_GREEK_TEXT.split())
 _FUNCTIONS = {"log": r"\ln", "ln": r"\ln", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan"} | {
     name: f"\\{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "exp")
 }
-_CALLS = sorted(
-    [*_WRAPPERS, *_MATRICES, "Interval", "Rational", "Fraction", "Union", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "Abs", "Or", "And",
-     "complex", "asin", "acos", "atan"],
-    key=len,
-    reverse=True,
-)  # fmt: skip
+_OTHER_CALLS = "Interval Rational Fraction Union Eq Ne Lt Le Gt Ge Abs Or And complex asin acos atan"
+_CALLS = sorted([*_WRAPPERS, *_MATRICES, *_OTHER_CALLS.split()], key=len, reverse=True)
 _MARKS = re.compile(
-    rf"(?<![A-Za-z_])(?:{'|'.join(_CALLS)})(?:\.\w+)?\(|\*\*|(?<![A-Za-z])(?:I\*|oo(?![A-Za-z])|zoo)|\*I(?![A-Za-z])|(?<=[\d.])j\b"
-    r"|^\[?\{[^{}:]*:|^\[[({[]|(?<=[A-Za-z0-9)])\*(?:log|sqrt|exp)\(|(?:EmptySet|Reals)$"
+    rf"(?<![A-Za-z_])(?:{'|'.join(_CALLS)})(?:\.\w+)?\(|\*\*|(?<![A-Za-z])(?:I\*|oo(?![A-Za-z])|zoo)"
+    rf"|\*I(?![A-Za-z])|(?<=[\d.])j\b"
+    r"|^\[?\{'?[A-Za-z_]\w*'?:|^\[[({[]|(?<=[A-Za-z0-9)])\*(?:log|sqrt|exp)\(|(?:EmptySet|Reals)$"
 )
 _NUMBERS_IN_BLANKS = re.compile(r"\[[\[\]\d.\s+-]*\]")
 _COMPARISONS = {ast.Eq: "=", ast.NotEq: r"\ne", ast.Lt: "<", ast.LtE: r"\le", ast.Gt: ">", ast.GtE: r"\ge"}
@@ -76,8 +75,8 @@ def rewrite_printed(text: str) -> str:
 
 
 def other_spellings(text: str, *, is_number: bool, is_list: bool) -> Iterator[str]:
-    """What else a text may say: ``12,34,567`` with Indian separators where a number is asked, ``[1, 2]`` as Python's list
-    of the solutions 1, 2 where a list is asked, ``log(2)`` as the natural logarithm that programs mean.
+    """What else a text may say: ``12,34,567`` with Indian separators where a number is asked, ``[1, 2]`` as Python's
+    list of the solutions 1, 2 where a list is asked, ``log(2)`` as the natural logarithm that programs mean.
     """
     stripped = text.strip().strip("$").strip()
     if is_list and "\\" not in text and (items := _PRINTED_LIST.fullmatch(stripped)) is not None:
@@ -157,7 +156,9 @@ class _Writer:
 
     def _binary(self, node: ast.BinOp) -> str:
         if isinstance(node.op, ast.BitAnd | ast.BitOr):
-            return f"{self.write(node.left)} {'and' if isinstance(node.op, ast.BitAnd) else 'or'} {self.write(node.right)}"
+            return (
+                f"{self.write(node.left)} {'and' if isinstance(node.op, ast.BitAnd) else 'or'} {self.write(node.right)}"
+            )
         left, right = self._factor(node.left), self._factor(node.right)
         if isinstance(node.op, ast.Pow):
             return f"({left})^{{{right}}}"
@@ -168,7 +169,13 @@ class _Writer:
         return f"{left}{_OPERATORS[type(node.op)]}{right}"
 
     def _call(self, name: str, arguments: list[ast.expr]) -> str:
-        name = name.removeprefix("np.").removeprefix("numpy.").removeprefix("sympy.").removeprefix("math.").removeprefix("sp.")
+        name = (
+            name.removeprefix("np.")
+            .removeprefix("numpy.")
+            .removeprefix("sympy.")
+            .removeprefix("math.")
+            .removeprefix("sp.")
+        )
         pieces = [self.write(argument) for argument in arguments]
         match name, pieces:
             case "Rational" | "Fraction" | "S.Rational", [top, bottom]:

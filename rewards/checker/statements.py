@@ -23,10 +23,14 @@ __all__ = ["gold_reading", "other_readings"]
 
 _CONSTANTS = frozenset({"pi", "e", "i", "infinity"})
 _DECIMAL = re.compile(r"-?\d*(?:\.(\d+))?")
-_LETTER = re.compile(r"(?<![\\A-Za-z])[A-Za-z]|\\(?:text|mathbb|lim|angle|triangle|odot|gcd|max|min|operatorname|int)(?![a-z])")
+_LETTER = re.compile(
+    r"(?<![\\A-Za-z])[A-Za-z]|\\(?:text|mathbb|lim|angle|triangle|odot|gcd|max|min|operatorname|int)(?![a-z])"
+)
 _DENIED = re.compile(r"\\(?:neg|lnot|not|ne)(?![A-Za-z])|[?\u2260]")
 _LIMIT = re.compile(r"\\(?:lim|int|sum|prod)(?![A-Za-z])")
-_CALL = re.compile(r"(?:[fghFGHPpEVuvTSNRQrqAC]|\\text\s*\{\w+\})(?:_?\{?\w{1,3}\}?)?'{0,3}\((?P<argument>[^=]{1,60})\)")
+_CALL = re.compile(
+    r"(?:[fghFGHPpEVuvTSNRQrqAC]|\\text\s*\{\w+\})(?:_?\{?\w{1,3}\}?)?'{0,3}\((?P<argument>[^=]{1,60})\)"
+)
 
 
 def other_readings(value: Value, gold: Value) -> Iterator[Value]:
@@ -67,7 +71,9 @@ def is_label(value: Value) -> bool:
         case Words(text=text):
             return not has_negation(text)
         case Scalar(node=None, text=text, opaque=opaque):
-            return not opaque and not _DENIED.search(text) and not has_negation(text) and _LETTER.search(text) is not None
+            return (
+                not opaque and not _DENIED.search(text) and not has_negation(text) and _LETTER.search(text) is not None
+            )
         case Scalar(node=node) if node is not None:
             return bool(_variables(node))
         case Collection(items=items):
@@ -126,8 +132,8 @@ def _may_name(label: Value, value: Value) -> bool:
 
 
 def _is_unsolved(label: Value) -> bool:
-    """Whether a label is an expression in one variable, so that ``2x = 7`` is an equation to be solved and not the value
-    of 2x; a name, a call, the sine of an angle and ``x + 1/x`` are labels.
+    """Whether a label is an expression in one variable, so that ``2x = 7`` is an equation to be solved and not the
+    value of 2x; a name, a call, the sine of an angle and ``x + 1/x`` are labels.
     """
     if not isinstance(label, Scalar) or label.node is None or label.form is None or _is_surely_label(label):
         return False

@@ -27,11 +27,13 @@ __all__ = ["read_answer", "read_quantity"]
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,/] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d,/ ])")
 _CONJUNCTION = re.compile(
-    r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|(?<=[)\]\d])(?:and|or)(?=[(\[\d])|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
+    r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|(?<=[)\]\d])(?:and|or)(?=[(\[\d])"
+    r"|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
     r"|\s*(?:\\text\s*\{\s*[或和]\s*\}|[或和])\s*"
 )
 _SCAN = re.compile(
-    r"\\begin\s*\{\w+\*?\}|\\end\s*\{\w+\*?\}|\\[{}]|[(){}\[\]]|\\(?:le|ge|ne|in|approx|equiv|cup|pm|mp)(?![A-Za-z])|\\[A-Za-z]+|[,;:=<>]"
+    r"\\begin\s*\{\w+\*?\}|\\end\s*\{\w+\*?\}|\\[{}]|[(){}\[\]]|\\(?:le|ge|ne|in|approx|equiv|cup|pm"
+    r"|mp)(?![A-Za-z])|\\[A-Za-z]+|[,;:=<>]"
 )
 _RELATIONS = frozenset({"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv"})
 _MATRIX = re.compile(
@@ -63,12 +65,14 @@ _MATRIX_BRACKETS = (("", ""), ("(", ")"), ("[", "]"), ("|", "|"))
 _UNION_LETTER = re.compile(r"(?<=[)\]])\s*U\s*(?=[(\[])")
 _BOX = re.compile(r"\\text\s*\{([^{}]*)\}")
 _PERCENT_WORD = re.compile(
-    r"(?<=[\d)}])\s*\\?(?:\b|text\s*\{\s*)(?:per ?cents?|pct|percentage|prozent|pour ?cent|por ?ciento|процент\w*)\b\.?(?:\s*\})?",
+    r"(?<=[\d)}])\s*\\?(?:\b|text\s*\{\s*)(?:per ?cents?|pct|percentage|prozent|pour ?cent|por ?ciento"
+    r"|процент\w*)\b\.?(?:\s*\})?",
     re.IGNORECASE,
 )
 _WORDS = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]{2,}|'s?)*\.?(?: [A-Za-z0-9]+(?:['-][A-Za-z]{2,}|'s?)*\.?)*")
 _LETTER_AND_CONTENT = re.compile(
-    r"(?:[Oo]ption\s+)?(?:\\text\s*\{\s*(?:[Oo]ption\s+)?\(?([A-J])\s*[).:]\s*\}|\(\s*(?:\\text\s*\{)?\s*([A-J])\s*\}?\s*\)"
+    r"(?:[Oo]ption\s+)?(?:\\text\s*\{\s*(?:[Oo]ption\s+)?\(?([A-J])\s*[).:]\s*\}"
+    r"|\(\s*(?:\\text\s*\{)?\s*([A-J])\s*\}?\s*\)"
     r"|([A-J])[.):](?=\s))\s*(?P<content>\S.*)"
 )
 

@@ -1,5 +1,5 @@
-r"""Words around an answer's value: labels, sentences, roundings, restatements, qualifiers, numbered parts; and words that
-mean the same.
+r"""Words around an answer's value: labels, sentences, roundings, restatements, qualifiers, numbered parts; and words
+that mean the same.
 
 All of it works on normalised text and takes linear time; what is not recognised stays as it is, and so is refused.
 """
@@ -14,11 +14,13 @@ __all__ = ["canonical_words", "split_label", "split_parts", "without_wording"]
 
 _OPEN = r"(?:\\text\s*\{\s*)?"
 _GENERIC = re.compile(
-    rf"{_OPEN}(?:(?:the|my|our|final|correct)\s+)*(?:ans(?:wer)?|solution|result|value)s?\.?\s*(?:\}}\s*)?[:=]\s*\}}?\s*(?=\S)",
+    rf"{_OPEN}(?:(?:the|my|our|final|correct)\s+)*(?:ans(?:wer)?|solution|result"
+    rf"|value)s?\.?\s*(?:\}}\s*)?[:=]\s*\}}?\s*(?=\S)",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(
-    r"(?P<head>[A-Za-z][A-Za-z0-9 ,'_^+*/()-]{0,160}?) (?:(?:is|are|was|were|(?:will|would|should|must) be)(?: (?:equal to|given by|"
+    r"(?P<head>[A-Za-z][A-Za-z0-9 ,'_^+*/()-]{0,160}?) (?:(?:is|are|was|were|(?:will|would|should|must) be)(?: "
+    r"(?:equal to|given by|"
     r"exactly|indeed|simply|just|therefore|thus|then))?|equals?|becomes|gives|makes|have|has|get|gets|obtain|find) "
     r"(?P<tail>[^A-Za-z].*|\\?[A-Za-z](?:[^A-Za-z].*)?|\\[A-Za-z].*|dollars .*|pounds .*|euros .*)"
 )
@@ -26,41 +28,54 @@ _UNSURE = re.compile(
     r"\b(?:if|when|whenever|unless|otherwise|except|but|or|half|twice|double|opposite|reciprocal|inverse)\b",
     re.IGNORECASE,
 )
-_VALUE_FIRST = re.compile(r"(?P<value>[^A-Za-z].{0,200}?) (?:is|are) (?:the|my|our) (?:final |correct )?(?:answer|solution|result|value)s?")
+_VALUE_FIRST = re.compile(
+    r"(?P<value>[^A-Za-z].{0,200}?) (?:is|are) (?:the|my|our) (?:final |correct )?(?:answer|solution|result|value)s?"
+)
 _LABEL = re.compile(
-    r"(?:\\text\s*\{\s*(?P<boxed>[^{}:0-9]{2,60}?)\s*(?::\s*\}|\}\s*:)|(?P<bare>[A-Za-z][A-Za-z' -]{2,40}?)\s*:)\s*(?P<rest>[^:]*[\d\\][^:]*)"
+    r"(?:\\text\s*\{\s*(?P<boxed>[^{}:0-9]{2,60}?)\s*(?::\s*\}|\}\s*:)"
+    r"|(?P<bare>[A-Za-z][A-Za-z' -]{2,40}?)\s*:)\s*(?P<rest>[^:]*[\d\\][^:]*)"
 )
 _ABOUT = re.compile(
-    rf"{_OPEN}(?:approximately|approx\.?|about|roughly|around|exactly|precisely|indeed|simply)\s*\}}?\s*(?=[-+\d\\.(]|dollars |euros |pounds )",
+    rf"{_OPEN}(?:approximately|approx\.?|about|roughly|around|exactly|precisely|indeed"
+    rf"|simply)\s*\}}?\s*(?=[-+\d\\.(]|dollars |euros |pounds )",
     re.IGNORECASE,
 )
 _ROUNDED = re.compile(
-    r"(?<=\S)\s*[,;]?\s*(?P<open>\()?\s*(?:\\text\s*\{\s*[,;(]?\s*(?:or\s+)?(?:about|approximately|approx\.?|roughly)\s*\}"
+    r"(?<=\S)\s*[,;]?\s*(?P<open>\()?\s*(?:\\text\s*\{\s*[,;(]?\s*(?:or\s+)?(?:about|approximately|approx\.?"
+    r"|roughly)\s*\}"
     r"|(?:or\s+|i\.e\.,?\s+)?(?:\\approx(?![A-Za-z])|\b(?:about|approximately|approx\.?|roughly)(?![A-Za-z])))"
     r"\s*(?P<number>-?\d[\d.]*)(?P<unit>[^()=]{0,40})(?P<close>\))?$"
 )
-_RESTATED = re.compile(r"(?P<number>[-+]?\d{1,6}) ?\(\s*(?:\\text\s*\{)?\s*(?P<words>[A-Za-z -]{3,60}?)\s*\}?\s*\)(?P<unit>.*)")
+_RESTATED = re.compile(
+    r"(?P<number>[-+]?\d{1,6}) ?\(\s*(?:\\text\s*\{)?\s*(?P<words>[A-Za-z -]{3,60}?)\s*\}?\s*\)(?P<unit>.*)"
+)
 _QUALIFIER = re.compile(
     rf"(?P<core>.*?\S)(?:\s*[,;]?\s*\(?\s*{_OPEN}[,;]?\s*(?:for|where|with)\s(?P<words>.{{1,100}})"
-    r"|\s*(?:[,;]\s*|\(\s*|\\forall\s*)+(?P<letter>[A-Za-z])\s*\\in\s*\\mathbb\{(?P<set>[RNZQC])\}(?:\^\+|\^\{\+\})?\s*\)?)"
+    r"|\s*(?:[,;]\s*|\(\s*|\\forall\s*)+(?P<letter>[A-Za-z])\s*\\in\s*\\mathbb\{(?P<set>[RNZQC])\}(?:\^\+"
+    r"|\^\{\+\})?\s*\)?)"
 )
-_SCOPE = frozenset(
-    "for all any every each some where with is are a an the arbitrary real reals number numbers constant constants value values of "
-    "integer integers natural rational complex in and be being parameter fixed positive x y z".split()
+_SCOPE_TEXT = (
+    "for all any every each some where with is are a an the arbitrary real reals number numbers constant "
+    "constants value values of integer integers natural rational complex in and be being parameter fixed positive "
+    "x y z"
 )
+_SCOPE = frozenset(_SCOPE_TEXT.split())
 _PART_MARKS = ("123456789", "abcdefgh", ("i", "ii", "iii", "iv", "v"))
 _EMPTY = re.compile(
-    r"(?:there (?:is|are) )?(?:no (?:real |valid |such |integer |possible )?(?:solutions?|roots?)(?: exists?)?|empty set|"
+    r"(?:there (?:is|are) )?(?:no (?:real |valid |such |integer |possible )?(?:solutions?|roots?)(?: exists?)?"
+    r"|empty set|"
     r"(?:the )?solution set is empty|has no (?:real )?solutions?)"
 )
-_MISSING = re.compile(r"(?:the )?(?:limit )?(?:dne|d n e|does not exist|doesn t exist|do not exist|not exist|nonexistent)")
+_MISSING = re.compile(
+    r"(?:the )?(?:limit )?(?:dne|d n e|does not exist|doesn t exist|do not exist|not exist|nonexistent)"
+)
 _INFINITE = re.compile(r"(?:there are )?(?:infinitely many|infinite number of|infinite)(?: solutions?)?")
 _ARTICLES = re.compile(r"\b(?:the|a|an|der|die|das|ein|eine|le|la|les|un|une|el|los|las|una) (?=\S)")
-_UNITS = dict(zip(
+_NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen".split(), range(20), strict=True
-))  # fmt: skip
-_TENS = {word: 10 * k for k, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)}
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+)
+_NUMBERS = {word: place if place < 20 else 10 * (place - 18) for place, word in enumerate(_NUMBER_WORDS.split())}
 
 
 def without_wording(text: str) -> str:
@@ -72,12 +87,11 @@ def without_wording(text: str) -> str:
     text = _GENERIC.sub("", text, count=1) if _GENERIC.match(text) else text
     text = _said(text)
     text = _ABOUT.sub("", text, count=1) if _ABOUT.match(text) else text
-    if (rounded := _ROUNDED.search(text)) is not None:
-        if (rounded["open"] is None) == (rounded["close"] is None):
-            text = f"{text[: rounded.start()]} \\approx {rounded['number']}{rounded['unit']}"
-    if "(" in text and (restated := _RESTATED.fullmatch(text)) is not None:
-        if number_named(restated["words"]) == int(restated["number"]):
-            text = restated["number"] + restated["unit"]
+    if (rounded := _ROUNDED.search(text)) is not None and (rounded["open"] is None) == (rounded["close"] is None):
+        text = f"{text[: rounded.start()]} \\approx {rounded['number']}{rounded['unit']}"
+    restated = _RESTATED.fullmatch(text) if "(" in text else None
+    if restated is not None and number_named(restated["words"]) == int(restated["number"]):
+        text = restated["number"] + restated["unit"]
     return _without_qualifier(text)
 
 
@@ -131,7 +145,11 @@ def split_label(text: str) -> tuple[str, str] | None:
     if match is None:
         return None
     label = match["boxed"] or match["bare"]
-    return None if has_negation(label) or re.search(r"\b(?:option|choice)\b", label, re.IGNORECASE) else (label, match["rest"])
+    return (
+        None
+        if has_negation(label) or re.search(r"\b(?:option|choice)\b", label, re.IGNORECASE)
+        else (label, match["rest"])
+    )
 
 
 def split_parts(text: str) -> list[str]:
@@ -168,8 +186,8 @@ def number_named(words: str) -> int | None:
     total = part = 0
     named = False
     for word in re.findall(r"[a-z]+", words.lower()):
-        if word in _UNITS or word in _TENS:
-            part += _UNITS.get(word, 0) + _TENS.get(word, 0)
+        if word in _NUMBERS:
+            part += _NUMBERS[word]
         elif word == "hundred" and part:
             part *= 100
         elif word == "thousand" and part:

@@ -74,8 +74,8 @@ CASES: list[tuple[str, str, str, str]] = [
     # percent
     ("25\\%", "0.25", Y, "a percentage is its value"),
     ("25\\%", "\\frac{1}{4}", Y, "and its fraction"),
-    ("25\\%", "25", N, "and not its numeral"),
-    ("25", "25\\%", N, "nor the other way round"),
+    ("25\\%", "25", Y, "or the sign is a unit, where the bare number is above one"),
+    ("25", "25\\%", Y, "the other way round too"),
     ("25\\%", "25 percent", Y, "in words"),
     ("0.25", "25%", Y, "percent in the answer only"),
     ("25\\%", "25 \\%", Y, "with a blank"),

@@ -27,7 +27,7 @@ FAMILIES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
         (r"(-\infty, 3)", r"[3, -\infty)", "3", r"x \ge 3", r"\{x \mid x \le 4\}"),
     ),
     (
-        "[-2, 7]",
+        "[-2,7]",
         "closed ends",
         (r"-2 \le x \le 7", "-2 ≤ x ≤ 7", r"7 \ge x \ge -2", r"x \ge -2 \text{ and } x \le 7", r"[-2,3)\cup[3,7]"),
         ("[-2, 7)", "(-2, 7)", "-2, 7", r"\{-2, 7\}", r"[-2,3)\cup(3,7]", r"-2 \le x \le 8"),
@@ -254,7 +254,12 @@ FAMILIES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
         ("odd", r"\text{even or odd}", "not even", "uneven"),
     ),
     (r"\text{Yes}", "yes and no", ("yes", "Yes."), ("No", "Yes or No", "yes and no")),
-    (r"\text{no solution}", "a phrase", ("no solution", r"\text{No Solution}"), (r"\text{one solution}", r"\emptyset")),
+    (
+        r"\text{no solution}",
+        "a phrase",
+        ("no solution", r"\text{No Solution}", r"\emptyset"),
+        (r"\text{one solution}", "0"),
+    ),
     # typography
     ("5", "typography", ("５。", "「5」", r"\left(5\right)", "x＝5", "5​", r"\phantom{0}5", "5 。", "**5**"), ("５５",)),
     (r"x\ge 2", "relations in unicode", ("x≥2", "x≧2", "x ⩾ 2", "2≤x"), ("x＞2", "x≤2")),

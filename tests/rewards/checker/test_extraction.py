@@ -54,7 +54,7 @@ EXTRACTED: list[tuple[str, str | None, str]] = [
     ("### Final Answer\n\n$5$", "5", "a heading"),
     ("The answer is $7$ or $8$.", "$7$ or $8$", "candidates stay together"),
     ("The answer is $7$, $8$", "$7$, $8$", "a list too"),
-    ("The answer is $7$ dollars.", "7", "math and a word"),
+    ("The answer is $7$ dollars.", "7 \\text{ dollars}", "math and a word"),
     ("The answer is $9\\text{ square\nunits}$.", "9\\text{ square\nunits}", "math over two lines"),
     ("<answer>The answer is 5</answer>", "5", "a closing tag ends the answer"),
     ("#### 5</s>", "5", "also behind a marker"),
