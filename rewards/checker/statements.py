@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from rewards.algebra.bounds import OverBoundError
-from rewards.algebra.quotients import forms_equal
 from rewards.algebra.nodes import Apply, Node, Number, Symbol
 from rewards.algebra.numeric import values_within
 from rewards.algebra.polynomials import constant_value
+from rewards.algebra.quotients import forms_equal
 from rewards.checker.closed_words import has_negation
 from rewards.checker.relations import is_name
 from rewards.checker.values import Collection, Relation, Scalar, Value, Words
