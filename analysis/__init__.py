@@ -10,15 +10,17 @@ from analysis.report.report import write_report
 from analysis.report.sentences import crossing_sentence, difference_sentence
 from analysis.report.statements import crossing_table, difference_table
 from analysis.report.tables import render_text, summary_table, verdict_table
+from analysis.report.terminal import comparison_text
 from analysis.statistics.budget import at_equal_budget, best_checkpoints, budget_table, equal_budget
+from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import Crossing, crossing_of, crossings
 from analysis.statistics.curves import Curve, difference_curves, learning_curves, majority_curves, pass_curves
-from analysis.statistics.differences import Difference, compare_arms
+from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
 from analysis.statistics.intervals import Band, Interval, Resampling, bootstrap_difference, bootstrap_mean
 from analysis.statistics.metrics import maj_at_k, majority_curve, pass_at_k
 from analysis.statistics.scores import ArmScores, VoteTable, count_votes, score_comparison
 from analysis.statistics.selection import best_of_k, weighted_maj_at_k
-from analysis.statistics.simultaneous import simultaneous_band
+from analysis.statistics.simultaneous import share_band
 from analysis.statistics.summaries import sample_summaries
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "ArmScores",
     "Band",
     "ComparisonRecord",
+    "Contrast",
     "Crossing",
     "Curve",
     "Difference",
@@ -44,6 +47,7 @@ __all__ = [
     "bootstrap_mean",
     "budget_table",
     "compare_arms",
+    "comparison_text",
     "count_votes",
     "crossing_of",
     "crossing_sentence",
@@ -53,6 +57,7 @@ __all__ = [
     "difference_sentence",
     "difference_table",
     "equal_budget",
+    "judge_contrasts",
     "learning_curves",
     "load_comparison",
     "load_run",
@@ -65,7 +70,7 @@ __all__ = [
     "render_text",
     "sample_summaries",
     "score_comparison",
-    "simultaneous_band",
+    "share_band",
     "summary_table",
     "verdict_table",
     "weighted_maj_at_k",

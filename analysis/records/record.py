@@ -48,6 +48,13 @@ class RunRecord:
         return str(self.environment.get("checker_version", ""))
 
     @property
+    def temperature(self) -> float | None:
+        """The sampling temperature of `judgements`; None where it was not recorded."""
+        evaluation = self.config.get("evaluation")
+        found = evaluation.get("temperature") if isinstance(evaluation, Mapping) else None
+        return float(found) if isinstance(found, int | float) else None
+
+    @property
     def final_step(self) -> int:
         """The last optimiser step that was evaluated."""
         return int(column(self.judgements, "step").max())

@@ -1,4 +1,5 @@
-"""What the report claims: sentences first (differences, controls, crossings), then the tables behind them."""
+"""What the report claims: the declared contrasts and their verdicts, rankings in two sentences, and the tables
+behind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,21 +13,23 @@ from analysis.records.frames import column, records_of
 from analysis.records.record import ComparisonRecord
 from analysis.records.schema import CONTROL_KINDS
 from analysis.report import page
+from analysis.report.contrast_tables import DASH, TextColumn, contrast_columns, pair_columns
 from analysis.report.plots import short_number
 from analysis.report.sentences import (
-    TOTAL_NOTE,
+    INTERVAL_NOTE,
+    at_temperature,
     control_sentence,
     crossing_sentence,
     difference_sentence,
-    minus,
-    seed_warning,
-    signed,
 )
-from analysis.report.tables import DASH, TextColumn
+from analysis.report.tables import spent_on
+from analysis.statistics.contrasts import Contrast, default_contrasts, from_records
 from analysis.statistics.crossings import Crossing, crossings
-from analysis.statistics.differences import Difference, compare_arms, compare_with_controls
-from analysis.statistics.intervals import Interval, Resampling
+from analysis.statistics.differences import Difference, compare_arms, judge_contrasts, reverse
+from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores
+
+SAME_SPENDING = 0.01  # budgets that differ by less are called equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +38,15 @@ class Claims:
 
     summary: pd.DataFrame
     baseline: str | None
-    differences: tuple[Difference, ...]  # to the baseline
-    controls: tuple[tuple[Difference, ...], ...]  # methods minus one control, on one benchmark
+    contrasts: tuple[Difference, ...]  # declared, corrected together
+    declared: bool  # before anything ran
+    not_run: tuple[str, ...]  # declared contrasts that lack an arm
+    pairs: tuple[Difference, ...]  # every pair of arms, without verdicts
+    controls: tuple[str, ...]
     missing_controls: tuple[str, ...]  # what no control arm controls for, in words
-    crossings: tuple[Crossing, ...]  # with the baseline
+    crossings: tuple[Crossing, ...]
     trained: bool
-    seed_warning: str
+    spending: tuple[str, ...]  # of each contrast: who spent more, in words; "" where nobody did
 
 
 def make_claims(
@@ -50,22 +56,39 @@ def make_claims(
     baseline: str | None,
     resampling: Resampling,
 ) -> Claims:
-    """Compare every arm with the baseline, and every method with every control arm.
-
-    A control arm is one whose configuration says so (`control`); a method is any other arm that was trained.
-    """
+    """Answer the declared contrasts, and set every pair of arms side by side."""
+    contrasts, declared = comparison_contrasts(comparison, baseline)
     controls = control_kinds(comparison)
-    methods = [arm for arm in comparison.arms if arm not in controls and _is_trained(comparison, arm)]
+    judged = judge_contrasts(scores, contrasts, resampling=resampling)
+    sides = {contrast.name: contrast for contrast in contrasts}
     return Claims(
         summary=summary,
         baseline=baseline,
-        differences=compare_arms(scores, resampling=resampling, baseline=baseline) if baseline else (),
-        controls=compare_with_controls(scores, methods=methods, controls=tuple(controls), resampling=resampling),
+        contrasts=judged,
+        declared=declared,
+        not_run=tuple(each.name for each in contrasts if not set(each.arms) <= set(comparison.arms)),
+        pairs=compare_arms(scores, resampling=resampling),
+        controls=tuple(controls),
         missing_controls=tuple(words for kind, words in CONTROL_KINDS.items() if kind not in controls.values()),
-        crossings=crossings(scores, resampling=resampling, baseline=baseline) if baseline else (),
+        crossings=crossings(scores, resampling=resampling),
         trained=any(_is_trained(comparison, arm) for arm in comparison.arms),
-        seed_warning=seed_warning([arm for arm in scores if _is_trained(comparison, arm.arm)]),
+        spending=tuple(spending_text(comparison, sides[each.name]) for each in judged),
     )
+
+
+def comparison_contrasts(comparison: ComparisonRecord, baseline: str | None) -> tuple[tuple[Contrast, ...], bool]:
+    """The contrasts that `comparison.json` declared before the runs, or the default ones; and whether it did.
+
+    A declared contrast with an arm that failed stays: it counts in the correction.
+
+    Raises:
+        ValueError: `comparison.json` has a malformed declaration.
+    """
+    records = comparison.description.get("contrasts")
+    if records is not None:
+        return from_records(records), True
+    controls = control_kinds(comparison)
+    return default_contrasts(comparison.arms, start=baseline, controls=tuple(controls)), False
 
 
 def control_kinds(comparison: ComparisonRecord) -> dict[str, str]:
@@ -74,22 +97,95 @@ def control_kinds(comparison: ComparisonRecord) -> dict[str, str]:
     return {arm: kind for arm, kind in kinds.items() if isinstance(kind, str)}
 
 
-def answer_section(claims: Claims) -> str:
-    """The answer in sentences: how good the baseline is, who differs from it, who does not beat a control."""
+def spending_text(comparison: ComparisonRecord, contrast: Contrast) -> str:
+    """Who drew more completions for training, such as "dapo drew 1.54k completions for training, grpo 768"; "" where
+    both sides drew the same, or one of them is not trained on completions."""
+    drawn = [
+        float(np.mean([spent_on(comparison.runs_of(arm), "completions_sampled") for arm in side]))
+        for side in (contrast.plus, contrast.minus)
+    ]
+    if not all(np.isfinite(drawn)) or min(drawn) <= 0 or max(drawn) <= (1 + SAME_SPENDING) * min(drawn):
+        return ""
+    ours, theirs = (short_number(value) for value in drawn)
+    return (
+        f"{' and '.join(contrast.plus)} drew {ours} completions for training, {' and '.join(contrast.minus)} {theirs}"
+    )
+
+
+def answer_section(claims: Claims, figures: str = "") -> str:
+    """The answer: the ranking in a sentence a benchmark, the declared contrasts as `figures` and table, what
+    decides."""
+    html = page.bullets(rankings(claims), "answers") + figures
     several = len(set(column(claims.summary, "benchmark"))) > 1
-    levels = [_level_sentence(row) for row in records_of(claims.summary) if claims.baseline in (None, row["arm"])]
-    ranked = sorted(claims.differences, key=lambda difference: -difference.point)
-    found = [_placed(difference_sentence(each), each.benchmark, several) for each in ranked]
-    html = page.bullets([*levels, *found], "answers")
-    if claims.trained:
-        html += page.heading("Against the control arms")
-        against = [_placed(control_sentence(group), group[0].benchmark, several) for group in claims.controls]
-        html += page.bullets(against, "answers") + _missing_controls_html(claims)
-    else:
+    found = [
+        _placed(_with_spending(difference_sentence(each), spent), each.benchmark, several)
+        for each, spent in zip(claims.contrasts, claims.spending, strict=True)
+    ]
+    if found:
+        when = "before anything ran" if claims.declared else "by the default rule, not before the runs"
+        html += page.heading("The declared contrasts") + page.table(contrast_columns(claims.contrasts))
+        html += page.paragraph(f"In points. Declared {when}. {INTERVAL_NOTE}", "note") + page.bullets(found, "answers")
+    if claims.not_run:
+        html += page.paragraph(
+            f"Declared, counted in the correction, and not answered for want of an arm: {', '.join(claims.not_run)}."
+        )
+    if not claims.trained:
         html += page.paragraph("Nothing was trained here: the bands cover the choice of problems.", "note")
-    if claims.seed_warning and claims.trained:
-        html += page.warning(claims.seed_warning, [])
     return html
+
+
+def rankings(claims: Claims) -> list[str]:
+    """A sentence a benchmark: the arms by Pass@1, and what was decided among the declared contrasts."""
+    sentences = []
+    for benchmark in dict.fromkeys(column(claims.summary, "benchmark")):
+        rows = [row for row in records_of(claims.summary) if row["benchmark"] == benchmark]
+        ranked = sorted(rows, key=lambda row: -row["pass_at_1"])
+        listed = ", ".join(f"{row['arm']} {100 * row['pass_at_1']:.1f}" for row in ranked)
+        where = at_temperature(rows[0]["temperature"] if np.isfinite(rows[0]["temperature"]) else None)
+        sentences.append(f"Pass@1 on {benchmark}{where}, in %, highest first: {listed}.")
+        decided = [
+            each for each in claims.contrasts if each.benchmark == benchmark and each.verdict in ("better", "worse")
+        ]
+        here = [each for each in claims.contrasts if each.benchmark == benchmark]
+        if here:
+            names = "; ".join(each.name for each in decided) or "none"
+            sentences.append(f"Decided, of {len(here)} contrasts on {benchmark}{where}: {names}.")
+    return sentences
+
+
+def claims_tables(claims: Claims) -> str:
+    """Method against method, methods against controls, and where Pass@K curves cross."""
+    html = ""
+    for benchmark in dict.fromkeys(each.benchmark for each in claims.pairs):
+        here = [each for each in claims.pairs if each.benchmark == benchmark]
+        html += page.heading(f"Method against method on {benchmark}: Pass@1 of the row minus that of the column")
+        html += page.table(pair_columns(here))
+    if html:
+        html += page.paragraph("In points, with 95 % intervals as above and without verdicts: not declared.", "note")
+    if claims.trained:
+        html += page.heading("Against the control arms") + _controls_html(claims)
+    crossed = [sentence for each in claims.crossings if (sentence := crossing_sentence(each))]
+    if crossed:
+        html += page.heading("Where Pass@K curves cross") + page.bullets(crossed)
+    elif claims.crossings:
+        html += page.paragraph("No two Pass@K curves cross for sure.", "note")
+    return html
+
+
+def _controls_html(claims: Claims) -> str:
+    outside = {*claims.controls, claims.baseline}
+    against = []
+    for control in claims.controls:
+        here = [_ordered(each, control) for each in claims.pairs if control in (each.arm, each.baseline)]
+        methods = [each for each in here if each.arm not in outside]
+        if methods:
+            against.append(control_sentence(methods, control))
+    return page.bullets(against, "answers") + _missing_controls_html(claims)
+
+
+def _ordered(difference: Difference, baseline: str) -> Difference:
+    """The difference with `baseline` as what is subtracted."""
+    return difference if difference.baseline == baseline else reverse(difference)
 
 
 def _missing_controls_html(claims: Claims) -> str:
@@ -100,48 +196,6 @@ def _missing_controls_html(claims: Claims) -> str:
         return page.paragraph(f"Control arms that were not run: {names}.", "note")
     ruled_out = "nothing here rules out that other training would have moved the numbers as much"
     return page.paragraph(f"No control arm was run ({names}): {ruled_out}.")
-
-
-def claims_tables(claims: Claims) -> str:
-    """Differences to the baseline and to the controls, and where Pass@K curves cross."""
-    html = ""
-    if claims.differences:
-        html += page.heading(f"Pass@1 minus that of {claims.baseline}")
-        html += page.table(difference_columns(claims.differences))
-    if claims.controls:
-        html += page.heading("Pass@1 of each method minus that of each control arm")
-        html += page.table(difference_columns([each for group in claims.controls for each in group]))
-    if html:
-        html += page.paragraph(f"In points. {TOTAL_NOTE}", "note")
-    if claims.crossings:
-        html += page.heading("Where Pass@K curves cross")
-        html += page.bullets([crossing_sentence(crossing) for crossing in claims.crossings])
-    return html
-
-
-def difference_columns(differences: Sequence[Difference]) -> list[TextColumn]:
-    """Differences as text columns, in points."""
-    several = len({difference.benchmark for difference in differences}) > 1
-    columns = {
-        "arm": [each.arm for each in differences],
-        "minus": [each.baseline for each in differences],
-        "benchmark": [each.benchmark for each in differences],
-        "difference": [signed(each.point) for each in differences],
-        "95 %, problems and seeds": [_ends(each.total) for each in differences],
-        "problems alone": [_ends(each.problem) for each in differences],
-        "seeds alone": [_ends(each.seed) for each in differences],
-        "p (Holm)": [_p_text(each.p_holm) for each in differences],
-        "smallest to be found": [
-            minus(100 * each.detectable) if np.isfinite(each.detectable) else DASH for each in differences
-        ],
-        "chance of being better": [f"{100 * each.improvement.point:.0f} %" for each in differences],
-        "verdict": [each.verdict for each in differences],
-    }
-    return [
-        TextColumn(heading=name, cells=tuple(cells), is_text=name in ("arm", "minus", "benchmark", "verdict"))
-        for name, cells in columns.items()
-        if several or name != "benchmark"
-    ]
 
 
 def equal_budget_html(budgets: pd.DataFrame, best: pd.DataFrame) -> str:
@@ -155,7 +209,7 @@ def equal_budget_html(budgets: pd.DataFrame, best: pd.DataFrame) -> str:
     rows = records_of(budgets)
     for benchmark in dict.fromkeys(row["benchmark"] for row in rows):
         here = [row for row in rows if row["benchmark"] == benchmark]
-        cells = {(row["arm"], row["x"]): _in_brackets(row, "point", "total_low", "total_high") for row in here}
+        cells = {(row["arm"], row["x"]): _at_budget(row) for row in here}
         arms = tuple(dict.fromkeys(row["arm"] for row in here))
         columns = [TextColumn(heading="arm", cells=arms, is_text=True)]
         for x, level in {row["x"]: row["level"] for row in here}.items():
@@ -165,7 +219,9 @@ def equal_budget_html(budgets: pd.DataFrame, best: pd.DataFrame) -> str:
     if html:
         html += page.paragraph(
             "In %, in brackets 95 % over problems and seeds, at the largest level that all arms in the column reached, "
-            "interpolated between evaluations, never beyond one. Paired differences: budget_differences.csv.",
+            "controls and the start left out; ± the largest error of interpolating between evaluations, if "
+            "accuracy is monotone between them. Wall-clock seconds on shared cores measure contention as well. "
+            "Paired differences: budget_differences.csv.",
             "note",
         )
     if len(best):
@@ -198,13 +254,13 @@ def _in_brackets(row: Mapping[str, Any], point: str, low: str, high: str) -> str
     return f"{100 * row[point]:.1f} [{ends}]"
 
 
-def _level_sentence(row: Mapping[str, Any]) -> str:
-    problems, seeds = row["problems"], row["seeds"]
-    return (
-        f"{row['arm']} solves {100 * row['pass_at_1']:.1f} % of {problems} problem{'s' if problems != 1 else ''} of "
-        f"{row['benchmark']} in one try (95 % over problems {100 * row['pass_at_1_low']:.1f} to "
-        f"{100 * row['pass_at_1_high']:.1f}, {seeds} seed{'s' if seeds != 1 else ''})."
-    )
+def _at_budget(row: Mapping[str, Any]) -> str:
+    error = 100 * row["interpolation_error"]
+    return _in_brackets(row, "point", "low", "high") + (f" ± {error:.1f}" if error >= 0.05 else "")
+
+
+def _with_spending(sentence: str, spending: str) -> str:
+    return f"{sentence} Not an equal budget: {spending}." if spending else sentence
 
 
 def _is_trained(comparison: ComparisonRecord, arm: str) -> bool:
@@ -213,11 +269,3 @@ def _is_trained(comparison: ComparisonRecord, arm: str) -> bool:
 
 def _placed(sentence: str, benchmark: str, several: bool) -> str:
     return f"On {benchmark}: {sentence}" if several else sentence
-
-
-def _ends(interval: Interval) -> str:
-    return f"{minus(100 * interval.low)} to {minus(100 * interval.high)}" if np.isfinite(interval.low) else DASH
-
-
-def _p_text(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"

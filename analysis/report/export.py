@@ -13,9 +13,10 @@ from analysis.records.record import ComparisonRecord
 from analysis.records.run_frames import evaluation_table, metric_table, run_table
 from analysis.report.statements import budget_difference_table, crossing_table, difference_table
 from analysis.statistics.budget import best_checkpoints, budget_table, equal_budget
+from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import curve_table, difference_curves, learning_curves, majority_curves, pass_curves
-from analysis.statistics.differences import compare_arms
+from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
 from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison
 from analysis.statistics.summaries import sample_summaries
@@ -63,33 +64,34 @@ def statistics_frames(
     *,
     baseline: str | None,
     resampling: Resampling,
+    contrasts: Sequence[Difference] = (),
+    controls: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """The tables behind every number and line: curves and each seed's own, differences, budgets, problems, runs.
 
     Args:
         comparison: the finished runs.
         scores: of `score_comparison`.
-        baseline: for "differences" and the difference curves; without it neither has rows.
+        baseline: for the difference curves; without it they have no rows.
         resampling: how the bands are made.
+        contrasts: the declared ones, judged.
+        controls: arms that are left out where arms are set side by side at an equal budget.
     """
     curves = [*pass_curves(scores, resampling), *majority_curves(scores, resampling)]
     learning = {x: learning_curves(comparison, x, resampling) for x in BUDGETS}
-    differences = ()
     if baseline is not None:
         curves += difference_curves(scores, baseline, resampling)
-        differences = compare_arms(scores, resampling=resampling, baseline=baseline)
-    at_budget = [
-        found for x in BUDGETS for found in equal_budget(comparison, x, resampling=resampling, baseline=baseline)
-    ]
+    methods = [arm for arm in comparison.arms if arm not in {*controls, baseline}]
+    at_budget = [found for x in BUDGETS for found in equal_budget(comparison, x, resampling=resampling, among=methods)]
     return {
         "curves": curve_table(curves),
         "learning": pd.concat(
             [curve_table(found).assign(x_name=x) for x, found in learning.items()], ignore_index=True
         ),
-        "differences": difference_table(differences),
+        "contrasts": difference_table(contrasts),
         "pairs": difference_table(compare_arms(scores, resampling=resampling)),
         "crossings": crossing_table(crossings(scores, resampling=resampling)),
-        "budgets": budget_table(comparison, resampling=resampling),
+        "budgets": budget_table(comparison, resampling=resampling, among=methods),
         "budget_differences": budget_difference_table(at_budget),
         "best_checkpoints": best_checkpoints(comparison, resampling=resampling),
         "sample_summaries": sample_summaries(comparison, resampling=resampling),
@@ -126,10 +128,15 @@ def write_tables(
     folder: str | Path,
     *,
     baseline: str | None = None,
+    contrasts: Sequence[Contrast] = (),
     resampling: Resampling | None = None,
     more: Mapping[str, pd.DataFrame] = NO_FRAMES,
 ) -> tuple[Path, ...]:
-    """`statistics_frames` of a comparison, and `more` tables by name, as CSV and Parquet (`write_frames`)."""
-    scores = score_comparison(comparison)
-    frames = statistics_frames(comparison, scores, baseline=baseline, resampling=resampling or Resampling())
+    """`statistics_frames` of a comparison, and `more` tables by name, as CSV and Parquet (`write_frames`).
+
+    `contrasts` are declared by the caller and judged together.
+    """
+    scores, how = score_comparison(comparison), resampling or Resampling()
+    judged = judge_contrasts(scores, contrasts, resampling=how)
+    frames = statistics_frames(comparison, scores, baseline=baseline, resampling=how, contrasts=judged)
     return write_frames({**frames, **more}, folder)

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from analysis.report.tables import TextColumn
+from analysis.report.contrast_tables import TextColumn
 
 ASSETS = Path(__file__).parent / "assets"
 LONG_CELL = 40  # characters from which a cell of text may break into lines

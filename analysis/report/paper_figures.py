@@ -183,7 +183,7 @@ def _beside(
     legend_below(figure, lines)
     seeds = "/".join(str(count) for count in sorted({len(comparison.runs_of(arm)) for arm in arms}))
     seen = "dots: seeds; edges: the whole curve" if name == "figure7" else "thin lines: seeds"
-    about = f"Shades: 95 % bands over problems; {seen} ({seeds} an arm). The paper's values are one run."
+    about = f"Shades: 95 % bands over problems and seeds; {seen} ({seeds} an arm). The paper's values are one run."
     figure.suptitle(f"{about} {note}".strip(), x=0.01, ha="left", fontsize=9, color="#57626e")
     values = pd.concat([ours, *(value_table(curve) for curve in theirs)], ignore_index=True)
     return PaperFigure(figure=figure, values=values)

@@ -12,7 +12,7 @@ from analysis.report import page
 from analysis.report.plots import draw_diagnostics, draw_k_curves, draw_learning_curves, figure_png, figure_svg
 from analysis.statistics.curves import Curve, diagnostic_traces
 
-BAND = "the shade is its 95 % bootstrap band over problems"
+BAND = "the shade is its 95 % band over problems and seeds"
 K_BAND = f"{BAND} at each K, the thin edges hold the whole curve at once (sup-t)"
 LINE = f"The line is the mean over seeds, {K_BAND}; the dots are seeds."
 PAIRED = f"on the same problems (paired); {K_BAND}; the dots are seeds."

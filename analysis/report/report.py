@@ -54,7 +54,14 @@ def write_report(comparison_dir: str | Path, *, baseline: str | None = None) -> 
     frames = {
         "summary": claims.summary,
         "verdicts": verdict_table(comparison),
-        **statistics_frames(comparison, scores, baseline=chosen, resampling=RESAMPLING),
+        **statistics_frames(
+            comparison,
+            scores,
+            baseline=chosen,
+            resampling=RESAMPLING,
+            contrasts=claims.contrasts,
+            controls=claims.controls,
+        ),
     }
     pictures = _draw(comparison, scores, chosen)
     html = _render(comparison, claims, frames, pictures)
@@ -142,8 +149,8 @@ def _summary_html(summary: pd.DataFrame, baseline: str | None) -> str:
         parts += [page.table(score_columns(rows)), page.table(cost_columns(rows))]
     against = f" The difference is to {baseline}, on Pass@1, paired by problem." if baseline else ""
     note = (
-        f"In %, with 95 % bands over problems, at each arm's last step.{against} Budgets are the mean over seeds; "
-        "shares of samples without an answer, not parsable, timed out in the checker, and cut off at the length limit, "
-        "are over all seeds."
+        f"In %, with 95 % intervals over problems and seeds, at each arm's last step.{against} Budgets "
+        "are the mean over seeds; shares of samples without an answer, not parsable, timed out in the checker, and cut "
+        "off at the length limit, are over all seeds."
     )
     return "".join(parts) + page.paragraph(note, "note")

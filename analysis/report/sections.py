@@ -11,8 +11,9 @@ from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import VERDICTS
 from analysis.report import page
 from analysis.report.claims import control_kinds
-from analysis.report.sentences import BAND_NOTE, TOTAL_NOTE
-from analysis.report.tables import DASH, TextColumn, budget_columns
+from analysis.report.contrast_tables import DASH, TextColumn
+from analysis.report.sentences import INTERVAL_NOTE
+from analysis.report.tables import budget_columns
 
 FEW_PROBLEMS = 30
 FAILURES = {
@@ -98,10 +99,9 @@ def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:
     seeds = [len(comparison.runs_of(arm)) for arm in comparison.arms]
     counts = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else counted(seeds[0], "seed")
     notes = [
-        f"{counts} an arm, shown as dots or thin lines; nothing is forced. {BAND_NOTE}",
-        "A band over problems says how the number would move with other problems of the same kind. It does not cover "
-        "retraining with another seed: the tables of differences show that part apart, and claims rest on both.",
-        TOTAL_NOTE,
+        f"{counts} an arm, shown as dots or thin lines. {INTERVAL_NOTE}",
+        "Shares have Wilson's score interval, which stays between 0 and 100 % and keeps its promise near both "
+        "ends; the thin edges of a curve hold the whole curve at once (sup-t).",
         "Pass@K and Maj@K are exact expectations over K samples drawn without replacement; samples without an answer "
         "do not vote; ties are split evenly.",
         "Every number is of the last evaluated step, not of the best one.",
@@ -110,10 +110,12 @@ def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:
     fewest = min(len(set(column(run.final_samples_on(name), "problem_id"))) for name in comparison.benchmarks)
     if fewest < FEW_PROBLEMS:
         notes.append(
-            f"Only {counted(fewest, 'problem')}: a percentile bootstrap is too narrow below about {FEW_PROBLEMS}."
+            f"Only {counted(fewest, 'problem')}: intervals were calibrated with 100 or more, not below {FEW_PROBLEMS}."
         )
     if baseline is not None:
-        notes.append(f"Differences to {baseline} are paired: the same problems are resampled in both arms.")
+        notes.append(
+            f"Differences to {baseline} are paired by problem, and by seed where both arms have the same seeds."
+        )
     return page.bullets(notes)
 
 

@@ -2,32 +2,33 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.report.sentences import budget_sentence, crossing_sentence, difference_sentence
 from analysis.statistics.budget import BudgetDifference
 from analysis.statistics.crossings import Crossing
 from analysis.statistics.differences import Difference
-from analysis.statistics.intervals import Interval
 
 DIFFERENCE_COLUMNS = (
+    "name",
     "benchmark",
     "quantity",
     "k",
+    "temperature",
     "arm",
     "baseline",
     "num_seeds",
     "num_baseline_seeds",
     "num_problems",
     "point",
-    *(f"{name}_{end}" for name in ("problem", "seed", "total") for end in ("low", "high")),
+    "low",
+    "high",
+    "seed_points",
     "p_value",
     "p_holm",
     "num_comparisons",
     "detectable",
-    "improvement",
-    "improvement_low",
-    "improvement_high",
     "verdict",
     "sentence",
 )
@@ -39,16 +40,17 @@ CROSSING_COLUMNS = (
     "k",
     "low",
     "high",
-    "share",
-    "leads_to",
-    "leads_surely_to",
+    "sure",
+    "num_seeds",
     "largest_k",
+    "temperature",
     "sentence",
 )
 
 
 def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
-    """The fields of each difference, intervals as two columns, and its sentence."""
+    """The fields of each difference, its interval as two columns, each seed's own separated by ";", and its
+    sentence."""
     rows = [{**_cells(difference), "sentence": difference_sentence(difference)} for difference in differences]
     return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
 
@@ -63,10 +65,11 @@ def budget_difference_table(differences: Sequence[BudgetDifference]) -> pd.DataF
 
 
 def crossing_table(crossings: Sequence[Crossing]) -> pd.DataFrame:
-    """The fields of each crossing and its sentence."""
+    """The fields of each crossing, and its sentence where it may be claimed."""
     rows = [
         {
             **{name: getattr(crossing, name) for name in CROSSING_COLUMNS if name != "sentence"},
+            "temperature": np.nan if crossing.temperature is None else crossing.temperature,
             "sentence": crossing_sentence(crossing),
         }
         for crossing in crossings
@@ -75,15 +78,8 @@ def crossing_table(crossings: Sequence[Crossing]) -> pd.DataFrame:
 
 
 def _cells(difference: Difference) -> dict[str, object]:
-    cells: dict[str, object] = {}
-    for name in DIFFERENCE_COLUMNS:
-        if name in ("sentence", "improvement_low", "improvement_high"):
-            continue
-        value = getattr(difference, name.removesuffix("_low").removesuffix("_high"))
-        if name == "improvement":
-            cells |= {name: value.point, "improvement_low": value.low, "improvement_high": value.high}
-        elif isinstance(value, Interval):
-            cells[name] = value.low if name.endswith("_low") else value.high
-        else:
-            cells[name] = value
-    return cells
+    cells: dict[str, object] = {"low": difference.interval.low, "high": difference.interval.high}
+    cells["seed_points"] = ";".join(f"{value:.6g}" for value in difference.seed_points)
+    cells["temperature"] = np.nan if difference.temperature is None else difference.temperature
+    taken = {*cells, "sentence"}
+    return cells | {name: getattr(difference, name) for name in DIFFERENCE_COLUMNS if name not in taken}

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,10 +9,14 @@ import pandas as pd
 from analysis.records import frames
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import BUDGET_COLUMNS, VERDICTS
+from analysis.report.contrast_tables import DASH, TextColumn, contrast_columns
 from analysis.report.plots import short_number
+from analysis.report.sentences import at_temperature
 from analysis.statistics.curves import baseline_scores
-from analysis.statistics.intervals import Interval, Resampling, bootstrap_difference, bootstrap_mean
+from analysis.statistics.differences import Difference, compare_arms
+from analysis.statistics.intervals import Interval, Resampling
 from analysis.statistics.scores import ArmScores, score_comparison
+from analysis.statistics.simultaneous import share_band
 
 MAJORITY_K = 16  # the table shows Maj@16, or the largest K below it
 INTERVALS = ("pass_at_1", "difference", "maj_at_k", "pass_at_k")
@@ -32,17 +35,6 @@ BUDGET_HEADINGS = {
     "kl": "last KL",
 }
 TERMINAL_WIDTH = 120
-DASH = "–"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextColumn:
-    """A column of the printed table; text stands to the left, numbers to the right, `shortens` may lose its middle."""
-
-    heading: str
-    cells: tuple[str, ...]
-    is_text: bool = False
-    shortens: bool = False
 
 
 def summary_table(
@@ -52,10 +44,10 @@ def summary_table(
 
     Columns: benchmark, arm, algorithm, seeds, problems, samples (a problem), step; `pass_at_1`, `maj_at_k`, `pass_at_k`
     and `difference` (Pass@1 minus the baseline's, paired), each with `_low` and `_high`, as shares in 0..1; `maj_k`,
-    `pass_k`; `pass_at_1_seeds` (each seed's Pass@1, separated by ";"); `completions_sampled`, `tokens_trained`,
-    `seconds` (at the end of training, mean over seeds; 0 where nothing was trained, NaN where not recorded);
-    `no_answer_rate`, `unparsable_rate`, `timeout_rate`, `truncated_rate` (shares of the samples). Without a baseline,
-    and in its own row, `difference` is NaN.
+    `pass_k`; `temperature` of the samples; `pass_at_1_seeds` (each seed's Pass@1, separated by ";");
+    `completions_sampled`, `tokens_trained`, `seconds` (at the end of training, mean over seeds; 0 where nothing was
+    trained, NaN where not recorded); `no_answer_rate`, `unparsable_rate`, `timeout_rate`, `truncated_rate` (shares of
+    the samples). Without a baseline, and in its own row, `difference` is NaN.
 
     Raises:
         ValueError: the baseline is not among the finished arms.
@@ -80,7 +72,7 @@ def summarize_scores(
                 "problems": len(arm.problem_ids),
                 "step": runs[0].final_step,
                 **_score_cells(arm, base, resampling),
-                **{name: _spent(runs, name) for name in ("completions_sampled", "tokens_trained", "seconds")},
+                **{name: spent_on(runs, name) for name in ("completions_sampled", "tokens_trained", "seconds")},
                 **_failure_rates(runs, arm.benchmark),
             }
         )
@@ -98,13 +90,23 @@ def verdict_table(comparison: ComparisonRecord) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def render_text(table: pd.DataFrame) -> str:
-    """The summary table for a terminal: aligned, at most 120 characters wide, scores first, then costs and failures."""
+def render_text(table: pd.DataFrame, contrasts: Sequence[Difference] = ()) -> str:
+    """The summary table for a terminal: aligned, at most 120 characters wide, scores first, then the declared contrasts
+    as the page shows them, then costs and failures."""
     blocks = []
     for benchmark, rows in table.groupby("benchmark", sort=False):
         first = rows.iloc[0]
-        heading = f"{benchmark}: {first['problems']} problems, {first['samples']} samples each; in %, with 95 % bands"
-        blocks += [heading, _align(score_columns(rows)), "", _align(cost_columns(rows)), ""]
+        where = at_temperature(first["temperature"] if pd.notna(first["temperature"]) else None)
+        size = f"{first['problems']} problems, {first['samples']} samples each{where}"
+        blocks += [f"{benchmark}: {size}; in %, with 95 % over problems and seeds", _align(score_columns(rows)), ""]
+        here = [each for each in contrasts if each.benchmark == benchmark]
+        if here:
+            blocks += [
+                "declared contrasts, Pass@1 in points, corrected together (Holm)",
+                _align(contrast_columns(here)),
+                "",
+            ]
+        blocks += [_align(cost_columns(rows)), ""]
     return "\n".join(blocks).rstrip() + "\n"
 
 
@@ -146,7 +148,7 @@ def budget_columns(comparison: ComparisonRecord) -> list[TextColumn]:
     steps = tuple(str(comparison.runs_of(arm)[0].final_step) for arm in comparison.arms)
     columns.append(TextColumn(heading="steps", cells=steps))
     for name in (*BUDGET_COLUMNS, "kl"):
-        values = [_spent(comparison.runs_of(arm), name) for arm in comparison.arms]
+        values = [spent_on(comparison.runs_of(arm), name) for arm in comparison.arms]
         cells = tuple(DASH if np.isnan(value) else short_number(value) for value in values)
         columns.append(TextColumn(heading=BUDGET_HEADINGS[name], cells=cells))
     return columns
@@ -154,25 +156,28 @@ def budget_columns(comparison: ComparisonRecord) -> list[TextColumn]:
 
 def _score_cells(arm: ArmScores, base: ArmScores, resampling: Resampling) -> dict[str, object]:
     majority = max(column for column, k in enumerate(arm.ks) if k <= MAJORITY_K)
-    pass_1_SP = arm.pass_SPK[:, :, 0]
-    how = {"num_resamples": resampling.num_resamples, "confidence": resampling.confidence, "seed": resampling.seed}
     nothing = Interval(point=np.nan, low=np.nan, high=np.nan)
+    columns_SPX = np.stack([arm.pass_SPK[:, :, 0], arm.majority_SPK[:, :, majority], arm.pass_SPK[:, :, -1]], axis=2)
+    band = share_band(columns_SPX, resampling.confidence)
     intervals = {
-        "pass_at_1": bootstrap_mean(pass_1_SP, **how),
-        "maj_at_k": bootstrap_mean(arm.majority_SPK[:, :, majority], **how),
-        "pass_at_k": bootstrap_mean(arm.pass_SPK[:, :, -1], **how),
-        "difference": nothing if base is arm else bootstrap_difference(pass_1_SP, base.pass_SPK[:, :, 0], **how),
+        name: Interval(point=float(band.point[x]), low=float(band.low[x]), high=float(band.high[x]))
+        for x, name in enumerate(("pass_at_1", "maj_at_k", "pass_at_k"))
     }
+    intervals["difference"] = nothing
+    if base is not arm:
+        [difference] = compare_arms([base, arm], resampling=resampling, baseline=base.arm)
+        intervals["difference"] = difference.interval
     cells: dict[str, object] = {"samples": arm.num_samples, "maj_k": arm.ks[majority], "pass_k": arm.ks[-1]}
+    cells["temperature"] = np.nan if arm.temperature is None else arm.temperature
     for name in INTERVALS:
         interval = intervals[name]
         cells |= {name: interval.point, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    cells["pass_at_1_seeds"] = ";".join(f"{value:.6g}" for value in pass_1_SP.mean(axis=1))
+    cells["pass_at_1_seeds"] = ";".join(f"{value:.6g}" for value in arm.pass_SPK[:, :, 0].mean(axis=1))
     return cells
 
 
-def _spent(runs: Sequence[RunRecord], budget: str) -> float:
-    """The budget at the end of training, mean over seeds."""
+def spent_on(runs: Sequence[RunRecord], budget: str) -> float:
+    """The budget at the end of training, mean over seeds; 0 where nothing was trained, NaN where not recorded."""
     spent = []
     for run in runs:
         values = frames.column(run.metrics, budget).astype(float) if budget in run.metrics else np.array([])
@@ -209,10 +214,17 @@ def _arm_column(rows: pd.DataFrame) -> TextColumn:
 def _interval_column(rows: pd.DataFrame, name: str, heading: str) -> TextColumn:
     sign = "+" if name == "difference" else ""
     cells = tuple(
-        DASH if np.isnan(point) else f"{100 * point:{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+        _interval_text(point, low, high, sign)
         for point, low, high in zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
     )
     return TextColumn(heading=heading, cells=cells)
+
+
+def _interval_text(point: float, low: float, high: float, sign: str) -> str:
+    if np.isnan(point):
+        return DASH
+    ends = f"{100 * low:{sign}.1f}, {100 * high:{sign}.1f}" if np.isfinite(low) else DASH
+    return f"{100 * point:{sign}.1f} [{ends}]"
 
 
 def _align(columns: Sequence[TextColumn]) -> str:

@@ -14,8 +14,8 @@ import pandas as pd
 from analysis.records.evaluations import BUDGETS, accuracy_by_step, spent_by_step
 from analysis.records.record import ComparisonRecord
 from analysis.statistics.differences import ArmValues, Difference, compare_values
-from analysis.statistics.intervals import Band, Resampling, allow_unseen, bootstrap_band, within
-from analysis.statistics.seeds import total_band
+from analysis.statistics.intervals import Band, Resampling
+from analysis.statistics.simultaneous import share_band
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,8 +49,8 @@ class AtBudget:
     x: str
     level: float
     arm: str
-    band: Band  # over problems; one position
-    total: Band  # over problems and seeds
+    band: Band  # over problems and seeds; one position
+    interpolation_error: float  # at most, where accuracy is monotone between the two evaluations around the level
     values: ArmValues
 
 
@@ -89,8 +89,10 @@ def left_out(comparison: ComparisonRecord, x: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(arm.arm for arms in every for arm in arms if not arm.spends))
 
 
-def values_at(training: Training, level: float) -> np.ndarray:
-    """(S, P): Pass@1 of each problem at the level, linear between the two evaluations around it.
+def values_at(training: Training, level: float) -> tuple[np.ndarray, float]:
+    """(S, P): Pass@1 of each problem at the level, linear between the two evaluations around it; and the largest error
+    of that in the mean, if accuracy is monotone between these two: the distance to the further one, averaged over
+    seeds.
 
     Where the budget is not monotone (KL), the first passage through the level counts.
 
@@ -104,15 +106,18 @@ def values_at(training: Training, level: float) -> np.ndarray:
             "seeds have passed through; expected a level inside; nothing is extrapolated"
         )
     values_SP = np.empty(training.accuracy_SPX.shape[:2])
+    errors = []
     for seed, spent_X in enumerate(training.spent_SX):
         before = np.minimum(spent_X[:-1], spent_X[1:])
         after = np.maximum(spent_X[:-1], spent_X[1:])
         place = int(np.argmax((before <= level) & (level <= after)))
         width = spent_X[place + 1] - spent_X[place]
         share = (level - spent_X[place]) / width if width else 1.0
-        values_SP[seed] = (1 - share) * training.accuracy_SPX[seed, :, place]
-        values_SP[seed] += share * training.accuracy_SPX[seed, :, place + 1]
-    return values_SP
+        ends_PX = training.accuracy_SPX[seed, :, place : place + 2]
+        values_SP[seed] = (1 - share) * ends_PX[:, 0] + share * ends_PX[:, 1]
+        step = abs(float(ends_PX[:, 1].mean() - ends_PX[:, 0].mean()))
+        errors.append(0.0 if share in (0.0, 1.0) else step * max(share, 1 - share))
+    return values_SP, float(np.mean(errors))
 
 
 def at_equal_budget(
@@ -175,9 +180,10 @@ def budget_table(
     xs: Sequence[str] = tuple(BUDGETS),
     *,
     resampling: Resampling,
+    among: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """One row a benchmark, budget and arm at the largest common level: x, level, arm, point, low, high (over problems),
-    total_low, total_high (problems and seeds)."""
+    """One row a benchmark, budget and arm at the largest common level of the arms `among`: x, level, arm, point, low,
+    high (over problems and seeds), interpolation_error."""
     rows = [
         {
             "benchmark": arm.benchmark,
@@ -187,13 +193,12 @@ def budget_table(
             "point": float(arm.band.point[0]),
             "low": float(arm.band.low[0]),
             "high": float(arm.band.high[0]),
-            "total_low": float(arm.total.low[0]),
-            "total_high": float(arm.total.high[0]),
+            "interpolation_error": arm.interpolation_error,
         }
         for x in xs
-        for arm in at_equal_budget(comparison, x, resampling=resampling)
+        for arm in at_equal_budget(comparison, x, resampling=resampling, among=among)
     ]
-    names = ["benchmark", "x", "level", "arm", "point", "low", "high", "total_low", "total_high"]
+    names = ["benchmark", "x", "level", "arm", "point", "low", "high", "interpolation_error"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -212,7 +217,7 @@ def best_checkpoints(comparison: ComparisonRecord, *, resampling: Resampling) ->
             half_P = np.random.default_rng(resampling.seed).permutation(len(mean_PX)) % 2
             chosen = [int(mean_PX[half_P == half].mean(axis=0).argmax()) for half in (0, 1)]
             values_P = np.where(half_P == 0, mean_PX[:, chosen[1]], mean_PX[:, chosen[0]])
-            band = bootstrap_band(values_P[None, :, None], resampling)
+            band = share_band(values_P[None, :, None], resampling.confidence)
             rows.append(
                 {
                     "benchmark": benchmark,
@@ -229,15 +234,15 @@ def best_checkpoints(comparison: ComparisonRecord, *, resampling: Resampling) ->
 
 def _at_level(training: Training, x: str, level: float, problems: list[str | int], resampling: Resampling) -> AtBudget:
     place = {problem: row for row, problem in enumerate(training.problem_ids)}
-    values_SP = values_at(training, level)[:, [place[problem] for problem in problems]]
-    total = within(total_band(values_SP[:, :, None], resampling.confidence), 0.0)
+    values_SP, error = values_at(training, level)
+    values_SP = values_SP[:, [place[problem] for problem in problems]]
     return AtBudget(
         benchmark=training.benchmark,
         x=x,
         level=level,
         arm=training.arm,
-        band=bootstrap_band(values_SP[:, :, None], resampling),
-        total=allow_unseen(total, values_SP.mean(axis=0)[:, None], resampling.confidence),
+        band=share_band(values_SP[:, :, None], resampling.confidence),
+        interpolation_error=error,
         values=ArmValues(arm=training.arm, seeds=training.seeds, problem_ids=tuple(problems), values_SP=values_SP),
     )
 
@@ -255,7 +260,8 @@ def _compare(arms: Sequence[AtBudget], baseline: str | None, resampling: Resampl
         benchmark=first.benchmark,
         quantity="pass",
         k=1,
+        temperature=None,
         baseline=baseline if baseline in {arm.arm for arm in arms} else None,
-        resampling=resampling,
+        confidence=resampling.confidence,
     )
     return [BudgetDifference(x=first.x, level=first.level, difference=difference) for difference in differences]

@@ -6,8 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from analysis.statistics.intervals import Resampling, resample_means
+from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, pass_scores
+from analysis.statistics.seeds import difference_noise
 
 STEPS_A_DOUBLING = 4  # values of K between K and 2K at which the curves are compared
 SAME = 1e-12  # differences below this are rounding
@@ -17,11 +18,11 @@ SAME = 1e-12  # differences below this are rounding
 class Crossing:
     """Where the arm that leads at K = 1 falls behind.
 
-    `k` is NaN where the curves do not cross up to `largest_k`. The interval is over problems, the seeds given: `low` is
-    0 where the order at K = 1 is itself not sure, `high` infinite where it may last beyond `largest_k`. `share` is that
-    of the resamples which cross in between. `leads_to` is the last K up to which the leader is ahead without a break (0
-    where nobody leads), `leads_surely_to` that in the resamples: all but the lowest (1 - confidence)/2 reach it. Curves
-    that meet and do not cross (both solve everything) are apart up to there only.
+    `k` is NaN where the curves do not cross up to `largest_k`, or nobody leads. `low` to `high` is the confidence set
+    of the crossing over problems and seeds: the K at which the difference cannot be told from 0, from the first to the
+    last; `low` is 0 where the order at K = 1 is itself not sure, `high` infinite where the leader may still be ahead at
+    `largest_k`. `sure` is whether the curves differ at both ends, in opposite directions, with two seeds or more: only
+    then may a crossing be claimed.
     """
 
     arm: str
@@ -31,10 +32,10 @@ class Crossing:
     k: float
     low: float
     high: float
-    share: float
-    leads_to: int
-    leads_surely_to: int
+    sure: bool
+    num_seeds: int
     largest_k: int
+    temperature: float | None
     confidence: float
 
 
@@ -51,17 +52,16 @@ def crossings(
         if baseline is not None:
             base = next(arm for arm in arms if arm.arm == baseline)
             pairs = [(arm, base) for arm in arms if arm is not base]
-        found += [crossing_of(ours, theirs, resampling) for ours, theirs in pairs]
+        found += [crossing_of(ours, theirs, resampling.confidence) for ours, theirs in pairs]
     return tuple(found)
 
 
-def crossing_of(ours: ArmScores, theirs: ArmScores, resampling: Resampling) -> Crossing:
-    """The first K at which the difference of two Pass@K curves changes its sign, with a percentile interval.
+def crossing_of(ours: ArmScores, theirs: ArmScores, confidence: float = 0.95) -> Crossing:
+    """The first K at which the difference of two Pass@K curves changes its sign, and the K at which it may.
 
-    The curves are compared at whole K, four a doubling, and the crossing is interpolated linearly in log K. In each
-    resample of the problems the crossing is found anew for the arm that leads at K = 1 in the data: a resample in which
-    it does not lead crosses before 1, one in which it leads throughout crosses beyond the largest K. So the interval is
-    that of a quantity which is always defined.
+    The curves are compared at whole K, four a doubling, and interpolated linearly in log K. The confidence set inverts
+    the test at each K (Fieller 1954): the true crossing is a K at which the true difference is 0, and the interval of
+    `seeds` there contains 0 with the stated confidence.
 
     Raises:
         ValueError: the arms have different problems.
@@ -73,30 +73,29 @@ def crossing_of(ours: ArmScores, theirs: ArmScores, resampling: Resampling) -> C
         )
     largest = min(ours.num_samples, theirs.num_samples)
     ks = dense_ks(largest)
-    difference_PX = _mean_scores(ours, ks) - _mean_scores(theirs, ks)
-    point_X = difference_PX.mean(axis=0)
-    sign = float(np.sign(point_X[0])) if abs(point_X[0]) > SAME else 0.0
+    noise = difference_noise(_scores(ours, ks), _scores(theirs, ks), paired=ours.seeds == theirs.seeds)
+    first = float(noise.point_X[0])
+    sign = float(np.sign(first)) if abs(first) > SAME else 0.0
+    lead_X, half_X = sign * noise.point_X, noise.half_width(confidence)
     log_k = np.log(np.array(ks, dtype=float))
-    names = {1.0: ours.arm, -1.0: theirs.arm, 0.0: ""}
-    point = np.exp(_first_change(sign * point_X[None], log_k))[0] if sign else np.nan
-    tail = (1 - resampling.confidence) / 2
-    lead_RX = sign * resample_means(difference_PX, resampling)
-    logs_R = _first_change(lead_RX, log_k)
-    ahead_R = _last_lead(lead_RX, ks)
-    low, high = np.exp(np.quantile(logs_R, [tail, 1 - tail], method="inverted_cdf")) if sign else (np.nan, np.nan)
+    low = high = np.nan
+    if sign and np.isfinite(half_X).all():
+        low = 0.0 if lead_X[0] <= half_X[0] else _first_below(lead_X - half_X, log_k)
+        behind_X = -(lead_X + half_X)[::-1]
+        high = np.inf if behind_X[0] <= 0 else _first_below(behind_X, log_k[::-1])
     return Crossing(
         arm=ours.arm,
         baseline=theirs.arm,
         benchmark=ours.benchmark,
-        leader=names[sign],
-        k=float(point) if np.isfinite(point) else np.nan,
-        low=float(low),
-        high=float(high),
-        share=float(np.isfinite(logs_R).mean()) if sign else 0.0,
-        leads_to=int(_last_lead(sign * point_X[None], ks)[0]),
-        leads_surely_to=int(np.quantile(ahead_R, tail, method="inverted_cdf")),
+        leader={1.0: ours.arm, -1.0: theirs.arm, 0.0: ""}[sign],
+        k=_first_below(lead_X, log_k) if sign and (lead_X < -SAME).any() else np.nan,
+        low=low,
+        high=high,
+        sure=min(len(ours.seeds), len(theirs.seeds)) > 1 and low > 0 and bool(np.isfinite(high)),
+        num_seeds=min(len(ours.seeds), len(theirs.seeds)),
         largest_k=largest,
-        confidence=resampling.confidence,
+        temperature=ours.temperature if ours.temperature == theirs.temperature else None,
+        confidence=confidence,
     )
 
 
@@ -106,23 +105,16 @@ def dense_ks(largest: int) -> list[int]:
     return sorted({round(2 ** (step / STEPS_A_DOUBLING)) for step in range(steps + 1)} | {largest})
 
 
-def _mean_scores(arm: ArmScores, ks: Sequence[int]) -> np.ndarray:
-    return np.mean([pass_scores(votes, ks) for votes in arm.votes_S], axis=0)
+def _scores(arm: ArmScores, ks: Sequence[int]) -> np.ndarray:
+    return np.stack([pass_scores(votes, ks) for votes in arm.votes_S])
 
 
-def _last_lead(lead_RX: np.ndarray, ks: Sequence[int]) -> np.ndarray:
-    """(R,): the last K up to which each row is ahead at every K; 0 where it is not ahead at the first."""
-    ahead_RX = np.logical_and.accumulate(lead_RX > SAME, axis=1)
-    return np.array([0, *ks])[ahead_RX.sum(axis=1)]
-
-
-def _first_change(lead_RX: np.ndarray, log_k: np.ndarray) -> np.ndarray:
-    """(R,): log K where each row first turns negative; -inf where it never leads, inf where it never falls behind."""
-    behind_RX = lead_RX < -SAME
-    turns_R = behind_RX.any(axis=1)
-    after_R = np.maximum(behind_RX.argmax(axis=1), 1)
-    rows = np.arange(len(lead_RX))
-    before, after = lead_RX[rows, after_R - 1], lead_RX[rows, after_R]
-    step = np.divide(before, before - after, out=np.zeros(len(rows)), where=turns_R & (before > SAME))
-    crossed_R = log_k[after_R - 1] + step * (log_k[after_R] - log_k[after_R - 1])
-    return np.where(lead_RX[:, 0] <= SAME, -np.inf, np.where(turns_R, crossed_R, np.inf))
+def _first_below(values_X: np.ndarray, log_k: np.ndarray) -> float:
+    """K where the values first fall below 0, linear in log K; infinite where they never do."""
+    below_X = values_X < -SAME
+    if not below_X.any():
+        return np.inf
+    after = max(1, int(below_X.argmax()))
+    before, behind = max(float(values_X[after - 1]), 0.0), float(values_X[after])
+    share = before / (before - behind) if before > SAME else 0.0
+    return float(np.exp(log_k[after - 1] + share * (log_k[after] - log_k[after - 1])))

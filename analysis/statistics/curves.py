@@ -12,17 +12,10 @@ import pandas as pd
 from analysis.records.evaluations import accuracy_by_step, spent_by_step
 from analysis.records.frames import column
 from analysis.records.record import ComparisonRecord, RunRecord
-from analysis.statistics.intervals import (
-    Band,
-    Resampling,
-    allow_unseen,
-    bootstrap_band,
-    bootstrap_difference_band,
-    within,
-)
+from analysis.statistics.intervals import Band, Resampling, problem_means, within
 from analysis.statistics.scores import ArmScores
-from analysis.statistics.seeds import difference_noise, seed_band, total_band
-from analysis.statistics.simultaneous import simultaneous_band
+from analysis.statistics.seeds import difference_noise
+from analysis.statistics.simultaneous import curve_factor, share_band
 
 DIAGNOSTICS = {
     "reward_mean": "mean reward",
@@ -46,10 +39,8 @@ class Curve:
     benchmark: str
     quantity: str
     x_X: np.ndarray
-    band: Band  # over problems, each position alone
-    simultaneous: Band  # over problems, the whole curve at once
-    seed: Band  # over seeds; NaN with one seed
-    total: Band  # over problems and seeds, each position alone; over problems with one seed
+    band: Band  # over problems and seeds (over problems with one seed), each position alone
+    simultaneous: Band  # the same, the whole curve at once
     seeds: tuple[int, ...]
     seed_x_SX: np.ndarray
     seed_y_SX: np.ndarray
@@ -87,32 +78,25 @@ def difference_curves(scores: Sequence[ArmScores], baseline: str, resampling: Re
         if arm.arm == baseline:
             continue
         base = baseline_scores(scores, baseline, arm.benchmark)
-        fellows = [other for other in scores if (other.benchmark, other.seeds) == (arm.benchmark, arm.seeds)]
-        curves.append(_difference_curve(arm, base, fellows, "pass", resampling))
-        curves.append(_difference_curve(arm, base, fellows, "majority", resampling))
+        curves += [_difference_curve(arm, base, quantity, resampling) for quantity in ("pass", "majority")]
     return tuple(curves)
 
 
-def _difference_curve(
-    arm: ArmScores, base: ArmScores, fellows: Sequence[ArmScores], quantity: str, resampling: Resampling
-) -> Curve:
+def _difference_curve(arm: ArmScores, base: ArmScores, quantity: str, resampling: Resampling) -> Curve:
     ours_SPK, theirs_SPK = arm.values(quantity), base.values(quantity)
     paired = arm.seeds == base.seeds
     by_seed_SPK = ours_SPK - theirs_SPK if paired else np.empty((0, *ours_SPK.shape[1:]))
-    seed_means_ASK = np.stack([other.values(quantity).mean(axis=1) for other in fellows])
-    noise = difference_noise(ours_SPK, theirs_SPK, paired=paired, seed_means_ASX=seed_means_ASK)
-    own = difference_noise(ours_SPK, theirs_SPK, paired=paired).seeds_only()
-    across_SPK = by_seed_SPK if paired else (ours_SPK.mean(axis=0) - theirs_SPK.mean(axis=0))[None]
+    band = difference_noise(ours_SPK, theirs_SPK, paired=paired).band(resampling.confidence)
+    factor = curve_factor(problem_means(ours_SPK) - problem_means(theirs_SPK), resampling.confidence)
+    half_K = factor * (band.high - band.point)
     ks = np.array(arm.ks)
     return Curve(
         arm=arm.arm,
         benchmark=arm.benchmark,
         quantity=f"{quantity}_difference",
         x_X=ks,
-        band=bootstrap_difference_band(ours_SPK, theirs_SPK, resampling),
-        simultaneous=within(simultaneous_band(across_SPK, resampling), -1.0),
-        seed=within(own.band(resampling.confidence), -1.0),
-        total=within(noise.band(resampling.confidence), -1.0),
+        band=within(band, -1.0),
+        simultaneous=within(Band(point=band.point, low=band.point - half_K, high=band.point + half_K), -1.0),
         seeds=arm.seeds if paired else (),
         seed_x_SX=np.tile(ks, (len(by_seed_SPK), 1)),
         seed_y_SX=by_seed_SPK.mean(axis=1),
@@ -191,16 +175,13 @@ CURVE_COLUMNS = (
     "high",
     "simultaneous_low",
     "simultaneous_high",
-    "seed_low",
-    "seed_high",
-    "total_low",
-    "total_high",
     "num_seeds",
 )
 
 
 def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
-    """Curves as tidy rows: quantity, benchmark, arm, x, point, low, high, the ends of the other bands, num_seeds."""
+    """Curves as tidy rows: quantity, benchmark, arm, x, point, low, high, simultaneous_low, simultaneous_high,
+    num_seeds."""
     frames = [
         pd.DataFrame(
             {
@@ -213,10 +194,6 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
                 "high": curve.band.high,
                 "simultaneous_low": curve.simultaneous.low,
                 "simultaneous_high": curve.simultaneous.high,
-                "seed_low": curve.seed.low,
-                "seed_high": curve.seed.high,
-                "total_low": curve.total.low,
-                "total_high": curve.total.high,
                 "num_seeds": len(curve.seeds),
             }
         )
@@ -239,16 +216,13 @@ def _curve(
     seeds: tuple[int, ...],
     resampling: Resampling,
 ) -> Curve:
-    means_PX, confidence = values_SPX.mean(axis=0), resampling.confidence
     return Curve(
         arm=arm,
         benchmark=benchmark,
         quantity=quantity,
         x_X=x_SX.mean(axis=0) if np.ptp(x_SX, axis=0).any() else x_SX[0],
-        band=bootstrap_band(values_SPX, resampling),
-        simultaneous=allow_unseen(within(simultaneous_band(values_SPX, resampling), 0.0), means_PX, confidence),
-        seed=within(seed_band(values_SPX, confidence), 0.0),
-        total=allow_unseen(within(total_band(values_SPX, confidence), 0.0), means_PX, confidence),
+        band=share_band(values_SPX, resampling.confidence),
+        simultaneous=share_band(values_SPX, resampling.confidence, simultaneous=True),
         seeds=seeds,
         seed_x_SX=x_SX,
         seed_y_SX=values_SPX.mean(axis=1),

@@ -43,6 +43,7 @@ class ArmScores:
     votes_S: tuple[VoteTable, ...]
     pass_SPK: np.ndarray
     majority_SPK: np.ndarray
+    temperature: float | None = None  # of the samples; None where it was not recorded
 
     def values(self, quantity: str) -> np.ndarray:
         """(S, P, K): "pass" or "majority"."""
@@ -115,7 +116,13 @@ def powers_of_two(largest: int) -> tuple[int, ...]:
 
 
 def score_votes(
-    votes_S: Sequence[VoteTable], ks: Sequence[int], *, arm: str, benchmark: str, seeds: Sequence[int]
+    votes_S: Sequence[VoteTable],
+    ks: Sequence[int],
+    *,
+    arm: str,
+    benchmark: str,
+    seeds: Sequence[int],
+    temperature: float | None = None,
 ) -> ArmScores:
     """Score matrices of one arm from the votes of its seeds.
 
@@ -140,6 +147,7 @@ def score_votes(
         votes_S=tuple(votes_S),
         pass_SPK=np.stack([pass_scores(votes, ks) for votes in votes_S]),
         majority_SPK=np.stack([majority_scores(votes, ks) for votes in votes_S]),
+        temperature=temperature,
     )
 
 
@@ -167,5 +175,6 @@ def score_comparison(
             seeds = [run.seed for run in comparison.runs_of(arm)]
             own = [votes[arm, seed] for seed in seeds]
             chosen = tuple(ks) or powers_of_two(fewest)
-            scores.append(score_votes(own, chosen, arm=arm, benchmark=benchmark, seeds=seeds))
+            temperature = comparison.runs_of(arm)[0].temperature
+            scores.append(score_votes(own, chosen, arm=arm, benchmark=benchmark, seeds=seeds, temperature=temperature))
     return tuple(scores)

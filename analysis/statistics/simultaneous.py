@@ -1,38 +1,73 @@
-"""Simultaneous bands: one that contains the whole true curve with the stated confidence, not each point alone."""
+"""Bands of shares and of whole curves: no end beyond 0 or 1, and one level for the curve at once.
+
+**Shares** (Pass@K, Maj@K, rates) near 0 or 1 are skewed: a symmetric interval of a mean of 99.5 % would promise too
+much. The ends are those of Wilson's score interval (1927, J. American Statistical Association 22, 209-212) with the
+variance of the data: all μ that satisfy
+
+    (m - μ)² <= c²·φ·μ(1 - μ)/P,        φ = (Σ(y - m)² + w) / (P·m(1 - m) + w)
+
+with m the mean over P problems, φ the variance relative to that of a coin (1 where every problem is all or nothing),
+and c the half width of `seeds` in standard errors over problems, so that seeds are in. The w = 1/2 in φ matter near the
+ends only: where one problem of a hundred differs, its own variance says next to nothing.
+
+**A whole curve** is contained by a sup-t band (Montiel Olea & Plagborg-Møller 2019, J. Applied Econometrics 34, 1-17):
+c grows by the quantile of max_x |Z_x| over that of one |Z|, Z normal with the correlations of the positions over
+problems.
+"""
+
+from functools import lru_cache
 
 import numpy as np
+from scipy import stats
 
-from analysis.statistics.intervals import Band, Resampling, problem_means, resample_means
+from analysis.statistics.intervals import Band, problem_means
+from analysis.statistics.seeds import total_noise
 
-SMALLEST_ERROR = 0.5  # a resample's own standard error counts at least this share of the curve's
+PRIOR = 0.5  # w
+DRAWS = 40_000  # of the maximum; its 95 % quantile is then good to about 0.3 %
 
 
-def simultaneous_band(values_SPX: np.ndarray, resampling: Resampling) -> Band:
-    """The sup-t band over problems: point ± c·se at every position, with one c for the curve.
-
-        c = the confidence quantile, over resamples r, of max_x |m_r(x) - m(x)| / se_r(x)
-
-    where m_r is the curve of a bootstrap resample of the problems and se_r its own standard error. Of all bands point ±
-    c·se that cover the whole curve the sup-t band is the narrowest (Montiel Olea & Plagborg-Møller 2019, J. Applied
-    Econometrics 34, 1-17); c is found by the bootstrap-t, which allows for skewed scores: with 200 problems it covers
-    in 93.5 to 96 % where the plain bootstrap of the maximum covers in 91 to 95 %. A resample that misses the few
-    problems which differ has next to no error of its own; it counts with half of the curve's. Where no resample differs
-    the band has no width.
+def share_band(values_SPX: np.ndarray, confidence: float, *, simultaneous: bool = False) -> Band:
+    """The band of a share at X positions, over problems and seeds; over problems with one seed.
 
     Args:
-        values_SPX: (S, P, X) scores at X positions; seeds are averaged first, as for the pointwise band. For a paired
-            difference pass the differences.
-        resampling: how the bootstrap is run.
+        values_SPX: scores in 0..1, (S, P, X).
+        confidence: at each position, or of the whole curve where `simultaneous`.
     """
-    values_PX = problem_means(values_SPX)
-    point_X = values_PX.mean(axis=0)
-    centred_PX = values_PX - point_X
-    away_RX = resample_means(centred_PX, resampling)
-    error_X = away_RX.std(axis=0)
-    moves = error_X > 1e-12
-    variance_RX = resample_means(centred_PX[:, moves] ** 2, resampling) - away_RX[:, moves] ** 2
-    own_RX = np.sqrt(np.maximum(variance_RX, 0.0) / len(values_PX))
-    distance_RX = np.abs(away_RX[:, moves]) / np.maximum(own_RX, SMALLEST_ERROR * error_X[moves])
-    largest_R = distance_RX.max(axis=1, initial=0.0)
-    half_X = np.where(moves, np.quantile(largest_R, resampling.confidence) * error_X, 0.0)
-    return Band(point=point_X, low=point_X - half_X, high=point_X + half_X)
+    noise = total_noise(values_SPX)
+    means_PX = problem_means(values_SPX)
+    num_problems = len(means_PX)
+    if num_problems < 2:
+        unknown_X = np.full_like(noise.point_X, np.nan)
+        return Band(point=noise.point_X, low=unknown_X, high=unknown_X)
+    multiple_X = np.full_like(noise.point_X, stats.t.ppf((1 + confidence) / 2, num_problems - 1))
+    moves_X = noise.alone_X > 0
+    multiple_X[moves_X] = noise.half_width(confidence)[moves_X] / np.sqrt(noise.alone_X[moves_X])
+    if simultaneous:
+        multiple_X = multiple_X * curve_factor(means_PX, confidence)
+    mean_X = np.clip(noise.point_X, 0.0, 1.0)
+    coin_X = mean_X * (1 - mean_X)
+    relative_X = (num_problems * noise.alone_X * (num_problems - 1) + PRIOR) / (num_problems * coin_X + PRIOR)
+    spread_X = multiple_X**2 * relative_X / num_problems
+    middle_X = (mean_X + spread_X / 2) / (1 + spread_X)
+    half_X = np.sqrt(spread_X * coin_X + spread_X**2 / 4) / (1 + spread_X)
+    low_X, high_X = np.clip(middle_X - half_X, 0.0, 1.0), np.clip(middle_X + half_X, 0.0, 1.0)
+    return Band(point=noise.point_X, low=np.minimum(low_X, mean_X), high=np.maximum(high_X, mean_X))
+
+
+def curve_factor(means_PX: np.ndarray, confidence: float) -> float:
+    """How much wider than at one position a band is that contains the whole curve: >= 1."""
+    moving_PX = means_PX[:, np.ptp(means_PX, axis=0) > 1e-12]
+    if moving_PX.shape[1] < 2:
+        return 1.0
+    correlation = np.corrcoef(moving_PX.T)
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    largest_N = np.abs(_normals(len(values)) @ root.T).max(axis=1)
+    return max(1.0, float(np.quantile(largest_N, confidence)) / float(stats.norm.ppf((1 + confidence) / 2)))
+
+
+@lru_cache(maxsize=8)
+def _normals(width: int) -> np.ndarray:
+    """(N, width): a fixed sample of independent normals."""
+    return np.random.default_rng(0).standard_normal((DRAWS, width))

@@ -6,8 +6,9 @@ import pandas as pd
 from analysis.records.frames import codes_of, column
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import VERDICTS
-from analysis.statistics.intervals import Resampling, allow_unseen, bootstrap_band
+from analysis.statistics.intervals import Resampling
 from analysis.statistics.seeds import total_band
+from analysis.statistics.simultaneous import share_band
 
 QUANTITIES = ("num_tokens", "truncated", *VERDICTS)
 
@@ -19,26 +20,23 @@ def sample_summaries(comparison: ComparisonRecord, *, resampling: Resampling) ->
     scores.
 
     Returns:
-        Columns benchmark, arm, quantity, point, low, high (over problems), total_low, total_high (problems and seeds).
+        Columns benchmark, arm, quantity, point, low, high (95 % over problems and seeds).
     """
     rows = []
     for benchmark in comparison.benchmarks:
         for arm in comparison.arms:
             values_SPX = np.stack([_problem_summaries(run, benchmark) for run in comparison.runs_of(arm)])
-            band = bootstrap_band(values_SPX, resampling)
-            total = total_band(values_SPX, resampling.confidence)
-            total = allow_unseen(total, values_SPX.mean(axis=0), resampling.confidence)
+            shares = share_band(values_SPX[:, :, 1:], resampling.confidence)
+            length = total_band(values_SPX[:, :, :1], resampling.confidence)
             for place, quantity in enumerate(QUANTITIES):
                 rows.append(
                     {
                         "benchmark": benchmark,
                         "arm": arm,
                         "quantity": quantity,
-                        "point": band.point[place],
-                        "low": band.low[place],
-                        "high": band.high[place],
-                        "total_low": max(total.low[place], 0.0),
-                        "total_high": total.high[place],
+                        "point": length.point[0] if place == 0 else shares.point[place - 1],
+                        "low": max(length.low[0], 0.0) if place == 0 else shares.low[place - 1],
+                        "high": length.high[0] if place == 0 else shares.high[place - 1],
                     }
                 )
     return pd.DataFrame(rows)

@@ -175,13 +175,13 @@ def keep_coefficients(recipe: Any, out: Path) -> None:
 
 def write_report_of(folder: Path, baseline: str | None = None) -> None:
     """Write the report of a comparison's folder and print its table."""
-    from analysis import load_comparison, render_text, summary_table, write_report
+    from analysis import comparison_text, load_comparison, write_report
 
     page = write_report(folder, baseline=baseline)
     comparison = load_comparison(folder)
     if baseline is None and len(comparison.arms) > 1 and comparison.description.get("baseline") in comparison.arms:
         baseline = str(comparison.description["baseline"])
-    print(render_text(summary_table(comparison, baseline=baseline)))
+    print(comparison_text(comparison, baseline=baseline))
     for run in comparison.unfinished:
         print(f"left out: {run.name}: {run.reason}")
     print(f"\nreport: {page}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.records.schema import START_ARM
+from analysis.statistics.contrasts import Contrast, default_contrasts, to_records
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe
 from experiments.runs.config import RunConfig
@@ -22,6 +23,9 @@ from experiments.schedule.workers import WorkerError, run_jobs, usable_cores
 from rewards.verdict import CHECKER_VERSION
 
 __all__ = ["compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
+
+# Fields of a recipe that give an arm another start policy, or another evaluation, than the start has.
+NOT_OF_THE_START = ("model", "embedded", "supervised", "task.benchmark", "task.data_dir", "task.prompt", "evaluation")
 
 
 def compare(
@@ -101,8 +105,21 @@ def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more
         "runs": [job.name for job in jobs if is_run(job)],
         "baseline": arms[0],
         "controls": {name: arm.control for name, arm in recipe.arms.items() if arm.control is not None},
+        "contrasts": to_records(_contrasts(recipe, arms[0] if evaluate_start else None)),
         **more,
     }
+
+
+def _contrasts(recipe: Recipe, start: str | None) -> tuple[Contrast, ...]:
+    """What the comparison asks, declared before anything runs. An arm that has another start policy, or is evaluated
+    otherwise, is not compared with the start that was evaluated."""
+    own_start = [
+        name for name, arm in recipe.arms.items() if any(path.startswith(NOT_OF_THE_START) for path in arm.overrides)
+    ]
+    arms = ([start] if start else []) + list(recipe.arms)
+    controls = [name for name, arm in recipe.arms.items() if arm.control is not None]
+    declared = default_contrasts(arms, start=start, controls=controls)
+    return tuple(each for each in declared if start not in each.minus or not set(each.plus) & set(own_start))
 
 
 @dataclass(kw_only=True)

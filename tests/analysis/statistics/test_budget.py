@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis import (
     Resampling,
@@ -37,9 +38,13 @@ def test_values_are_linear_between_evaluations_seed_by_seed():
     and 0; at 15: 3/4 and 0; both have passed 0 to 20 only."""
     training = training_of([[0, 10, 20], [0, 40, 80]], np.array([[[0, 0.5, 1]], [[0, 0, 1]]]))
     assert training.reach == (0, 20)
-    assert values_at(training, 20).tolist() == [[1.0], [0.0]]
-    assert values_at(training, 15).tolist() == [[0.75], [0.0]]
-    assert values_at(training, 0).tolist() == [[0.0], [0.0]]
+    assert [values_at(training, level)[0].tolist() for level in (20, 15, 0)] == [
+        [[1.0], [0.0]],
+        [[0.75], [0.0]],
+        [[0.0], [0.0]],
+    ]
+    # seed 0 rises by 1/2 between 10 and 20: at 15 off by 1/4 at most; seed 1 does not rise between 0 and 40
+    assert [values_at(training, level)[1] for level in (20, 15, 0)] == [0.0, pytest.approx((0.25 + 0) / 2), 0.0]
     with pytest.raises(ValueError, match=r"level 21 lies outside 0 to 20.*nothing is extrapolated"):
         values_at(training, 21)
 
@@ -47,8 +52,8 @@ def test_values_are_linear_between_evaluations_seed_by_seed():
 def test_a_distance_that_falls_again_counts_at_its_first_passage():
     """KL 0, 0.2, 0.1, 0.4 with accuracies 0, 0.4, 0.6, 1: at 0.15 the first passage is between the first two, 0.3."""
     training = training_of([[0, 0.2, 0.1, 0.4]], np.array([[[0, 0.4, 0.6, 1.0]]]))
-    assert values_at(training, 0.15)[0, 0] == pytest.approx(0.3)
-    assert values_at(training, 0.3)[0, 0] == pytest.approx(0.6 + 0.4 * 2 / 3)
+    assert values_at(training, 0.15)[0][0, 0] == pytest.approx(0.3)
+    assert values_at(training, 0.3)[0][0, 0] == pytest.approx(0.6 + 0.4 * 2 / 3)
 
 
 def test_arms_are_compared_at_the_largest_budget_that_all_have_spent(make_run):
@@ -78,22 +83,23 @@ def test_arms_are_compared_at_the_largest_budget_that_all_have_spent(make_run):
 
 def test_totals_stay_within_what_a_share_can_be_and_allow_for_problems_not_seen(make_run):
     """One seed of grpo ends at 1, the other at 0: t at one degree of freedom reaches ±6. rft solves both problems under
-    both seeds: 0.025^(1/2) at least."""
+    both seeds: with Wilson's score interval and t at one degree of freedom, 1 / (1 + t²/2) at least."""
     for seed, end in ((0, "CC"), (1, "aa")):
         make_run("grpo", seed, {0: ["aa", "aa"], 2: [end, end]}, steps=2)
         make_run("rft", seed, {0: ["aa", "aa"], 2: ["CC", "CC"]}, steps=2)
     comparison = load_comparison(make_run("sft_start", 0, {0: ["aa", "aa"]}).parent.parent)
-    ends = budget_table(comparison, ["step"], resampling=FEW).set_index("arm")[["total_low", "total_high"]]
-    assert ends.loc["grpo"].tolist() == [0, 1]
-    assert ends.loc["rft"].tolist() == [pytest.approx(0.025**0.5), 1]
+    ends = budget_table(comparison, ["step"], resampling=FEW).set_index("arm")[["low", "high"]]
+    assert ends.loc["grpo"].tolist() == [pytest.approx(0, abs=0.02), pytest.approx(1, abs=0.02)]
+    least = 1 / (1 + stats.t.ppf(0.975, 1) ** 2 / 2)
+    assert ends.loc["rft"].tolist() == [pytest.approx(least), 1]
     (pair,) = equal_budget(comparison, "step", resampling=FEW)
-    assert (pair.difference.total.low, pair.difference.total.high) == (-1, 1)
+    assert (pair.difference.interval.low, pair.difference.interval.high) == (-1, 1)
     shares = sample_summaries(comparison, resampling=FEW).set_index(["arm", "quantity"])
     right = shares.loc[("rft", "CORRECT")]
-    assert (right["total_low"], right["total_high"]) == (pytest.approx(0.025**0.5), 1)
+    assert (right["low"], right["high"]) == (pytest.approx(least), 1)
     wrong = shares.loc[("rft", "INCORRECT")]
-    assert (wrong["total_low"], wrong["total_high"]) == (0, pytest.approx(1 - 0.025**0.5))
-    assert shares.loc[("rft", "num_tokens"), "total_high"] == pytest.approx(10.5)
+    assert (wrong["low"], wrong["high"]) == (0, pytest.approx(1 - least))
+    assert shares.loc[("rft", "num_tokens"), "high"] == pytest.approx(10.5)
 
 
 def test_the_distance_of_a_step_is_measured_by_the_row_after_it(make_run):

@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import Resampling, compare_arms, crossing_of, difference_table
-from analysis.report.sentences import crossing_sentence
+from analysis import Contrast, Resampling, compare_arms, crossing_of, difference_table, judge_contrasts
 from analysis.statistics.crossings import dense_ks
-from analysis.statistics.differences import (
-    compare_with_controls,
-    detectable_difference,
-    holm,
-    p_value,
-    probability_of_improvement,
-)
+from analysis.statistics.differences import holm, reverse
+from analysis.statistics.power import detectable_difference, p_value
 from analysis.statistics.scores import ArmScores, VoteTable, score_votes
 from analysis.statistics.seeds import Noise, difference_noise, total_noise
 
@@ -80,7 +74,7 @@ def test_equal_differences_are_no_surer_than_the_sign_test(num_problems):
     most, least = compare_arms([none, some, every], resampling=FEW, baseline="none")[::-1]
     assert most.p_value == pytest.approx(sign_test)
     assert least.p_value == pytest.approx(min(1, 2 * (1 + 1 / 8) ** -num_problems))
-    assert least.total.low < least.point < least.total.high
+    assert least.interval.low < least.point < least.interval.high
     assert np.isnan(least.detectable)
 
 
@@ -88,34 +82,56 @@ def test_equal_differences_are_no_surer_than_the_sign_test(num_problems):
 def test_one_problem_makes_no_claim(ours):
     theirs = [[2]] * len(ours)
     (found,) = compare_arms([arm_of("base", theirs), arm_of("new", ours)], resampling=FEW)
-    assert (found.p_value, found.verdict) == (1.0, "undecided")
-    assert np.isnan([found.total.low, found.total.high, found.problem.low, found.detectable]).all()
+    assert (found.p_value, found.verdict) == (1.0, "none")
+    assert np.isnan([found.interval.low, found.interval.high, found.detectable]).all()
     sentence = difference_table([found]).iloc[0]["sentence"]
-    assert sentence.startswith("new and base cannot be told apart on Pass@1: +1")
+    assert sentence.startswith("new minus base on Pass@1: +1")
     assert "(one problem gives no interval, " in sentence
 
 
-def test_all_methods_and_controls_of_a_benchmark_are_one_family():
+def test_declared_contrasts_are_one_family_and_an_arm_that_failed_counts_in_it():
     rng = np.random.default_rng(6)
-    names = ("start", "rft", "grpo", "random", "shuffled")
-    arms = [arm_of(name, rng.integers(0, 9, (2, 20)).tolist()) for name in names]
-    groups = compare_with_controls(arms, methods=["rft", "grpo"], controls=["random", "shuffled"], resampling=FEW)
-    assert [[(each.arm, each.baseline) for each in group] for group in groups] == [
-        [("rft", "random"), ("grpo", "random")],
-        [("rft", "shuffled"), ("grpo", "shuffled")],
+    arms = [arm_of(name, rng.integers(0, 9, (3, 20)).tolist()) for name in ("start", "rft", "grpo")]
+    contrasts = [
+        Contrast(name="grpo − rft", plus=("grpo",), minus=("rft",)),
+        Contrast(name="both − start", plus=("grpo", "rft"), minus=("start",)),
+        Contrast(name="ppo − grpo", plus=("ppo",), minus=("grpo",)),
     ]
-    found = [each for group in groups for each in group]
-    assert [each.p_holm for each in found] == holm(np.array([each.p_value for each in found])).tolist()
-    assert {each.num_comparisons for each in found} == {4}
-    pairs = {(each.arm, each.baseline): each for each in compare_arms(arms, resampling=FEW)}
-    assert found[0].p_value == pytest.approx(pairs["random", "rft"].p_value)  # noise pooled over the same arms
+    found = judge_contrasts(arms, contrasts, resampling=FEW)
+    assert [(each.name, each.arm, each.baseline) for each in found] == [
+        ("grpo − rft", "grpo", "rft"),
+        ("both − start", "grpo and rft", "start"),
+    ]
+    assert [each.p_holm for each in found] == holm(np.array([*(each.p_value for each in found), 1.0]))[:2].tolist()
+    assert {each.num_comparisons for each in found} == {3}
+    means_AS = np.array([arm.pass_SPK[:, :, 0].mean(axis=1) for arm in arms])
+    assert found[1].seed_points == pytest.approx((means_AS[1] + means_AS[2]) / 2 - means_AS[0])
 
 
-def test_probability_of_improvement_is_the_mean_mann_whitney_statistic():
-    rng = np.random.default_rng(3)
-    a_SP, b_SP = rng.integers(0, 4, (4, 6)) / 3, rng.integers(0, 4, (3, 6)) / 3  # with ties
-    expected = [stats.mannwhitneyu(a_SP[:, p], b_SP[:, p]).statistic / 12 for p in range(6)]
-    assert probability_of_improvement(a_SP, b_SP).tolist() == pytest.approx(expected)
+def test_an_interval_does_not_depend_on_what_else_was_run():
+    rng = np.random.default_rng(7)
+    arms = [arm_of(name, rng.integers(0, 9, (2, 20)).tolist()) for name in ("start", "rft", "grpo", "control")]
+    alone = compare_arms([arms[1], arms[2]], resampling=FEW)[0]
+    among = next(each for each in compare_arms(arms, resampling=FEW) if (each.arm, each.baseline) == ("grpo", "rft"))
+    declared = judge_contrasts(arms, [Contrast(name="x", plus=("grpo",), minus=("rft",))], resampling=FEW)[0]
+    assert alone.interval == among.interval == declared.interval
+    turned = reverse(alone)
+    assert (turned.point, turned.interval.low) == (-alone.point, -alone.interval.high)
+
+
+def test_one_seed_gets_no_verdict_however_clear():
+    every, none = arm_of("every", [[8] * 30]), arm_of("none", [[0] * 30])
+    contrast = [Contrast(name="x", plus=("every",), minus=("none",))]
+    (found,) = judge_contrasts([every, none], contrast, resampling=FEW)
+    assert (found.p_holm < 0.001, found.verdict) == (True, "none")
+    two = [arm_of("every", [[8] * 30] * 2), arm_of("none", [[0] * 30] * 2)]
+    assert judge_contrasts(two, contrast, resampling=FEW)[0].verdict == "better"
+
+
+@pytest.mark.parametrize(("plus", "minus"), [((), ("a",)), (("a",), ()), (("a", "b"), ("b",))])
+def test_a_contrast_needs_two_sides(plus, minus):
+    with pytest.raises(ValueError, match="at least one arm on each side and none on both"):
+        Contrast(name="x", plus=plus, minus=minus)
 
 
 def test_pairs_and_baseline_by_hand():
@@ -125,13 +141,15 @@ def test_pairs_and_baseline_by_hand():
     assert [(pair.arm, pair.baseline) for pair in pairs] == [("y", "x"), ("z", "x"), ("z", "y")]
     assert [pair.point for pair in pairs] == pytest.approx([-1 / 8, -1 / 8, 0])
     half = stats.t.ppf(0.975, 1) / 8  # s/√P = (1/4/√2)/√2
-    assert (pairs[0].total.low, pairs[0].total.high) == (-1.0, 1.0)  # -1/8 ± 1.59, cut to what a difference can be
-    assert compare_arms([x, y], resampling=Resampling(num_resamples=200, confidence=0.5))[0].total.low == pytest.approx(
-        -1 / 8 - half * stats.t.ppf(0.75, 1) / stats.t.ppf(0.975, 1)
-    )
+    assert (pairs[0].interval.low, pairs[0].interval.high) == (
+        -1.0,
+        1.0,
+    )  # -1/8 ± 1.59, cut to what a difference can be
+    assert compare_arms([x, y], resampling=Resampling(num_resamples=200, confidence=0.5))[
+        0
+    ].interval.low == pytest.approx(-1 / 8 - half * stats.t.ppf(0.75, 1) / stats.t.ppf(0.975, 1))
     to_y = compare_arms([x, y, z], resampling=FEW, baseline="y")
-    assert [(pair.arm, pair.num_comparisons) for pair in to_y] == [("x", 2), ("z", 2)]
-    assert to_y[0].improvement.point == pytest.approx((1 + 0.5) / 2)
+    assert [(pair.arm, pair.declared, pair.verdict) for pair in to_y] == [("x", False, "none"), ("z", False, "none")]
     majority = compare_arms([x, y], resampling=FEW, quantity="majority", k=8)
     assert majority[0].point == pytest.approx((0.5 + 0.5) / 2 - (1 + 0.5) / 2)
 
@@ -141,11 +159,13 @@ def test_a_clear_difference_is_called_and_an_equal_arm_is_not():
     base_P = rng.integers(0, 9, 300)
     better_SP = [np.minimum(base_P + rng.integers(0, 3, 300), 8).tolist() for _ in range(3)]
     base_SP = [base_P.tolist()] * 3
-    better, same, worse = compare_arms(
-        [arm_of("base", base_SP), arm_of("better", better_SP), arm_of("same", base_SP)], resampling=FEW
-    )
+    arms = [arm_of("base", base_SP), arm_of("better", better_SP), arm_of("same", base_SP)]
+    contrasts = [
+        Contrast(name=f"{ours} − {theirs}", plus=(ours,), minus=(theirs,))
+        for ours, theirs in (("better", "base"), ("same", "base"), ("same", "better"))
+    ]
+    better, same, worse = judge_contrasts(arms, contrasts, resampling=FEW)
     assert (better.verdict, same.verdict, worse.verdict) == ("better", "undecided", "worse")
-    assert better.problem.low < better.point < better.problem.high
 
 
 def test_different_problems_and_missing_k_are_refused():
@@ -157,85 +177,75 @@ def test_different_problems_and_missing_k_are_refused():
         compare_arms([arm_of("x", [[1]])], resampling=FEW, baseline="dpo")
 
 
+def known_noise(problems: float, seeds: float = 0.0, seed_freedom: int = 0, problem_freedom: int = 10**6) -> Noise:
+    parts = {"problems_X": problems, "seeds_X": seeds, "alone_X": problems, "rest_X": 0.0}
+    arrays = {name: np.array([value]) for name, value in parts.items()}
+    return Noise(point_X=np.zeros(1), problem_freedom=problem_freedom, seed_freedom=seed_freedom, **arrays)
+
+
 def test_the_detectable_difference_by_hand_where_variances_are_known():
     """Many problems, one seed: normal theory. (1.96 + 0.8416) standard errors at 5 %; 2.935 + 0.8416 at 5 % / 15."""
-    noise = Noise(point_X=np.zeros(1), parts=((np.array([0.01**2]), 10**6),))
+    noise = known_noise(0.01**2)
     assert detectable_difference(noise, level=0.05) == pytest.approx(0.01 * 2.8016, rel=1e-3)
     assert detectable_difference(noise, level=0.05 / 15) == pytest.approx(0.01 * (2.9352 + 0.8416), rel=1e-3)
 
 
-def test_the_detectable_difference_with_few_seeds_is_the_noncentral_t():
-    noise = Noise(point_X=np.zeros(1), parts=((np.array([0.0]), 99), (np.array([0.02**2]), 2)))
-    found = detectable_difference(noise, level=0.05)
-    power = stats.nct.sf(stats.t.ppf(0.975, 2), 2, found / 0.02)
-    assert power == pytest.approx(0.8, abs=0.005)
-
-
-def test_four_in_five_repetitions_find_the_detectable_difference():
-    """Raw scores: 3 seeds, 200 problems, training noise 0.02 a seed and problem differences of 0.3."""
-    seed_sd, problem_sd = 0.02, 0.3
-    noise = Noise(point_X=np.zeros(1), parts=((np.array([problem_sd**2 / 200]), 199), (np.array([seed_sd**2 / 3]), 2)))
-    effect = detectable_difference(noise, level=0.05)
-    rng = np.random.default_rng(5)
-    found = 0
-    for _ in range(1000):
-        values_SP = effect + rng.normal(0, seed_sd, (3, 1)) + rng.normal(0, problem_sd, 200)
-        band = total_noise(values_SP[:, :, None]).band(0.95)
-        found += band.low[0] > 0
-    assert found / 1000 == pytest.approx(0.8, abs=0.04)  # three standard errors
+def test_the_power_where_only_seeds_vary_is_that_of_two_experiments():
+    """Drawn directly: a first estimate with 4 degrees of freedom, then an experiment whose true variance is as likely
+    as that estimate makes it; how often its t-test finds the difference."""
+    effect = detectable_difference(known_noise(0.0, 0.02**2, 4), level=0.05)
+    rng = np.random.default_rng(3)
+    true_N = 0.02**2 * 4 / rng.chisquare(4, 40_000)
+    mean_N = effect + rng.normal(0, np.sqrt(true_N))
+    half_N = stats.t.ppf(0.975, 4) * np.sqrt(true_N * rng.chisquare(4, 40_000) / 4)
+    assert (np.abs(mean_N) > half_N).mean() == pytest.approx(0.8, abs=0.01)
 
 
 def test_curves_cross_where_they_do_by_hand():
     """`sure` solves half of the problems always and the other half never: Pass@K = 1/2. `lucky` has one right sample of
-    64 on every problem: Pass@K = K/64. They are equal at K = 32."""
+    64 on every problem: Pass@K = K/64. They are equal at K = 32; the difference's standard error is 0.05 at every K, so
+    the confidence set is |1/2 - K/64| <= 1.984·0.0503."""
     sure = arm_of("sure", [[64] * 50 + [0] * 50], num_samples=64)
     lucky = arm_of("lucky", [[1] * 100], num_samples=64)
-    crossing = crossing_of(sure, lucky, Resampling())
-    assert (crossing.leader, crossing.k, crossing.share) == ("sure", pytest.approx(32), 1.0)
-    low, high = 64 * stats.binom(100, 0.5).ppf([0.025, 0.975]) / 100  # a resample has Binomial(100, 1/2) sure problems
-    assert (crossing.low, crossing.high) == (pytest.approx(low, abs=0.8), pytest.approx(high, abs=0.8))
-    mirrored = crossing_of(lucky, sure, Resampling())
+    crossing = crossing_of(sure, lucky)
+    assert (crossing.leader, crossing.k, crossing.sure) == ("sure", pytest.approx(32), False)  # one seed
+    half = stats.t.ppf(0.975, 99) * np.sqrt(0.25 / 99)
+    assert (crossing.low, crossing.high) == (
+        pytest.approx(64 * (0.5 - half), abs=1),
+        pytest.approx(64 * (0.5 + half), abs=1),
+    )
+    mirrored = crossing_of(lucky, sure)
     assert (mirrored.leader, mirrored.k) == ("sure", pytest.approx(32))
+    two = crossing_of(
+        arm_of("sure", [[64] * 50 + [0] * 50] * 2, num_samples=64), arm_of("lucky", [[1] * 100] * 2, num_samples=64)
+    )
+    assert two.sure
 
 
 def test_a_leader_that_is_not_sure_at_one_sample_may_cross_before():
     """`sure` solves 10 of 100 problems always: 0.1 at every K. `lucky` has 6 right samples of 64 everywhere: 0.094 at
-    K = 1 and 0.18 at K = 2. In two resamples of five `sure` has 9 problems or fewer, and trails from the start."""
+    K = 1 and 0.18 at K = 2."""
     sure, lucky = arm_of("sure", [[64] * 10 + [0] * 90], num_samples=64), arm_of("lucky", [[6] * 100], num_samples=64)
-    crossing = crossing_of(sure, lucky, Resampling())
-    assert (crossing.leader, crossing.low) == ("sure", 0.0)
+    crossing = crossing_of(sure, lucky)
+    assert (crossing.leader, crossing.low, crossing.sure) == ("sure", 0.0, False)
     assert 1 < crossing.k < 2
-    assert crossing.share == pytest.approx(stats.binom(100, 0.1).sf(9), abs=0.04)
 
 
-def test_the_detectable_difference_allows_for_all_comparisons():
-    """Two comparisons to one baseline: each is tested at 2.5 % in Holm's first step."""
-    x, y, z = (arm_of(name, [[a, b, 3]]) for name, a, b in (("x", 6, 4), ("y", 4, 4), ("z", 2, 6)))
-    found = compare_arms([x, y, z], resampling=FEW, baseline="y")[0]
-    difference_P = np.array([2 / 8, 0, 0])
-    noise = total_noise(difference_P[None, :, None])
-    assert found.detectable == pytest.approx(detectable_difference(noise, level=0.025))
+def test_the_detectable_difference_allows_for_all_contrasts():
+    """Two contrasts: each is tested at 2.5 % in Holm's first step."""
+    arms = [arm_of(name, [[a, b, 3]]) for name, a, b in (("x", 6, 4), ("y", 4, 4), ("z", 2, 6))]
+    contrasts = [Contrast(name=name, plus=(name,), minus=("y",)) for name in ("x", "z")]
+    found = judge_contrasts(arms, contrasts, resampling=FEW)[0]
+    noise = total_noise(np.array([2 / 8, 0, 0])[None, :, None])
+    assert found.detectable == pytest.approx(detectable_difference(noise, level=0.025), nan_ok=True)
 
 
 def test_curves_that_do_not_cross_or_start_together():
     low, high = arm_of("low", [[1, 2, 3]]), arm_of("high", [[2, 3, 4]])
-    apart = crossing_of(high, low, FEW)
-    assert (apart.leader, np.isnan(apart.k), apart.low, apart.high, apart.share) == ("high", True, np.inf, np.inf, 0.0)
-    assert (apart.leads_to, apart.leads_surely_to, apart.largest_k) == (7, 5, 8)  # both solve all at 8; see below
-    same = crossing_of(low, low, FEW)
-    assert same.leader == "" and np.isnan(same.k)
-    assert (same.leads_to, same.leads_surely_to) == (0, 0)
-
-
-def test_curves_that_meet_are_apart_up_to_there_only():
-    """`high` has 5 and 4 wrong samples of 8, so Pass@6 is 1; `low` has 6 and 5, so Pass@7 is: both are 1 from 7 on."""
-    crossing = crossing_of(arm_of("high", [[3, 4]]), arm_of("low", [[2, 3]]), FEW)
-    assert (crossing.leader, crossing.low, crossing.leads_to) == ("high", np.inf, 6)
-    assert (
-        crossing.leads_surely_to == 5
-    )  # a resample may hold the second problem only: 5 wrong samples, equal from 6 on
-    text = crossing_sentence(crossing)
-    assert text.startswith("high leads low on Pass@K up to K = 6 and is never behind up to 8; in at least 97.5 %")
+    apart = crossing_of(high, low)
+    assert (apart.leader, np.isnan(apart.k), apart.sure) == ("high", True, False)
+    same = crossing_of(low, low)
+    assert same.leader == "" and np.isnan([same.k, same.low, same.high]).all() and not same.sure
 
 
 def test_ks_between_doublings_are_whole_and_reach_the_end():
@@ -247,7 +257,6 @@ def test_ks_between_doublings_are_whole_and_reach_the_end():
 def test_the_table_has_a_row_a_pair_with_its_sentence():
     table = difference_table(compare_arms([arm_of("x", [[6, 4]]), arm_of("y", [[4, 4]])], resampling=FEW))
     row = table.iloc[0]
-    assert (row["point"], row["improvement"]) == pytest.approx((-1 / 8, 1 / 4))
-    assert (row["total_low"], row["total_high"]) == (-1.0, 1.0)
-    assert (row["num_seeds"], row["num_baseline_seeds"]) == (1, 1)
-    assert row["sentence"].startswith("y and x cannot be told apart on Pass@1: −12.5 points")
+    assert (row["point"], row["low"], row["high"], row["verdict"]) == (-1 / 8, -1.0, 1.0, "none")
+    assert (row["num_seeds"], row["num_baseline_seeds"], row["seed_points"]) == (1, 1, "-0.125")
+    assert row["sentence"].startswith("y minus x on Pass@1: −12.5 points")

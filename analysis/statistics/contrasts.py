@@ -1,0 +1,94 @@
+"""The questions of a comparison, declared before anything runs: a mean of some arms minus a mean of others.
+
+A recipe declares its contrasts; `coeflab compare` writes them into `comparison.json` before the first run, and the
+report answers these and no others with a verdict, corrected together. A comparison without a declaration gets the
+default ones, by `default_contrasts`, and the report says that they were not declared.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+ONLINE, OFFLINE = ("online_rft", "grpo"), ("rft", "dpo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """The mean of the arms `plus` minus the mean of the arms `minus`."""
+
+    name: str
+    plus: tuple[str, ...]
+    minus: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.plus or not self.minus or set(self.plus) & set(self.minus):
+            raise ValueError(
+                f"contrast {self.name!r}: plus {list(self.plus)}, minus {list(self.minus)}; expected at least one arm "
+                "on each side and none on both"
+            )
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every arm that it needs."""
+        return (*self.plus, *self.minus)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Of `arms`; they sum to 0."""
+        return (*(1 / len(self.plus) for _ in self.plus), *(-1 / len(self.minus) for _ in self.minus))
+
+
+def paper_contrasts(arms: Collection[str]) -> tuple[Contrast, ...]:
+    """The questions of DeepSeekMath, section 5.2, that these arms can answer."""
+    wanted = (
+        Contrast(name="online − offline", plus=ONLINE, minus=OFFLINE),
+        Contrast(name="GRPO − online RFT", plus=("grpo",), minus=("online_rft",)),
+        Contrast(name="PS − outcome", plus=("grpo_process",), minus=("grpo",)),
+        Contrast(name="DPO − RFT", plus=("dpo",), minus=("rft",)),
+    )
+    return tuple(contrast for contrast in wanted if set(contrast.arms) <= set(arms))
+
+
+def default_contrasts(arms: Sequence[str], *, start: str | None, controls: Collection[str]) -> tuple[Contrast, ...]:
+    """The paper's questions, then each method minus the start policy, then each control minus it.
+
+    Args:
+        arms: all arms, in order.
+        start: the arm that the others are compared with; None has no such contrasts.
+        controls: arms that are controls and no methods.
+    """
+    declared = list(paper_contrasts(arms))
+    if start is not None:
+        ordered = [arm for arm in arms if arm not in controls] + [arm for arm in arms if arm in controls]
+        declared += [Contrast(name=f"{arm} − {start}", plus=(arm,), minus=(start,)) for arm in ordered if arm != start]
+    return tuple(declared)
+
+
+def to_records(contrasts: Sequence[Contrast]) -> list[dict[str, Any]]:
+    """As `comparison.json` holds them."""
+    return [{"name": each.name, "plus": list(each.plus), "minus": list(each.minus)} for each in contrasts]
+
+
+def from_records(records: object) -> tuple[Contrast, ...]:
+    """The contrasts that a `comparison.json` declares.
+
+    Raises:
+        ValueError: it is no list of objects with name, plus and minus.
+    """
+    if not isinstance(records, list):
+        raise ValueError(f"contrasts: {records!r}; expected a list of objects with name, plus and minus")
+    return tuple(_contrast(record) for record in records)
+
+
+def _contrast(record: object) -> Contrast:
+    if isinstance(record, Mapping):
+        sides = {side: record.get(side) for side in ("plus", "minus")}
+        if isinstance(record.get("name"), str) and all(_is_names(side) for side in sides.values()):
+            return Contrast(name=record["name"], plus=tuple(sides["plus"] or ()), minus=tuple(sides["minus"] or ()))
+    raise ValueError(
+        f'contrasts: {record!r}; expected an object such as {{"name": "DPO − RFT", "plus": ["dpo"], "minus": ["rft"]}}'
+    )
+
+
+def _is_names(side: object) -> bool:
+    return isinstance(side, list) and all(isinstance(name, str) for name in side)

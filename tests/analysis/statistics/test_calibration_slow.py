@@ -1,0 +1,156 @@
+"""Intervals, families, bands, crossings and stated power against simulated comparisons whose truth is known.
+
+Arms differ in training noise (one five times as noisy as another), share their start policies, and problems have the
+difficulty of the embedded start policy or of a trained one. Limits leave three standard errors of the simulation.
+"""
+
+import numpy as np
+import pytest
+
+from analysis.statistics.contrasts import Contrast
+from analysis.statistics.crossings import crossing_of
+from analysis.statistics.differences import holm
+from analysis.statistics.power import design_power, detectable_difference, p_value
+from analysis.statistics.scores import VoteTable, score_votes
+from analysis.statistics.seeds import contrast_noise, difference_noise
+from analysis.statistics.simulation import SKEWED_FIT, START_FIT, Arm, Design, scores, simulate, truth
+from analysis.statistics.simultaneous import share_band
+
+pytestmark = pytest.mark.slow
+
+ARMS = {
+    "start": Arm(effect=-1.0, noise=0.0),
+    "rft": Arm(effect=-0.2, noise=0.08),
+    "dpo": Arm(effect=-0.2, noise=0.15),
+    "online_rft": Arm(noise=0.08),
+    "grpo": Arm(noise=0.1),
+    "grpo_process": Arm(noise=0.4, follows_start=0.3),
+}
+CONTRASTS = (
+    Contrast(name="online − offline", plus=("online_rft", "grpo"), minus=("rft", "dpo")),
+    Contrast(name="GRPO − online RFT", plus=("grpo",), minus=("online_rft",)),
+    Contrast(name="PS − outcome", plus=("grpo_process",), minus=("grpo",)),
+    Contrast(name="DPO − RFT", plus=("dpo",), minus=("rft",)),
+    Contrast(name="GRPO − start", plus=("grpo",), minus=("start",)),
+)
+SIZES = ((100, 64), (400, 16), (1319, 8))
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 5])
+def test_every_kind_of_contrast_misses_in_4_to_6_per_cent_and_families_in_at_most_6(num_seeds):
+    generator = np.random.default_rng(num_seeds)
+    places = {name: place for place, name in enumerate(ARMS)}
+    each, missed, families = 200, {contrast.name: [] for contrast in CONTRASTS}, []
+    for size, samples in SIZES:
+        for fit in (START_FIT, SKEWED_FIT):
+            design = Design(arms=ARMS, difficulty=fit, num_problems=size, num_samples=samples, num_seeds=num_seeds)
+            true_A = truth(design, generator)[:, 0]
+            values_NASPK = scores(simulate(design, each, generator), samples)
+            for values_ASPK in values_NASPK:
+                p_values = []
+                for contrast in CONTRASTS:
+                    own = [places[arm] for arm in contrast.arms]
+                    noise = contrast_noise([values_ASPK[i] for i in own], contrast.weights, paired=True)
+                    error = noise.point_X[0] - float(np.dot(contrast.weights, true_A[own]))
+                    missed[contrast.name].append(abs(error) > noise.half_width(0.95)[0])
+                    centred = noise.__class__(**{**vars(noise), "point_X": np.array([error])})
+                    p_values.append(p_value(centred))
+                families.append(holm(np.array(p_values)).min() < 0.05)
+    rates = {name: float(np.mean(found)) for name, found in missed.items()}
+    print(num_seeds, {name: round(100 * rate, 1) for name, rate in rates.items()}, round(100 * np.mean(families), 1))
+    slack = 3 * np.sqrt(0.05 * 0.95 / len(families))
+    assert all(0.04 - slack < rate < 0.06 + slack for rate in rates.values()), rates
+    assert np.mean(families) < 0.06 + slack
+
+
+@pytest.mark.parametrize("effect", [0.0, 2.0])  # at 2 Pass@64 is at its ceiling
+@pytest.mark.parametrize("fit", [START_FIT, SKEWED_FIT])
+def test_curve_bands_contain_the_whole_curve_at_the_ceiling_too(fit, effect):
+    generator = np.random.default_rng(11)
+    found = []
+    for num_seeds, (size, samples) in ((1, SIZES[0]), (3, SIZES[0]), (3, SIZES[1])):
+        noise, shared = (0.0, 0.0) if num_seeds == 1 else (0.1, 0.1)  # one seed: the band is over problems
+        design = Design(
+            arms={"arm": Arm(effect=effect, noise=noise)},
+            difficulty=fit,
+            num_problems=size,
+            num_samples=samples,
+            num_seeds=num_seeds,
+            shared=shared,
+        )
+        ks = tuple(2**power for power in range(samples.bit_length()))
+        true_K = truth(design, generator, ks)[0]
+        for values_SPK in scores(simulate(design, 250, generator), samples, ks)[:, 0]:
+            band = share_band(values_SPK, 0.95, simultaneous=True)
+            found.append(bool(((band.low <= true_K) & (true_K <= band.high)).all()))
+    coverage = np.mean(found)
+    print(fit, effect, round(100 * coverage, 1))
+    assert 0.93 - 0.024 < coverage < 0.97 + 0.02
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3, 5])
+def test_crossings_lie_in_their_interval_and_equal_policies_have_none(num_seeds):
+    """Two arms of one mean logit; one is spread by noise of single problems, and overtakes at larger K."""
+    generator = np.random.default_rng(20 + num_seeds)
+    inside, claimed = [], []
+    narrow = Design(arms={"sharp": Arm(effect=0.6, noise=0.08)}, num_seeds=num_seeds, num_samples=32, local=0.2)
+    wide = Design(arms={"broad": Arm(effect=0.0, noise=0.08)}, num_seeds=num_seeds, num_samples=32, local=0.2)
+    ks = tuple(range(1, 33))
+    kept = 0.93  # sharpening loses some problems for ever
+    for _ in range(400):
+        lost_P = generator.random(200) > kept
+        first = simulate(Design(**{**_fields(narrow), "num_problems": 200}), 1, generator)[0, 0] * ~lost_P
+        second = simulate(Design(**{**_fields(wide), "num_problems": 200}), 1, generator)[0, 0]
+        found = crossing_of(_arm("sharp", first, 32), _arm("broad", second, 32))
+        inside.append((found.leader, found.low, found.high))
+        same = simulate(Design(**{**_fields(wide), "num_problems": 200}), 1, generator)[0, 0]
+        claimed.append(crossing_of(_arm("same", same, 32), _arm("broad", second, 32)).sure)
+    difference_K = kept * truth(narrow, generator, ks)[0] - truth(wide, generator, ks)[0]
+    place = int((difference_K < 0).argmax())
+    step = difference_K[place - 1] / (difference_K[place - 1] - difference_K[place])
+    true_k = np.exp(np.log(ks[place - 1]) + step * np.log(ks[place] / ks[place - 1]))
+    coverage = np.mean([low <= true_k <= high for _, low, high in inside])
+    print(num_seeds, round(float(true_k), 2), round(100 * coverage, 1), np.mean(claimed))
+    assert 0.93 - 0.03 < coverage < 0.97 + 0.03
+    assert np.mean(claimed) < 0.02
+
+
+@pytest.mark.parametrize("num_seeds", [3, 5])
+def test_stated_power_is_the_real_one(num_seeds):
+    """Two comparisons of one design: what the first states of the second, on average over both."""
+    generator = np.random.default_rng(30 + num_seeds)
+    design = Design(
+        arms={"a": Arm(noise=0.1), "b": Arm(noise=0.15)}, num_problems=200, num_samples=16, num_seeds=num_seeds
+    )
+    values = scores(simulate(design, 1200, generator), 16)
+    true_A = truth(design, generator)[:, 0]
+    noises = [difference_noise(each[0], each[1], paired=True) for each in values]
+    found = []
+    for first, second in zip(noises[::2], noises[1::2], strict=True):
+        effect = detectable_difference(first, level=0.05)
+        if np.isfinite(effect):
+            shifted = second.point_X[0] - (true_A[0] - true_A[1]) + effect
+            found.append(abs(shifted) > second.half_width(0.95)[0])
+    stated = design_power(np.array([0.0]), noises[0], level=0.05)[0]
+    print(num_seeds, round(np.mean(found), 3), stated)
+    assert np.mean(found) == pytest.approx(0.8, abs=0.05)
+    assert stated == pytest.approx(0.05, abs=0.02)
+
+
+def _fields(design: Design) -> dict:
+    return {name: value for name, value in vars(design).items() if name != "names"}
+
+
+def _arm(name: str, counts_SP: np.ndarray, samples: int):
+    ids = tuple(range(counts_SP.shape[1]))
+    votes = [
+        VoteTable(
+            problem_ids=ids,
+            num_samples_P=np.full(len(ids), samples),
+            num_correct_P=row,
+            num_abstaining_P=np.zeros(len(ids), dtype=int),
+            wrong_votes_P=tuple(() if right == samples else (int(samples - right),) for right in row),
+        )
+        for row in counts_SP
+    ]
+    return score_votes(votes, [1], arm=name, benchmark="sums", seeds=range(len(votes)))
