@@ -206,10 +206,10 @@ def _power(base: Quotient, exponent: Quotient) -> Quotient:
             value = exponential(None if base == _EULER else number, exponent[0])
             if value is not None:
                 return value, ONE
-        return opaque_power(base, form_key(exponent))
+        return _symbolic_power(base, exponent)
     if number is not None and power.denominator == 1:
         return constant(bounded_power(number, int(power))), ONE
-    if number is not None and number > 0:
+    if number is not None and (number > 0 or (number == 0 and power > 0)):
         return rational_power(number, power), ONE
     if power.denominator != 1:
         return (
@@ -218,6 +218,18 @@ def _power(base: Quotient, exponent: Quotient) -> Quotient:
             else opaque_power(base, written(Fraction(power)))
         )
     return _whole_power(base, int(power))
+
+
+def _symbolic_power(base: Quotient, exponent: Quotient) -> Quotient:
+    """x^(2n+m+3) as (x^n)²·x^m·x³, which holds for every branch; else as one atom."""
+    terms = exponent[0].items()
+    if exponent[1] != ONE or any(value.denominator > 1 or abs(value) > MAX_EXPANSION for _, value in terms):
+        return opaque_power(base, form_key(exponent))
+    result: Quotient = (ONE, ONE)
+    for monomial, value in terms:
+        atom = base if not monomial else opaque_power(base, form_key(({monomial: Fraction(1)}, ONE)))
+        result = product_of(result, _whole_power(atom, int(value)))
+    return result
 
 
 def _whole_power(base: Quotient, power: int) -> Quotient:

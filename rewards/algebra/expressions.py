@@ -8,6 +8,7 @@ The text must have passed `rewards.checker.normalization.normalize`. Nothing is 
     power   := [+-] postfix [ ^ exponent ]
     postfix := primary { ! | % }
     primary := number | mixed number | symbol | function argument | \\frac, \\sqrt, \\binom | ( sum ) | { sum } | |sum|
+             | operator, see `rewards.algebra.operators`
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from rewards.algebra.bounds import (
     OverBoundError,
     UnreadableError,
 )
-from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK, Cursor, Token, read_tokens
+from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK, Token, read_tokens
 from rewards.algebra.nodes import Apply, Node, Number, Symbol
+from rewards.algebra.operators import OPERATORS, REMAINDERS, OperatorParser
 
 __all__ = ["parse_expression"]
 
-_OPERAND_COMMANDS = frozenset({"frac", "sqrt", "binom", "lfloor", "lceil", "sum", "prod"})
+_OPERAND_COMMANDS = frozenset({"frac", "sqrt", "binom", "lfloor", "lceil", *OPERATORS})
 _ACCENTS = frozenset({"dot", "ddot", "hat", "tilde", "bar", "overline"})
 _VARIANTS = {"varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta"}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -56,28 +58,31 @@ def _number(text: str) -> Fraction:
     return Fraction(text)
 
 
-class _Parser(Cursor):
+class _Parser(OperatorParser):
     """One pass over the tokens; the only state is the position and the nesting depth."""
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
-        self._depth = 0
         self._factors = 0
         self._bars = 0  # absolute values that are open
 
     def sum(self) -> Node:
+        """Terms with signs."""
         self._depth += 1
         if self._depth > MAX_NESTING:
             raise OverBoundError(f"nesting deeper than {MAX_NESTING}")
-        terms = [self._product()]
+        terms = [self.product()]
         while self.at("+", "-"):
             negative = self.take().text == "-"
-            term = self._product()
+            term = self.product()
             terms.append(Apply("neg", (term,)) if negative else term)
+        if self.token.kind == "command" and self.token.text in REMAINDERS:
+            terms = [self.remainder(terms)]
         self._depth -= 1
         return terms[0] if len(terms) == 1 else Apply("add", tuple(terms))
 
-    def _product(self) -> Node:
+    def product(self) -> Node:
+        """What stands between two signs."""
         node = self._power()
         while True:
             self._count_factor()
@@ -119,10 +124,10 @@ class _Parser(Cursor):
             operand = self._power()
             self._depth -= 1
             return Apply("neg", (operand,)) if negative else operand
-        node = self._postfix(self._primary())
+        node = self._postfix(self.primary())
         if self.at("^", "**"):
             self.take()
-            node = self._postfix(Apply("pow", (node, self._exponent())))
+            node = self._postfix(Apply("pow", (node, self.exponent())))
         return node
 
     def _count_factor(self) -> None:
@@ -148,7 +153,8 @@ class _Parser(Cursor):
             else:
                 return node
 
-    def _exponent(self) -> Node:
+    def exponent(self) -> Node:
+        """What follows ``^``."""
         if self.at("{"):
             return self._bracketed()
         self._depth += 1
@@ -164,7 +170,8 @@ class _Parser(Cursor):
         self.expect(_CLOSING[opening])
         return node
 
-    def _primary(self) -> Node:
+    def primary(self) -> Node:
+        """One operand."""
         token = self.token
         if token.kind == "number":
             return self._number()
@@ -226,6 +233,8 @@ class _Parser(Cursor):
 
     def _command(self) -> Node:
         name = self.take().text
+        if name == "frac" and (order := self.differential_order()):
+            return self.derived(order)
         if name in ("frac", "binom"):
             return Apply("div" if name == "frac" else "binom", (self._argument(), self._argument()))
         if name == "sqrt":
@@ -238,8 +247,8 @@ class _Parser(Cursor):
             if self.take().text != ("rfloor" if name == "lfloor" else "rceil"):
                 raise UnreadableError(f"\\{name} without its end")
             return Apply("floor" if name == "lfloor" else "ceil", (node,))
-        if name in ("sum", "prod"):
-            return self._series(name)
+        if name in OPERATORS:
+            return self.operator(name)
         if name in FUNCTIONS:
             return self._function(name)
         if name in CONSTANTS:
@@ -249,25 +258,6 @@ class _Parser(Cursor):
         if name in _ACCENTS:
             return self._accented(name)
         raise UnreadableError(f"unknown command \\{name}")
-
-    def _series(self, name: str) -> Node:
-        """What follows ``\\sum``: an index with its first value, a last value, and the term."""
-        self.expect("_")
-        self.expect("{")
-        index = self._primary()
-        self.expect("=")
-        low = self.sum()
-        self.expect("}")
-        self.expect("^")
-        high = self._exponent()
-        self._depth += 1
-        if self._depth > MAX_NESTING:
-            raise OverBoundError(f"sums nested deeper than {MAX_NESTING}")
-        term = self._product()
-        self._depth -= 1
-        if not isinstance(index, Symbol):
-            raise UnreadableError(f"\\{name} over something other than a variable")
-        return Apply(name, (index, low, high, term))
 
     def _accented(self, name: str) -> Node:
         """A letter under an accent: ``\\dot{x}`` as the variable ``dot-x``, with its index."""
@@ -285,7 +275,7 @@ class _Parser(Cursor):
         """What follows ``\\frac`` or ``\\sqrt``: a brace or bracket group, or one token."""
         if self.at("{", "("):
             return self._bracketed()
-        return self._primary()
+        return self.primary()
 
     def _function(self, name: str) -> Node:
         base: Node | None = None
@@ -295,7 +285,7 @@ class _Parser(Cursor):
             base = self._argument()
         if self.at("^"):
             self.take()
-            exponent = self._exponent()
+            exponent = self.exponent()
         node = self._function_argument()
         if exponent == Apply("neg", (Number(Fraction(1)),)) and name in ("sin", "cos", "tan"):
             return Apply("arc" + name, (node,))
@@ -304,7 +294,7 @@ class _Parser(Cursor):
 
     def _function_argument(self) -> Node:
         if self.at("(", "{", "|"):
-            return self._primary()
+            return self.primary()
         self._depth += 1
         if self._depth > MAX_NESTING:
             raise OverBoundError(f"functions nested deeper than {MAX_NESTING}")

@@ -26,10 +26,26 @@ CONSTANTS = {
     "oo": "infinity",
     "degree": "degree",
 }
-_WORDS = FUNCTIONS | {"pi", "inf", "infinity", "theta", "alpha", "beta", "gamma", "lambda", "phi", "omega"}
+_WORDS = FUNCTIONS | {
+    "gcd",
+    "lcm",
+    "max",
+    "min",
+    "mod",
+    "pi",
+    "inf",
+    "infinity",
+    "theta",
+    "alpha",
+    "beta",
+    "gamma",
+    "lambda",
+    "phi",
+    "omega",
+}
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+(?![\d.A-Za-z\\^_{(\[]))?)|(?P<command>\\[A-Za-z]+)"
-    r"|(?P<word>[A-Za-z]+)|(?P<symbol>\*\*|[-+*/^_(){}\[\]|!%'=])"
+    r"|(?P<word>[A-Za-z]+)|(?P<symbol>\*\*|\\[{}]|[-+*/^_(){}\[\]|!%'=,])"
 )
 
 

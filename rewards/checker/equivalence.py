@@ -12,7 +12,6 @@ from fractions import Fraction
 from benchmarks.problem import Tolerance
 from rewards.algebra.bounds import OverBoundError, UnreadableError
 from rewards.algebra.canonical import canonical_form
-from rewards.algebra.constants import proved_equal
 from rewards.algebra.nodes import Apply, Symbol
 from rewards.algebra.numeric import surely_different, values_within
 from rewards.algebra.polynomials import ONE, constant_value
@@ -42,6 +41,7 @@ from rewards.checker.values import (
     ratio_quotients,
     value_key,
 )
+from rewards.constants.equality import proved_equal
 
 __all__ = ["Decide", "decide_exactly", "values_equal", "within_tolerance"]
 

@@ -41,6 +41,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"\\(?:operatorname\*?|mathrm|text)\s*\{\s*(a?r?c?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|lg|exp|cis)\s*\}",
             r"\\\1 ",
         ),
+        (r"\\(?:operatorname\*?|mathrm|text)\s*\{\s*(gcd|lcm|max|min)\s*\}(?=\s*(?:\(|\\[{]|\\lbrace))", r"\\\1 "),
         (
             r"\\(?:[mh]box|text(?:normal|rm|bf|it|sf|tt)|mathrm|operatorname\*?|emph)\s*(?=\{)",
             r"\\text",

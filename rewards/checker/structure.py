@@ -14,6 +14,7 @@ from rewards.algebra.canonical import canonical_form
 from rewards.algebra.expressions import parse_expression
 from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK
 from rewards.algebra.nodes import Apply
+from rewards.calculus.evaluation import carry_out
 from rewards.checker.normalization import normalize, squeeze
 from rewards.checker.numerals import read_based, read_clock
 from rewards.checker.printed import rewrite_printed
@@ -323,7 +324,7 @@ def read_quantity(text: str) -> Scalar:
     if quantity.endswith(("10", "10}", "ten}")):
         quantity = re.sub(r"(?<=[\d)]) ?_ ?(?:\{ ?)?(?:10|ten|\\text ?\{ ?ten ?\})(?: ?\})?$", "", quantity)
     try:
-        node = parse_expression(quantity)
+        node = carry_out(parse_expression(quantity))
         return Scalar(text=quantity, unit=unit, node=node, form=canonical_form(node))
     except UnreadableError:
         return Scalar(text=quantity, unit=unit)

@@ -1,6 +1,6 @@
 r"""Trees without variables as algebraic numbers: roots, cosines of multiples of π, angles between them.
 
-What is not algebraic (π, e, a logarithm) has no value here; `rewards.algebra.constants` deals with sums of those.
+What is not algebraic (π, e, a logarithm) has no value here; `rewards.constants.equality` deals with sums of those.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from fractions import Fraction
 from rewards.algebra.arithmetic import evaluate, is_series, series_terms
 from rewards.algebra.bounds import OverBoundError, UnreadableError
 from rewards.algebra.nodes import Apply, Node, Number, Symbol
-from rewards.algebra.separation import MOST_POWER, Algebraic, BallError, Field, NotAlgebraicError
+from rewards.constants.separation import MOST_POWER, Algebraic, BallError, Field, NotAlgebraicError
 
 __all__ = ["angle_vector", "linear_terms", "turns_of", "value_in"]
 

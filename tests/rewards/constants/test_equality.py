@@ -8,13 +8,13 @@ from fractions import Fraction
 import pytest
 
 from rewards import Status, check_answer
-from rewards.algebra.algebraic import value_in
-from rewards.algebra.constants import proved_equal
 from rewards.algebra.nodes import Node
 from rewards.algebra.numeric import agree, surely_different
-from rewards.algebra.separation import Field, vanishes
 from rewards.checker.structure import read_answer
 from rewards.checker.values import Scalar
+from rewards.constants.algebraic import value_in
+from rewards.constants.equality import proved_equal
+from rewards.constants.separation import Field, vanishes
 
 
 def tree(text: str) -> Node:

@@ -1,6 +1,6 @@
 r"""Closed constants, proved equal: algebraic numbers, and combinations of angles and logarithms of algebraic numbers.
 
-Let E be the difference. Where E is algebraic, `rewards.algebra.separation` decides. Else E is a sum of rational
+Let E be the difference. Where E is algebraic, `rewards.constants.separation` decides. Else E is a sum of rational
 multiples of angles (π, arcsin, arccos, arctan), of logarithms and of algebraic numbers, and each of the three sums is
 proved to be zero by itself: an angle θ where sin(nθ) is zero and |nθ| < π, a logarithm where the product of the powers
 inside is one.
@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from rewards.algebra.algebraic import angle_vector, linear_terms, turns_of, value_in
 from rewards.algebra.bounds import OverBoundError, UnreadableError
 from rewards.algebra.nodes import Apply, Node, Number, Symbol
 from rewards.algebra.numeric import value_of
-from rewards.algebra.separation import Algebraic, BallError, Field, NotAlgebraicError, vanishes
+from rewards.constants.algebraic import angle_vector, linear_terms, turns_of, value_in
+from rewards.constants.separation import Algebraic, BallError, Field, NotAlgebraicError, vanishes
 
 __all__ = ["proved_equal"]
 

@@ -1,0 +1,1 @@
+"""Derivatives, integrals and sums with a closed form, carried out on expression trees."""

@@ -1,0 +1,1 @@
+"""Constants without variables: proofs that two of them are the same number."""
