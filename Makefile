@@ -8,8 +8,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|' 2>/dev/null \
-	  || grep -E '^[a-z-]+:.*##' Makefile
+	@sed -nE 's/^([a-z-]+):[^#]*## *(.*)/\1 \2/p' Makefile | while read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
 
 setup:  ## make .venv from the lock under requirements/ (cuda where an NVIDIA GPU answers, else cpu)
 	@requirements/install.sh
@@ -34,6 +33,6 @@ test-all: setup  ## run the tests and what takes long (fuzzing, simulations, mut
 	@$(BIN)/python -m pytest -m "" $(ARGS)
 
 clean:  ## remove .venv, caches and build output; runs/ and models/ stay
-	@rm -rf .venv build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .wheels-* build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@echo "clean: removed .venv, caches and build output"

