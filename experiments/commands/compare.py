@@ -15,7 +15,10 @@ __all__ = ["Compare", "Train"]
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(RecipeOptions):
-    """Train every method of a recipe from the same start policies at an equal budget, and write the report."""
+    """Train every method of a recipe from the same start policies for equally many steps, and write the report.
+
+    Most methods draw equally many completions in them; DAPO draws more, and the report says what each arm spent.
+    """
 
     recipe_name: Annotated[str, tyro.conf.arg(name="recipe")] = "arithmetic"
     """The comparison; its arms, budget and evaluation."""

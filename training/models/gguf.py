@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+SOURCE = "converted_from.json"  # in the model's folder: the file that it was made of
 
 __all__ = ["ConversionError", "convert_gguf", "find_gguf"]
 
@@ -44,7 +45,7 @@ def convert_gguf(gguf: Path, out: Path) -> Path:
 
     Args:
         gguf: the file.
-        out: folder to make; it must not hold a model yet.
+        out: folder to make; it must not hold a model yet, or the one that was made of this very file.
 
     Returns:
         `out`.
@@ -52,8 +53,14 @@ def convert_gguf(gguf: Path, out: Path) -> Path:
     Raises:
         ConversionError: `out` is taken, or the file's architecture is unknown to transformers.
     """
+    digest = hashlib.sha256(gguf.read_bytes()).hexdigest()
     if (out / "config.json").exists():
-        raise ConversionError(f"{out} already holds a model; remove it or choose another --out.")
+        if _source_of(out) == digest:
+            return out
+        raise ConversionError(f"{out} already holds another model; remove it or choose another --out.")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     try:
         dequantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
@@ -81,6 +88,15 @@ def convert_gguf(gguf: Path, out: Path) -> Path:
     config.dtype = "bfloat16"
     model.save_pretrained(temporary)
     tokenizer.save_pretrained(temporary)
+    (temporary / SOURCE).write_text(json.dumps({"file": gguf.name, "sha256": digest}) + "\n")
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary.rename(out)
     return out
+
+
+def _source_of(folder: Path) -> str | None:
+    """SHA-256 of the file that a model folder was made of, where it says so."""
+    try:
+        return json.loads((folder / SOURCE).read_text())["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
