@@ -30,9 +30,8 @@ from algorithms.interface import (
 from algorithms.ipo import IPO
 from algorithms.peers import PEERS
 from algorithms.ppo import PPO
-from algorithms.raft import RAFTPlusPlus
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
-from algorithms.rft import RFT, OnlineRFT
+from algorithms.rft import RFT, OnlineRFT, RAFTPlusPlus
 from algorithms.settings import converted, fits, nearest_names, type_in_words
 from algorithms.sft import SFT
 

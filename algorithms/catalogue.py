@@ -13,21 +13,32 @@ from typing import Any
 
 from algorithms.dpo import DPO
 from algorithms.grpo import GRPO
-from algorithms.interface import Aggregation, Algorithm, DataSource, PaperRow
+from algorithms.interface import Aggregation, Algorithm, DataSource
 from algorithms.ipo import IPO
 from algorithms.ppo import PPO
-from algorithms.raft import RAFTPlusPlus
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
-from algorithms.rft import RFT, OnlineRFT
+from algorithms.rft import RFT, OnlineRFT, RAFTPlusPlus
 from algorithms.sft import SFT
 
-__all__ = ["BEYOND_TABLE_10", "TABLE_10", "Method"]
+__all__ = ["BEYOND_TABLE_10", "TABLE_10", "Method", "PaperRow"]
 
 ONE = "q ~ P_sft(Q), o ~ π_θ(O|q)"
 GROUP = "q ~ P_sft(Q), {o_i}_{i=1..G} ~ π_θ(O|q)"
+OFFLINE_PAIR = "q ~ P_sft(Q), o⁺, o⁻ ~ π_sft(O|q)"
 DEEPSEEKMATH = "DeepSeekMath, arXiv 2402.03300"
 CLIPPED = "min(ρ_t Â_t, clip(ρ_t, 1−ε_low, 1+ε_high) Â_t)"
 GROUP_STD = "Â_i = (r_i − mean(r)) / std(r)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperRow:
+    """A method's row of Table 10 and the equation of its coefficient."""
+
+    title: str
+    data_source: str
+    reward: str
+    coefficient: str
+    equation: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +71,23 @@ def _row(title: str, coefficient: str, equation: str, data_source: str = GROUP, 
     return PaperRow(title=title, data_source=data_source, reward=reward, coefficient=coefficient, equation=equation)
 
 
+GRPO_ROW = _row("GRPO", "Â_t + β(π_ref/π_θ − 1)", "Eq. 21", reward="Model")
+
 TABLE_10: dict[str, Method] = {
-    "sft": Method(build=SFT, row=SFT.paper, objective="1/|o| Σ_t log π_θ(o_t)"),
-    "rft": Method(build=RFT, row=RFT.paper, objective="1/|o| Σ_t I(o) log π_θ(o_t)"),
-    "online_rft": Method(build=OnlineRFT, row=OnlineRFT.paper, objective="1/|o| Σ_t I(o) log π_θ(o_t)"),
+    "sft": Method(
+        build=SFT, row=_row("SFT", "1", "Eq. 7", "q, o ~ P_sft(Q,O)", "-"), objective="1/|o| Σ_t log π_θ(o_t)"
+    ),
+    "rft": Method(
+        build=RFT,
+        row=_row("RFT", "I(o)", "Eq. 10", "q ~ P_sft(Q), o ~ π_sft(O|q)"),
+        objective="1/|o| Σ_t I(o) log π_θ(o_t)",
+    ),
+    "online_rft": Method(
+        build=OnlineRFT, row=_row("Online RFT", "I(o)", "Eq. 10, 11", ONE), objective="1/|o| Σ_t I(o) log π_θ(o_t)"
+    ),
     "dpo": Method(
         build=DPO,
-        row=DPO.paper,
+        row=_row("DPO", "±β·σ(−margin)", "of Eq. 12", OFFLINE_PAIR),
         objective="log σ(β(m(o⁺) − m(o⁻))), m(o) = 1/|o| Σ_t log π_θ(o_t)/π_ref(o_t)",
         notes=(
             "Eq. 13 and 14 drop β and index the log-ratio by token; the coefficient here is the gradient of Eq. 12.",
@@ -75,14 +96,14 @@ TABLE_10: dict[str, Method] = {
     ),
     "ppo": Method(
         build=PPO,
-        row=PPO.paper,
+        row=_row("PPO", "A_t", "Eq. 18", ONE, "Model"),
         objective="1/|o| Σ_t min(ρ_t A_t, clip(ρ_t, 1−ε_low, 1+ε_high) A_t), "
         "A = GAE of 1[t last]·r − β log π_old(o_t)/π_ref(o_t)",
         notes=("The paper gives neither ε nor γ nor λ.", "The critic is trained by a loss of its own."),
     ),
     "grpo": Method(
         build=GRPO,
-        row=GRPO.paper,
+        row=GRPO_ROW,
         objective=f"1/|o| Σ_t {{ {CLIPPED} − β KL_t }}, {GROUP_STD}, KL_t = π_ref/π_θ − log(π_ref/π_θ) − 1",
         notes=(
             "The paper gives neither ε nor the ddof and eps of the std.",
@@ -91,7 +112,7 @@ TABLE_10: dict[str, Method] = {
     ),
     "grpo_process": Method(
         build=GRPO,
-        row=GRPO.paper,
+        row=GRPO_ROW,
         objective=f"1/|o| Σ_t {{ {CLIPPED} − β KL_t }}, Â_t = Σ_{{steps ending at t or later}} (r − mean(R)) / std(R)",
         settings={"supervision": "process"},
         notes=("R holds all step rewards of the group.",),
@@ -131,7 +152,9 @@ BEYOND_TABLE_10: dict[str, Method] = {
     ),
     "reinforce_plus_plus": Method(
         build=ReinforcePlusPlus,
-        row=ReinforcePlusPlus.paper,
+        row=_row(
+            "REINFORCE++", "(A_t − mean(A)) / std(A) over the batch", "Eq. 4 and 5 of arXiv 2501.03262", ONE, "Model"
+        ),
         objective=f"1/|o| Σ_t {CLIPPED}, Â = A normalised over the batch, A_t = r − β Σ_{{l≥t}} log π_old/π_ref(o_l)",
         source="Hu et al. 2025, arXiv 2501.03262",
     ),
@@ -190,7 +213,7 @@ BEYOND_TABLE_10: dict[str, Method] = {
     ),
     "raft_plus_plus": Method(
         build=RAFTPlusPlus,
-        row=RAFTPlusPlus.paper,
+        row=_row("RAFT++", "ρ_t I(o) 1[clip not active]", "Eq. 6 of arXiv 2504.11343", ONE),
         objective="1/|o| Σ_t min(ρ_t, clip(ρ_t, 1−ε_low, 1+ε_high)) I(o)",
         source="Xiong et al. 2025, arXiv 2504.11343",
         notes=("The paper's I(o) marks the highest reward of the problem; here every correct completion.",),
@@ -205,7 +228,7 @@ BEYOND_TABLE_10: dict[str, Method] = {
     ),
     "ipo": Method(
         build=IPO,
-        row=IPO.paper,
+        row=_row("IPO", "±2·(1/(2τ) − gap)", "of Eq. 17 of arXiv 2310.12036", OFFLINE_PAIR),
         objective="−(m(o⁺) − m(o⁻) − 1/(2τ))²",
         source="Azar et al. 2023, arXiv 2310.12036",
     ),

@@ -14,12 +14,11 @@ Deviations from the paper, both named:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from algorithms.interface import Coefficients, PaperRow, TokenBatch
+from algorithms.interface import Coefficients, TokenBatch
 from algorithms.pairs import PairwiseMethod
 
 __all__ = ["DPO"]
@@ -34,14 +33,6 @@ class DPO(PairwiseMethod):
     """
 
     dpo_beta: float = 0.1
-
-    paper: ClassVar[PaperRow] = PaperRow(
-        title="DPO",
-        data_source="q ~ P_sft(Q), o⁺, o⁻ ~ π_sft(O|q)",
-        reward="Rule",
-        coefficient="±β·σ(−margin)",
-        equation="of Eq. 12",
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

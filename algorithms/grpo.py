@@ -16,22 +16,22 @@ and 2.65 with ddof 0. Dr. GRPO, DAPO, GSPO, CISPO, RLOO, ReMax and REINFORCE are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from algorithms.advantages import Baseline, Scale, check_scale, group_advantages, process_advantages, suffix_sums
-from algorithms.interface import Exclusion, Need, PaperRow, TokenBatch
-from algorithms.policy_gradient import PolicyGradient
+from algorithms.interface import Exclusion, Need, TokenBatch
+from algorithms.parts import overlong_penalty
+from algorithms.policy_gradient import PenalizedPolicyGradient
 from algorithms.ratios import masked_sum
-from rewards.length import soft_overlong_punishment
 
 __all__ = ["GRPO"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRPO(PolicyGradient):
+class GRPO(PenalizedPolicyGradient):
     """Clipped policy gradient on group-normalised rewards, with the KL term in the objective.
 
     Attributes:
@@ -54,14 +54,6 @@ class GRPO(PolicyGradient):
     advantage_limit: float | None = None
     overlong_buffer: float = 0.0
     exclude_equal_groups: bool = False
-
-    paper: ClassVar[PaperRow] = PaperRow(
-        title="GRPO",
-        data_source="q ~ P_sft(Q), {o_i}_{i=1..G} ~ π_θ(O|q)",
-        reward="Model",
-        coefficient="Â_t + β(π_ref/π_θ − 1)",
-        equation="Eq. 21",
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,20 +105,18 @@ class GRPO(PolicyGradient):
         if self.advantage_limit is not None:
             advantages = advantages.clamp(-self.advantage_limit, self.advantage_limit)
         if self.penalizes and self.kl_place == "advantage":
-            advantages = advantages - suffix_sums(self.old_penalty(batch))
+            advantages = advantages - suffix_sums(self.penalty(batch))
         return torch.where(mask, advantages, 0)
 
     def outcome_rewards(self, batch: TokenBatch) -> Tensor:
         """Rewards less the penalties that belong to them, and less the greedy completion's. (B,)."""
         rewards = batch.rewards
         if self.penalizes and self.kl_place == "reward":
-            rewards = rewards - masked_sum(self.old_penalty(batch), batch.completion_mask)[:, 0]
+            rewards = rewards - masked_sum(self.penalty(batch), batch.completion_mask)[:, 0]
         if self.overlong_buffer > 0:
             limit = batch.require("max_length", "overlong_buffer > 0")
-            cache = self.overlong_buffer * limit
-            lengths = batch.completion_mask.sum(dim=-1).tolist()
-            punished = [soft_overlong_punishment(n, max_tokens=limit, cache_tokens=cache) for n in lengths]
-            rewards = rewards + torch.tensor(punished, dtype=rewards.dtype, device=rewards.device)
+            lengths = batch.completion_mask.sum(dim=-1)
+            rewards = rewards + overlong_penalty(lengths, max_length=limit, buffer=self.overlong_buffer).to(rewards)
         if self.baseline == "greedy":
             rewards = rewards - batch.require("greedy_rewards", "baseline 'greedy'")
         return rewards

@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -39,7 +39,6 @@ __all__ = [
     "Denominator",
     "Exclusion",
     "Need",
-    "PaperRow",
     "TokenBatch",
     "aggregation_weights",
     "compose",
@@ -94,17 +93,6 @@ class Aggregation(enum.StrEnum):
     TOKEN_MEAN = "token_mean"  # 1/(all tokens): DAPO
     SEQUENCE_SUM = "sequence_sum"  # 1/N: published DPO
     CONSTANT = "constant"  # 1/(N·max_length): Dr. GRPO
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperRow:
-    """A method's row of Table 10 and the equation of its coefficient."""
-
-    title: str
-    data_source: str
-    reward: str
-    coefficient: str
-    equation: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,12 +159,7 @@ def compose(
 
 
 class Algorithm(Protocol):
-    """What the training loop knows of a method; nothing else of a method is known to it.
-
-    A method may also have ``exclude``, a frozenset of `Exclusion`: see `counted`.
-    """
-
-    paper: ClassVar[PaperRow]
+    """A method, as far as the training loop knows it: nothing else of a method is known to it."""
 
     @property
     def data_source(self) -> DataSource:
@@ -186,6 +169,11 @@ class Algorithm(Protocol):
     @property
     def needs(self) -> frozenset[Need]:
         """What must be in the batch."""
+        ...
+
+    @property
+    def exclude(self) -> frozenset[Exclusion]:
+        """Completions that are sampled and scored and not trained on; see `counted`."""
         ...
 
     @property
@@ -240,19 +228,18 @@ class Counted:
 
 
 def counted(algorithm: Algorithm, batch: TokenBatch) -> Counted:
-    """What of the batch is left after the method's ``exclude``; everything where it has none.
+    """The rows and tokens of the batch that are left after the method's ``exclude``.
 
     Credit is computed on the whole batch: an excluded completion still counts in its group's mean.
 
     Raises:
         ValueError: the method leaves out truncated completions and the batch does not say which are.
     """
-    exclude: frozenset[Exclusion] = getattr(algorithm, "exclude", frozenset())
     rows = torch.ones_like(batch.rewards, dtype=torch.bool)
     mask = batch.completion_mask
-    if Exclusion.EQUAL_GROUPS in exclude:
+    if Exclusion.EQUAL_GROUPS in algorithm.exclude:
         rows = ~equal_rewards(batch.rewards, batch.group)
-    if Exclusion.TRUNCATED in exclude:
+    if Exclusion.TRUNCATED in algorithm.exclude:
         mask = mask & ~batch.require("truncated", "a method that leaves out truncated completions")[:, None]
     return Counted(rows=rows, mask=mask & rows[:, None])
 

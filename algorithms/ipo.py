@@ -10,11 +10,10 @@ authors; `length_normalized=False` sums.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
-from algorithms.interface import Coefficients, PaperRow, TokenBatch
+from algorithms.interface import Coefficients, TokenBatch
 from algorithms.pairs import PairwiseMethod
 
 __all__ = ["IPO"]
@@ -29,14 +28,6 @@ class IPO(PairwiseMethod):
     """
 
     ipo_tau: float = 0.1
-
-    paper: ClassVar[PaperRow] = PaperRow(
-        title="IPO",
-        data_source="q ~ P_sft(Q), o⁺, o⁻ ~ π_sft(O|q)",
-        reward="Rule",
-        coefficient="±2·(1/(2τ) − gap)",
-        equation="of Eq. 17 of arXiv 2310.12036",
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, TokenBatch, compose
+from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Exclusion, Need, TokenBatch, compose
 from algorithms.ratios import masked_sum
 
 __all__ = ["PairwiseMethod", "pair_gap"]
@@ -32,6 +32,7 @@ class PairwiseMethod:
     pairing: Literal["correct", "reward"] = "correct"
 
     batch_unit: BatchUnit = field(default=BatchUnit.PAIR, init=False)
+    exclude: frozenset[Exclusion] = field(default=frozenset(), init=False)
 
     def __post_init__(self) -> None:
         if self.data_source == DataSource.DEMONSTRATIONS:

@@ -7,10 +7,10 @@ leave something else. A version with a correction for the sampling engine's logp
 
 from __future__ import annotations
 
-from algorithms.catalogue import TABLE_10, Method
+from algorithms.catalogue import TABLE_10, Method, PaperRow
 from algorithms.dpo import DPO
 from algorithms.grpo import GRPO
-from algorithms.interface import Aggregation, PaperRow
+from algorithms.interface import Aggregation
 from algorithms.ppo import PPO
 
 __all__ = ["PEERS"]

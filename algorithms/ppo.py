@@ -11,21 +11,21 @@ policy's objective and lives in `training.models.critic`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from algorithms.advantages import check_scale, generalized_advantages, normalize_over_tokens
-from algorithms.interface import Need, PaperRow, TokenBatch
-from algorithms.policy_gradient import KlPlace, PolicyGradient
+from algorithms.interface import Need, TokenBatch
+from algorithms.policy_gradient import PenalizedPolicyGradient
 from algorithms.ratios import KlForm
 
 __all__ = ["PPO"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPO(PolicyGradient):
+class PPO(PenalizedPolicyGradient):
     """Clipped policy gradient on generalised advantages.
 
     Attributes:
@@ -40,22 +40,16 @@ class PPO(PolicyGradient):
     """
 
     kl_form: KlForm = "k1"
-    kl_place: KlPlace = "reward"
+    kl_place: Literal["coefficient", "reward"] = "reward"
     discount: float = 1.0
     gae_lambda: float = 1.0
     normalize_advantages: bool = False
     normalize_ddof: int = 0
     normalize_eps: float = 0.0
 
-    paper: ClassVar[PaperRow] = PaperRow(
-        title="PPO", data_source="q ~ P_sft(Q), o ~ π_θ(O|q)", reward="Model", coefficient="A_t", equation="Eq. 18"
-    )
-
     def __post_init__(self) -> None:
         super().__post_init__()
         check_scale(self.normalize_ddof, self.normalize_eps)
-        if self.kl_place == "advantage":
-            raise ValueError("kl_place is 'advantage'; expected 'reward' or 'coefficient' for a method with a critic.")
         for name in ("discount", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number in [0, 1].")
@@ -72,7 +66,7 @@ class PPO(PolicyGradient):
         last = torch.where(mask, position, -1).amax(dim=-1, keepdim=True).long()
         rewards = torch.zeros(mask.shape, dtype=batch.rewards.dtype, device=mask.device)
         rewards.scatter_(1, last.clamp_min(0), torch.where(last >= 0, batch.rewards[:, None], 0))
-        return rewards.sub_(self.old_penalty(batch)) if self.penalizes else rewards
+        return rewards.sub_(self.penalty(batch)) if self.penalizes else rewards
 
     def _advantages(self, batch: TokenBatch) -> Tensor:
         return generalized_advantages(

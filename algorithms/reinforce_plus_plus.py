@@ -11,20 +11,20 @@ in the objective as k2 instead of in the reward. The paper says neither std's dd
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
 from algorithms.advantages import check_scale, group_advantages, normalize_over_tokens, suffix_sums
-from algorithms.interface import Need, PaperRow, TokenBatch
-from algorithms.policy_gradient import KlPlace, PolicyGradient
+from algorithms.interface import Need, TokenBatch
+from algorithms.policy_gradient import PenalizedPolicyGradient
 from algorithms.ratios import KlForm
 
 __all__ = ["ReinforcePlusPlus"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReinforcePlusPlus(PolicyGradient):
+class ReinforcePlusPlus(PenalizedPolicyGradient):
     """Clipped policy gradient on returns that are normalised over the batch.
 
     Attributes:
@@ -37,24 +37,14 @@ class ReinforcePlusPlus(PolicyGradient):
     """
 
     kl_form: KlForm = "k1"
-    kl_place: KlPlace = "reward"
+    kl_place: Literal["coefficient", "reward"] = "reward"
     baseline: Literal["none", "mean"] = "none"
     normalize_ddof: int = 0
     normalize_eps: float = 0.0
 
-    paper: ClassVar[PaperRow] = PaperRow(
-        title="REINFORCE++",
-        data_source="q ~ P_sft(Q), o ~ π_θ(O|q)",
-        reward="Model",
-        coefficient="(A_t − mean(A)) / std(A) over the batch",
-        equation="Eq. 4 and 5 of arXiv 2501.03262",
-    )
-
     def __post_init__(self) -> None:
         super().__post_init__()
         check_scale(self.normalize_ddof, self.normalize_eps)
-        if self.kl_place == "advantage":
-            raise ValueError("kl_place is 'advantage'; expected 'reward' or 'coefficient' for REINFORCE++.")
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -66,7 +56,7 @@ class ReinforcePlusPlus(PolicyGradient):
         rewards = group_advantages(batch.rewards, batch.group, baseline=self.baseline, scale="none")
         returns = rewards[:, None].expand(batch.completion_mask.shape)
         if self.penalizes:
-            returns = returns - suffix_sums(self.old_penalty(batch))
+            returns = returns - suffix_sums(self.penalty(batch))
         return normalize_over_tokens(
             returns, batch.completion_mask, std_ddof=self.normalize_ddof, variance_eps=self.normalize_eps
         )

@@ -6,12 +6,11 @@ J = E_{q,o ~ P_sft} [ 1/|o| Σ_t log π_θ(o_t | q, o_<t) ]        GC = 1       
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Need, PaperRow, TokenBatch
+from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Exclusion, Need, TokenBatch
 
 __all__ = ["SFT"]
 
@@ -28,10 +27,8 @@ class SFT:
 
     data_source: DataSource = field(default=DataSource.DEMONSTRATIONS, init=False)
     batch_unit: BatchUnit = field(default=BatchUnit.SEQUENCE, init=False)
+    exclude: frozenset[Exclusion] = field(default=frozenset(), init=False)
     needs: frozenset[Need] = field(default=frozenset(), init=False)
-    paper: ClassVar[PaperRow] = PaperRow(
-        title="SFT", data_source="q, o ~ P_sft(Q,O)", reward="-", coefficient="1", equation="Eq. 7"
-    )
 
     def credit(self, batch: TokenBatch) -> Tensor:
         """1 for every completion token. (B, T)."""

@@ -36,7 +36,7 @@ FILES = (
     "pairs",
     "sft",
     "rft",
-    "raft",
+    "parts",
     "dpo",
     "ipo",
     "ppo",

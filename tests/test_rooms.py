@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "benchmarks": set(),
     "sampling": {"benchmarks"},
     "rewards": {"benchmarks", "sampling"},
-    "algorithms": {"rewards"},
+    "algorithms": set(),
     "training": {"benchmarks", "sampling", "rewards", "algorithms"},
     "analysis": set(),
     "experiments": {"benchmarks", "sampling", "rewards", "algorithms", "training", "analysis"},

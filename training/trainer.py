@@ -124,7 +124,7 @@ class Trainer:
     @property
     def dynamic(self) -> bool:
         """Whether groups with equal rewards are drawn again (dynamic sampling)."""
-        return Exclusion.EQUAL_GROUPS in getattr(self.algorithm, "exclude", ())
+        return Exclusion.EQUAL_GROUPS in self.algorithm.exclude
 
     def draw(self, step: int) -> Drawn:
         """The completions of `step`, counted from 0, scored."""

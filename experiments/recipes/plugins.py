@@ -30,7 +30,7 @@ def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
         return build_algorithm(name, settings)
     factory = cast(Callable[..., Algorithm], load_object(name))
     algorithm = configure(factory, settings, name)
-    parts = ("data_source", "needs", "batch_unit", "aggregation", "credit", "coefficients")
+    parts = ("data_source", "needs", "exclude", "batch_unit", "aggregation", "credit", "coefficients")
     missing = [part for part in parts if not hasattr(algorithm, part)]
     if missing:
         raise ValueError(

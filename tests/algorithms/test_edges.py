@@ -16,7 +16,7 @@ from algorithms.advantages import (
 )
 from algorithms.groups import GroupStatistics
 from algorithms.interface import compose
-from algorithms.ratios import clip_active, mismatch_weights
+from algorithms.parts import clip_active, mismatch_weights
 from tests.algorithms.batches import make_batch
 
 
@@ -167,7 +167,7 @@ def test_credit_of_zero_has_a_coefficient_of_zero_however_large_the_ratio() -> N
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("raft_plus_plus", {"kl_coef": 1.0, "kl_place": "reward"}, "kl_place is 'reward'; expected 'coefficient'"),
+        ("raft_plus_plus", {"kl_coef": 1.0, "kl_place": "reward"}, "'reward'; expected one of 'coefficient'"),
         ("grpo_process", {"exclude_equal_groups": True}, "exclude_equal_groups is True with process supervision"),
         ("grpo", {"kl_coef": 10**400}, "expected a finite float"),
     ],

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from algorithms import GRPO, IPO, Aggregation, build_algorithm
-from algorithms.ratios import MismatchCorrection
+from algorithms.parts import MismatchCorrection
 from tests.algorithms.batches import (
     GROUP,
     LENGTHS,

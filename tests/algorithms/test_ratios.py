@@ -21,7 +21,8 @@ from algorithms import (
     aggregation_weights,
 )
 from algorithms.pairs import pair_gap
-from algorithms.ratios import KlForm, clip_active, kl_coefficient, kl_penalty, ratio
+from algorithms.parts import clip_active
+from algorithms.ratios import KlForm, kl_coefficient, kl_penalty, ratio
 
 LOG_2, LOG_3 = log(2), log(3)
 
