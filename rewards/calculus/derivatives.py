@@ -14,6 +14,7 @@ __all__ = [
     "ONE_NODE",
     "TWO",
     "ZERO",
+    "as_tree",
     "check_size",
     "derivative",
     "holds",
@@ -202,10 +203,11 @@ def polynomial_in(node: Node, variable: Symbol) -> list[tuple[int, Node]] | None
             return None
         rest = tuple(item for item in monomial if item[0][1] != variable.name)
         powers.setdefault(int(power), {})[rest] = coefficient
-    return [(power, _as_tree(polynomial)) for power, polynomial in powers.items()] or [(0, ZERO)]
+    return [(power, as_tree(polynomial)) for power, polynomial in powers.items()] or [(0, ZERO)]
 
 
-def _as_tree(polynomial: Polynomial) -> Node:
+def as_tree(polynomial: Polynomial) -> Node:
+    """A polynomial in variables, constants and powers of primes as a tree."""
     terms = []
     for monomial, coefficient in polynomial.items():
         factors = [

@@ -16,6 +16,7 @@ from rewards.algebra.nodes import Apply, Symbol
 from rewards.algebra.numeric import surely_different, values_within
 from rewards.algebra.polynomials import ONE, constant_value
 from rewards.algebra.quotients import cleared, forms_equal, proportional
+from rewards.checker.families import without_constant
 from rewards.checker.relations import (
     are_letters,
     as_interval,
@@ -48,7 +49,7 @@ __all__ = ["Decide", "decide_exactly", "values_equal", "within_tolerance"]
 Decide = Callable[[Scalar, Scalar], bool | None]
 
 _CONSECUTIVE = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_UNORDERED = frozenset({"list", "set", "union"})
+_UNORDERED = frozenset({"list", "set", "union", "intersection", "cases"})
 _NEGATABLE = frozenset({"=", "\\ne"})
 _SCALABLE = frozenset({"=", "\\ne", "<", ">", "\\le", "\\ge"})
 
@@ -94,6 +95,8 @@ def _shapes_equal(left: Value, right: Value, decide: Decide) -> bool | None:
 def _scalars_equal(left: Scalar, right: Scalar, decide: Decide) -> bool | None:
     if units_agree(left.unit, right.unit) and (equal := decide(left, right)) is not False:
         return equal
+    if (bodies := without_constant(left, right)) is not None:
+        return decide(*bodies)
     if left.text.endswith("%") != right.text.endswith("%"):
         return _percentage_equals(left, right, decide)
     for value, other in ((left, right), (right, left)):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from rewards.algebra.bounds import MAX_ANSWER_CHARS
-from rewards.checker.characters import to_ascii
 from rewards.checker.extraction import find_boxes, matching_brace
-from rewards.checker.repeating import rewrite_repeating_decimals
+from rewards.notation.characters import to_ascii
+from rewards.notation.repeating import rewrite_repeating_decimals
 
 __all__ = ["normalize", "squeeze"]
 

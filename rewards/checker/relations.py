@@ -18,6 +18,7 @@ __all__ = [
     "as_interval",
     "assigned_names",
     "between",
+    "end_of",
     "is_at",
     "is_name",
     "mirror",
@@ -175,14 +176,14 @@ def real_set(value: Value) -> list[Interval] | None:
     """
     interval = as_interval(value)
     if interval is not None:
-        low, high = (_end(item) for item in interval.items)
+        low, high = (end_of(item) for item in interval.items)
         if low is None or high is None or low >= high:
             return None
         return [(low, interval.kind[0] == "[", high, interval.kind[1] == "]")]
     if isinstance(value, Relation) and value.operators == ("\\in",) and is_name(value.sides[0]):
         return real_set(value.sides[1])
     if isinstance(value, Relation) and value.operators == ("\\ne",):
-        points = [_end(side) for side in value.sides if not is_name(side)]
+        points = [end_of(side) for side in value.sides if not is_name(side)]
         return without_points(points) if len(points) == 1 else None
     if isinstance(value, Collection) and value.kind in ("union", *LISTS):
         relations = [item for item in value.items if isinstance(item, Relation)]
@@ -190,7 +191,7 @@ def real_set(value: Value) -> list[Interval] | None:
         if value.kind in LISTS and (len(relations) < len(value.items) or len(names) > 1):
             return None
         if value.kind == "list" and all(item.operators == ("\\ne",) for item in relations):
-            return without_points([_end(side) for item in relations for side in item.sides if not is_name(side)])
+            return without_points([end_of(side) for item in relations for side in item.sides if not is_name(side)])
         parts = [part for item in value.items if (part := real_set(item)) is not None]
         if len(parts) < len(value.items):
             return None
@@ -232,7 +233,7 @@ def _joined(intervals: list[Interval]) -> list[Interval]:
     return joined
 
 
-def _end(value: Value) -> Fraction | float | None:
+def end_of(value: Value) -> Fraction | float | None:
     """A rational number, or infinity with its sign; ``None`` for anything else."""
     if not isinstance(value, Scalar) or value.form is None or value.unit:
         return None

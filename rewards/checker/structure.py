@@ -15,13 +15,17 @@ from rewards.algebra.expressions import parse_expression
 from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK
 from rewards.algebra.nodes import Apply
 from rewards.calculus.evaluation import carry_out
+from rewards.checker.families import family_of, split_family
 from rewards.checker.normalization import normalize, squeeze
 from rewards.checker.numerals import read_based, read_clock
 from rewards.checker.printed import rewrite_printed
 from rewards.checker.relations import assigned_names, between, name_of
+from rewards.checker.sets import combined
 from rewards.checker.units import LEADING_CURRENCY, split_unit
 from rewards.checker.values import LISTS, Collection, Relation, Scalar, Value, Words
 from rewards.checker.wording import canonical_words, split_label, split_parts, without_wording
+from rewards.notation.brackets import encloses, split_at
+from rewards.notation.environments import Piecewise, in_one_line, read_piecewise
 
 __all__ = ["read_answer", "read_quantity"]
 
@@ -31,10 +35,6 @@ _CONJUNCTION = re.compile(
     r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|(?<=[)\]\d])(?:and|or)(?=[(\[\d])"
     r"|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
     r"|\s*(?:\\text\s*\{\s*[或和]\s*\}|[或和])\s*"
-)
-_SCAN = re.compile(
-    r"\\begin\s*\{\w+\*?\}|\\end\s*\{\w+\*?\}|\\[{}]|[(){}\[\]]|\\(?:le|ge|ne|in|approx|equiv|cup|pm"
-    r"|mp)(?![A-Za-z])|\\[A-Za-z]+|[,;:=<>]"
 )
 _RELATIONS = frozenset({"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv"})
 _MATRIX = re.compile(
@@ -94,6 +94,13 @@ def read_answer(text: str) -> Value:
     if choice is not None:
         letter = next(filter(None, choice.groups()))
         return Collection("choice", (_scalar(letter), read_answer(choice.group("content"))))
+    if (piecewise := read_piecewise(normal)) is not None:
+        return _read_piecewise(piecewise)
+    normal = in_one_line(normal)
+    if (split := split_family(normal)) is not None:
+        family = family_of(read_answer(split[0]), *split[1:])
+        if family is not None:
+            return family
     normal = without_wording(re.sub(r"^\\approx(?![A-Za-z])\s*", "", normal))
     if whole is not None and not re.search(r"[,:;]|\b(?:and|or)\b|\\approx", normal):
         return _scalar(normal)
@@ -112,6 +119,16 @@ def read_answer(text: str) -> Value:
         return Scalar(text=squeeze(normal), opaque=True)
 
 
+def _read_piecewise(piecewise: Piecewise) -> Value:
+    """The pieces in any order, each with its condition."""
+    pieces = [
+        Collection("piece", (read_answer(value), read_answer(condition) if condition else Words("otherwise")))
+        for value, condition in piecewise.pieces
+    ]
+    function = Collection("cases", tuple(pieces))
+    return Relation(("=",), (read_answer(piecewise.label), function)) if piecewise.label else function
+
+
 def _without_separators(match: re.Match[str]) -> str:
     """The number without its separators; between brackets a comma separates entries, so there nothing changes."""
     before = match.string[: match.start()]
@@ -122,32 +139,6 @@ def _without_separators(match: re.Match[str]) -> str:
     return match.group().replace(",", "").replace(" ", "")
 
 
-def _split(text: str, separators: str) -> list[tuple[str, str]]:
-    """Pieces between top-level separators, each with the separator before it; empty where there is none.
-
-    Raises:
-        OverBoundError: brackets are nested deeper than `MAX_NESTING`, or there are more than `MAX_ITEMS` pieces.
-    """
-    wanted = separators.split(" ")
-    pieces: list[tuple[str, str]] = []
-    depth = start = 0
-    before = ""
-    for match in _SCAN.finditer(text):
-        mark = match.group()
-        if mark in ("(", "[", "{", "\\{") or mark.startswith("\\begin"):
-            depth += 1
-            if depth > MAX_NESTING:
-                raise OverBoundError(f"brackets nested deeper than {MAX_NESTING}")
-        elif mark in (")", "]", "}", "\\}") or mark.startswith("\\end"):
-            depth -= 1
-        elif depth == 0 and mark in wanted:
-            pieces.append((before, text[start : match.start()]))
-            before, start = mark, match.end()
-            if len(pieces) > MAX_ITEMS:
-                raise OverBoundError(f"more than {MAX_ITEMS} pieces")
-    return [*pieces, (before, text[start:])] if pieces else []
-
-
 def _read_list(text: str, depth: int) -> Value:
     """A value that may be a list: pieces between commas, semicolons, "and", "or", or the two signs of ±."""
     if depth > MAX_NESTING:
@@ -155,7 +146,7 @@ def _read_list(text: str, depth: int) -> Value:
     if ";" in text and (groups := _assignments(text, depth)):
         return Collection("list", groups)
     joined = _CONJUNCTION.sub(" , ", text if "\\begin" in text else text.replace(" & ", " , "))
-    pieces = [piece.strip() for _, piece in _split(joined, ", ;")] or [joined]
+    pieces = [piece.strip() for _, piece in split_at(joined, ", ;")] or [joined]
     items = _shared_variable([_read_relation(signed, depth) for piece in pieces if piece for signed in _signs(piece)])
     if joined != text and any(isinstance(item, Words) for item in items) and not all(_is_short(item) for item in items):
         return _scalar(text)
@@ -168,7 +159,7 @@ def _read_list(text: str, depth: int) -> Value:
 
 def _assignments(text: str, depth: int) -> tuple[Value, ...]:
     """The groups of ``p = 5, q = 2; p = 7, q = 2``; none where the text is no such list."""
-    groups = tuple(_read_list(piece.strip(), depth + 1) for _, piece in _split(text, ";") if piece.strip())
+    groups = tuple(_read_list(piece.strip(), depth + 1) for _, piece in split_at(text, ";") if piece.strip())
     names = [assigned_names(group) if isinstance(group, Collection) else [] for group in groups]
     return groups if len(groups) > 1 and names[0] and all(other == names[0] for other in names) else ()
 
@@ -206,7 +197,7 @@ def _shared_variable(items: list[Value]) -> list[Value]:
 
 
 def _read_relation(text: str, depth: int) -> Value:
-    pieces = _split(text, " ".join(sorted(_RELATIONS)))
+    pieces = split_at(text, " ".join(sorted(_RELATIONS)))
     if pieces and all(piece.strip() for _, piece in pieces):
         sides = tuple(_read_union(piece.strip(), depth) for _, piece in pieces)
         return Relation(tuple(mark for mark, _ in pieces[1:]), sides)
@@ -214,15 +205,38 @@ def _read_relation(text: str, depth: int) -> Value:
 
 
 def _read_union(text: str, depth: int) -> Value:
-    pieces = _split(text, "\\cup")
+    pieces = split_at(text, "\\cup \\cap \\setminus \\backslash") if not _PUNCTURED_LINE.fullmatch(text) else []
     if pieces:
-        return Collection("union", tuple(_read_union(piece.strip(), depth + 1) for _, piece in pieces))
+        return _combined(pieces, depth)
     if ":" in text and (clock := read_clock(text)) is not None:
         return clock
-    pieces = _split(_TO.sub(":", text) if "to" in text else text, ":")
+    pieces = split_at(_TO.sub(":", text) if "to" in text else text, ":")
     if pieces and all(piece.strip() for _, piece in pieces):
         return Collection("ratio", tuple(_read_bracketed(piece.strip(), depth) for _, piece in pieces))
     return _read_bracketed(text, depth)
+
+
+def _combined(pieces: list[tuple[str, str]], depth: int) -> Value:
+    """Sets between operators of one kind, or a difference of two, carried out where that can be decided."""
+    operators = {operator.replace("backslash", "setminus") for operator, _ in pieces[1:]}
+    sets = [_read_set(piece.strip(), depth + 1) for _, piece in pieces]
+    if len(operators) > 1 or (operators == {"\\setminus"} and len(sets) > 2):
+        return Collection("mixed", (*sets, *(Words(operator) for operator, _ in pieces[1:])))
+    [operator] = operators
+    total = sets[0]
+    for other in sets[1:]:
+        done = combined(operator, total, other)
+        if done is None:
+            kinds = {"\\cup": "union", "\\cap": "intersection"}
+            return Collection(kinds.get(operator, "difference"), tuple(sets))
+        total = done
+    return total
+
+
+def _read_set(text: str, depth: int) -> Value:
+    """A set between operators, its braces perhaps without their backslashes."""
+    bare = text.startswith("{") and text.endswith("}") and encloses(text)
+    return _read_union(f"\\{text[:-1]}\\}}" if bare else text, depth)
 
 
 def _read_bracketed(text: str, depth: int) -> Value:
@@ -240,8 +254,8 @@ def _read_bracketed(text: str, depth: int) -> Value:
     if len(text) > 2 and text[0] in "([]" and text[-1] in ")][":
         inner = text[1:-1]
         outward = text[0] == "]" or text[-1] == "["
-        pieces = _split(inner, ",") or _split(inner, ";")
-        if pieces and (_encloses(text) or (outward and len(pieces) == 2)):
+        pieces = split_at(inner, ",") or split_at(inner, ";")
+        if pieces and (encloses(text) or (outward and len(pieces) == 2)):
             kind = text[0].replace("]", "(") + text[-1].replace("[", ")")
             return _rows(Collection(kind, tuple(_read_relation(piece.strip(), depth + 1) for _, piece in pieces)))
     return _scalar(text)
@@ -279,16 +293,6 @@ def _multiple(factor: Scalar, entry: Value) -> Value:
         return Scalar(text=f"({factor.text})({entry.text if isinstance(entry, Scalar) else ''})")
     node = Apply("mul", (factor.node, entry.node))
     return Scalar(text=f"({factor.text})({entry.text})", node=node, form=canonical_form(node))
-
-
-def _encloses(text: str) -> bool:
-    """Whether the first bracket closes at the last character."""
-    depth = 0
-    for index, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return index == len(text) - 1
-    return False
 
 
 def _scalar(text: str) -> Value:

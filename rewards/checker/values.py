@@ -65,8 +65,9 @@ class Clock:
 class Collection:
     """Several values.
 
-    `kind` is list, all, set, union, ratio, choice (letter, content), matrix, vmatrix, row, or the
-    two brackets: ``()``, ``[]``, ``(]``, ``[)``."""
+    `kind` is list, all, set, union, intersection, difference, mixed (sets, then the operators between them), ratio,
+    family (an expression, what its parameter runs through), cases of piece (value, condition), choice (letter,
+    content), parts, matrix, vmatrix, row, or the two brackets: ``()``, ``[]``, ``(]``, ``[)``."""
 
     kind: str
     items: tuple[Value, ...]

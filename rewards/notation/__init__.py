@@ -1,0 +1,1 @@
+"""The text of an answer in one spelling: characters, repeating decimals, environments, brackets."""

@@ -1,0 +1,50 @@
+r"""Pieces of a text between separators that stand outside all brackets."""
+
+from __future__ import annotations
+
+import re
+
+from rewards.algebra.bounds import MAX_ITEMS, MAX_NESTING, OverBoundError
+
+__all__ = ["encloses", "split_at"]
+
+_SCAN = re.compile(
+    r"\\begin\s*\{\w+\*?\}|\\end\s*\{\w+\*?\}|\\[{}]|[(){}\[\]]|\\(?:le|ge|ne|in|approx|equiv|cup|cap|setminus|backslash|pm"
+    r"|mp)(?![A-Za-z])|\\[A-Za-z]+|[,;:=<>]"
+)
+
+
+def split_at(text: str, separators: str) -> list[tuple[str, str]]:
+    """Pieces between top-level separators, each with the separator before it; empty where there is none.
+
+    Raises:
+        OverBoundError: brackets are nested deeper than `MAX_NESTING`, or there are more than `MAX_ITEMS` pieces.
+    """
+    wanted = separators.split(" ")
+    pieces: list[tuple[str, str]] = []
+    depth = start = 0
+    before = ""
+    for match in _SCAN.finditer(text):
+        mark = match.group()
+        if mark in ("(", "[", "{", "\\{") or mark.startswith("\\begin"):
+            depth += 1
+            if depth > MAX_NESTING:
+                raise OverBoundError(f"brackets nested deeper than {MAX_NESTING}")
+        elif mark in (")", "]", "}", "\\}") or mark.startswith("\\end"):
+            depth -= 1
+        elif depth == 0 and mark in wanted:
+            pieces.append((before, text[start : match.start()]))
+            before, start = mark, match.end()
+            if len(pieces) > MAX_ITEMS:
+                raise OverBoundError(f"more than {MAX_ITEMS} pieces")
+    return [*pieces, (before, text[start:])] if pieces else []
+
+
+def encloses(text: str) -> bool:
+    """Whether the first bracket closes at the last character."""
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return index == len(text) - 1
+    return False
