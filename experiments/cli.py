@@ -13,7 +13,9 @@ from experiments.commands.compare import Compare, Train
 from experiments.commands.convert import Convert
 from experiments.commands.curves import Curves
 from experiments.commands.evaluate import Evaluate, Report
+from experiments.commands.explain import Explain
 from experiments.commands.inspect import Benchmarks, Coefficients, Methods
+from experiments.commands.laws import Laws
 from experiments.commands.look import Show, Status
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
@@ -36,6 +38,8 @@ COMMANDS: dict[str, type] = {
     "plot": Plot,
     "curves": Curves,
     "coefficients": Coefficients,
+    "laws": Laws,
+    "explain": Explain,
     "speed": Speed,
     "audit-golds": AuditGolds,
     "convert": Convert,

@@ -24,6 +24,7 @@ MAY_IMPORT = {
 OURS = {*MAY_IMPORT, "tests"}
 # Storeys: for a folder inside a room, the other folders of that room it may import ("" is the room's own files).
 STOREYS = {
+    "algorithms/laws": {""},
     "analysis/records": set(),
     "analysis/statistics": {"records"},
     "analysis/report": {"records", "statistics"},

@@ -19,7 +19,7 @@ class Methods:
     """Print every method with its data source, reward and gradient coefficient: Table 10 from the code, and beyond."""
 
     name: tyro.conf.Positional[str | None] = None
-    """One method: its formula, source, fields with their defaults, and what it needs."""
+    """One method, or path/to/file.py:Name: its formula, source, fields with their defaults, and what it needs."""
 
     def run(self) -> None:
         """Do it."""
@@ -55,7 +55,7 @@ class Coefficients:
     batch: Path
     """JSON file of sequences with logprobs and rewards (docs/inspect-your-trainer.md says how to dump one)."""
     algorithm: Repeated[tuple[str, ...]] = ()
-    """A method or preset; see `coeflab methods`. May be repeated. Default: grpo."""
+    """A method or preset (see `coeflab methods`), or path/to/file.py:Name. May be repeated. Default: grpo."""
     settings: Annotated[Repeated[tuple[str, ...]], tyro.conf.arg(name="set")] = ()
     """field=value of the methods, the value a JSON literal. May be repeated."""
     json: bool = False

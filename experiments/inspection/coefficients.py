@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from algorithms import Aggregation, aggregation_weights, build_algorithm, counted
+from algorithms import Aggregation, Algorithm, aggregation_weights, counted
 from experiments.inspection.frozen_batch import FrozenBatch
+from experiments.recipes.plugins import load_algorithm
 
-__all__ = ["MethodCoefficients", "coefficients_of", "print_explanations", "print_tables"]
+__all__ = ["MethodCoefficients", "coefficients_of", "coefficients_with", "print_explanations", "print_tables"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +56,22 @@ class MethodCoefficients:
 
 
 def coefficients_of(frozen: FrozenBatch, name: str, settings: Mapping[str, Any]) -> MethodCoefficients:
-    """Credit, coefficients and weights of the method `name` on a batch, in float64.
+    """Credit, coefficients and weights of the method `name`, or ``file.py:Name``, on a batch, in float64.
 
     The batch is one optimiser step: its sequences (or pairs) and tokens are what the weights are divided by.
 
     Raises:
         ValueError: unknown method or field, or the batch lacks what the method reads.
     """
-    algorithm = build_algorithm(name, settings)
+    return coefficients_with(frozen, load_algorithm(name, settings), name)
+
+
+def coefficients_with(frozen: FrozenBatch, algorithm: Algorithm, name: str) -> MethodCoefficients:
+    """What `coefficients_of` gives, of a method that is built already.
+
+    Raises:
+        ValueError: the batch lacks what the method reads.
+    """
     frozen.check_for(algorithm, name)
     batch = frozen.batch
     logprobs = frozen.policy_logprobs

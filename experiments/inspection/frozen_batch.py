@@ -22,6 +22,7 @@ from algorithms import Aggregation, Algorithm, DataSource, Need, TokenBatch
 
 __all__ = ["FrozenBatch", "parse_batch", "read_batch"]
 
+LARGEST_LOGPROB = 1e-3  # of a probability that rounding put above 1; padding, probabilities and NLLs are larger
 TOKEN_FIELDS = ("policy_logprobs", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
 SCHEMA: dict[str, type] = {
     "group": object,
@@ -84,6 +85,17 @@ class FrozenBatch:
             raise ValueError(f"{name} divides by max_length, which this batch does not hold; add it beside sequences.")
         if pairs:
             self._check_pairs(name)
+        if Need.GROUPS in needs:
+            self._check_groups(name)
+
+    def _check_groups(self, name: str) -> None:
+        count = len(self.sequences)
+        if count > 1 and len(self.batch.group.unique()) == count:
+            raise ValueError(
+                f"each of the {count} sequences is a group of its own (group {self.sequences[0]['group']!r}, "
+                f"{self.sequences[1]['group']!r} …), and {name} compares within groups; expected the same group for "
+                "all completions of one prompt, not the number of the sequence."
+            )
 
     def _check_pairs(self, name: str) -> None:
         members: dict[Any, list[int]] = {}
@@ -105,7 +117,7 @@ def read_batch(path: Path) -> FrozenBatch:
         OSError: the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # with or without a byte order mark
         return parse_batch(_of_lines(text.split("\n")) if path.suffix == ".jsonl" else json.loads(text))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not JSON: {error}; expected an object with 'sequences'.") from error
@@ -152,6 +164,7 @@ def parse_batch(data: Any) -> FrozenBatch:
     lengths = tuple(_length(index, sequence) for index, sequence in enumerate(sequences))
     for index, sequence in enumerate(sequences):
         _check_steps(index, sequence, lengths[index])
+        _check_logprobs(index, sequence)
     max_length = _max_length(data, lengths)
     per_token = {name: _pad(sequences, name, lengths) for name in TOKEN_FIELDS if name in held}
     policy_logprobs = per_token.pop("policy_logprobs", None)
@@ -200,6 +213,16 @@ def _check_kinds(index: int, sequence: Any) -> None:
                 _check_number(index, f"{name}[{place}]", number)
 
 
+def _check_logprobs(index: int, sequence: dict[str, Any]) -> None:
+    for name in (field for field in TOKEN_FIELDS if field.endswith("logprobs") and field in sequence):
+        for token, value in enumerate(sequence[name]):
+            if value > LARGEST_LOGPROB:
+                raise ValueError(
+                    f"{name}[{token}] of sequence {index} is {value!r}; expected a log-probability, at most 0: padding "
+                    "is to be left out, probabilities and negative log-likelihoods are none."
+                )
+
+
 def _check_number(index: int, name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{name} of sequence {index} is {value!r}; expected a finite number.")
@@ -243,9 +266,11 @@ def _max_length(data: dict[str, Any], lengths: tuple[int, ...]) -> int | None:
     max_length = data.get("max_length")
     if max_length is None:
         return None
-    if isinstance(max_length, bool) or not isinstance(max_length, int) or not max(lengths) <= max_length < 1 << 31:
+    longest = max(lengths)
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or not longest <= max_length < 1 << 31:
         raise ValueError(
-            f"max_length is {max_length!r}; expected an integer from {max(lengths)}, the longest sequence, to 2^31 − 1."
+            f"max_length is {max_length!r}; expected an integer from {longest}, the longest sequence (number "
+            f"{lengths.index(longest)}), to 2^31 − 1."
         )
     return max_length
 

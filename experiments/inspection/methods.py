@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, build_algorithm
+from experiments.recipes.plugins import load_algorithm
 
 __all__ = ["algorithms_page", "attribute_meanings", "field_rows", "methods_table", "print_method", "print_methods"]
 
@@ -53,7 +54,7 @@ def _field_rows(target: type, factory: Any) -> list[FieldRow]:
         FieldRow(
             name=field,
             default=json.dumps(getattr(built, field), ensure_ascii=False),
-            meaning=meanings[field],
+            meaning=meanings.get(field, ""),  # a user's class may say nothing
         )
         for field in settable
     ]
@@ -123,29 +124,31 @@ def print_method(name: str) -> None:
     """Print one method: formula, source, row of Table 10, fields with their defaults, and what it needs.
 
     Raises:
-        ValueError: no such method.
+        ValueError: no such method, or ``file.py:Name`` that is none.
     """
-    algorithm = build_algorithm(name)  # the error with the nearest names
-    method, console = METHODS[name], _console()
-    row = method.row
-    facts = {
-        "maximises": method.objective,
-        "coefficient": row.coefficient,
-        "source": f"{method.source}; {row.equation}",
-        "data source": row.data_source,
-        "reward": row.reward,
-        "aggregation": str(algorithm.aggregation),
-        "needs": needs_of(algorithm),
-    }
-    console.print(f"{name}: {row.title}", markup=False, highlight=False)
+    algorithm = load_algorithm(name, {})  # the error with the nearest names
+    console = _console()
+    facts, title = {"data source": str(algorithm.data_source)}, type(algorithm).__name__
+    if name in METHODS:
+        method, row = METHODS[name], METHODS[name].row
+        title = row.title
+        facts = {
+            "maximises": method.objective,
+            "coefficient": row.coefficient,
+            "source": f"{method.source}; {row.equation}",
+            "data source": row.data_source,
+            "reward": row.reward,
+        }
+    facts |= {"aggregation": str(algorithm.aggregation), "needs": needs_of(algorithm)}
+    console.print(f"{name}: {title}", markup=False, highlight=False)
     for label, fact in facts.items():
         console.print(f"  {label:12} {fact}", markup=False, highlight=False, soft_wrap=True)
-    for note in method.notes:
+    for note in METHODS[name].notes if name in METHODS else ():
         console.print(f"  note         {note}", markup=False, highlight=False, soft_wrap=True)
     table = Table(title="\nfields (--set field=value)", title_style="", title_justify="left", pad_edge=False)
     for heading in ("field", "default", "meaning"):
         table.add_column(heading, overflow="fold")
-    for item in field_rows(name):
+    for item in field_rows(name) if name in METHODS else _field_rows(type(algorithm), lambda: algorithm):
         table.add_row(item.name, item.default, item.meaning)
     console.print(table, markup=False)
 

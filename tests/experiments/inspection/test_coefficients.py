@@ -195,12 +195,75 @@ def test_dr_grpo_needs_the_length_limit() -> None:
         ({"sequences": []}, "no sequences"),
         ({"sequences": [3]}, "sequence 0 is a int; expected an object"),
         ({"sequences": [{"reward": 1.0}]}, "sequence 0 has no array of its tokens"),
-        ({**batch(), "max_length": 2}, "max_length is 2; expected an integer from 3, the longest"),
+        ({**batch(), "max_length": 2}, r"max_length is 2; expected an integer from 3, the longest .*\(number 1\)"),
+        (changed(1, old_logprobs=[-0.5, -0.2, 1.0]), r"old_logprobs\[2\] of sequence 1 is 1.0; expected a log-prob"),
+        (changed(0, sampler_logprobs=[0.002, -1]), r"sampler_logprobs\[0\] of sequence 0 is 0.002"),
     ],
 )
 def test_a_broken_batch_is_named_by_sequence_and_field(data: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_batch(data)
+
+
+def test_what_rounding_puts_above_a_probability_of_1_is_taken() -> None:
+    assert parse_batch(changed(0, policy_logprobs=[0.0009, -0.0])).policy_logprobs is not None
+
+
+def test_groups_that_are_numbers_of_sequences_are_refused_where_groups_are_read() -> None:
+    data = batch()
+    for index, item in enumerate(data["sequences"]):
+        item["group"] = index
+    with pytest.raises(ValueError, match=r"each of the 4 sequences is a group of its own \(group 0, 1 …\), and grpo"):
+        coefficients_of(parse_batch(data), "grpo", {})
+    assert coefficients_of(parse_batch(data), "rft", {}).algorithm == "rft"
+    data["sequences"][1]["group"] = 0
+    assert coefficients_of(parse_batch(data), "grpo", {}).algorithm == "grpo"
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_byte_order_mark_is_no_part_of_the_batch(tmp_path: Path, lines: bool) -> None:
+    data = batch()
+    path = tmp_path / ("batch.jsonl" if lines else "batch.json")
+    rows = [json.dumps(item | {"max_length": data["max_length"]}) for item in data["sequences"]]
+    path.write_text("\n".join(rows) if lines else json.dumps(data), encoding="utf-8-sig")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert read_batch(path).sequences == parse_batch(data).sequences
+
+
+OWN_METHOD = """\
+from dataclasses import dataclass
+from algorithms import GRPO
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halved(GRPO):
+    \"\"\"GRPO of half the size.
+
+    Attributes:
+        share: what the advantage is multiplied by.
+    \"\"\"
+
+    share: float = 0.5
+
+    def credit(self, batch):
+        return self.share * super().credit(batch)
+"""
+
+
+def test_a_users_file_is_a_method_like_any(monkeypatch, tmp_path, capsys) -> None:
+    (tmp_path / "own.py").write_text(OWN_METHOD, encoding="utf-8")
+    name = f"{tmp_path / 'own.py'}:Halved"
+    options = ["--algorithm", "grpo", "--algorithm", name, "--json"]
+    assert run(monkeypatch, tmp_path, batch(), *options) == 0
+    whole, half = json.loads(capsys.readouterr().out)
+    assert half["algorithm"] == name
+    for row, halved in zip(whole["credit"], half["credit"], strict=True):
+        assert halved == pytest.approx([value / 2 for value in row])
+    monkeypatch.setattr(sys, "argv", ["coeflab", "methods", name])
+    main()
+    out = capsys.readouterr().out
+    assert f"{name}: Halved" in out and "what the advantage is multiplied by." in out
+    assert "needs        groups, old_logprobs, reference_logprobs" in out
 
 
 def test_a_field_in_some_sequences_only_is_named() -> None:
@@ -223,7 +286,7 @@ def test_an_unpaired_row_is_named() -> None:
         ("{", (), "is not JSON"),
         (batch(), ("--algorithm", "grop"), "unknown algorithm 'grop'; did you mean 'grpo'"),
         (batch(), ("--set", "kl_coeff=1"), "has no field 'kl_coeff'; did you mean 'kl_coef'"),
-        (batch(), ("--set", "kl_coef=x"), "is not a JSON literal"),
+        (batch(), ("--set", "kl_coef=x"), "kl_coef of algorithm 'grpo' is 'x'; expected a finite float"),
         (batch(), ("--set", "kl_coef=-1"), "kl_coef is -1; expected 0 or more"),
     ],
 )
