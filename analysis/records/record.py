@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.records.frames import column, read_rows, read_samples, rows_where
+from analysis.records.schema import START_ARM
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,3 +105,25 @@ class ComparisonRecord:
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The seeds of one arm."""
         return tuple(run for run in self.runs if run.arm == arm)
+
+    def start_of(self, arm: str) -> str:
+        """The arm that evaluates the start policy of `arm` as `arm` is evaluated; a start arm is its own."""
+        starts = self.description.get("starts")
+        own = starts.get(arm, START_ARM) if isinstance(starts, Mapping) else START_ARM
+        return arm if arm.startswith(f"{START_ARM} ") else str(own)
+
+    def baseline_of(self, arm: str, baseline: str | None) -> str | None:
+        """The arm that `arm` is compared with where `baseline` is asked for: one of the same start and evaluation.
+
+        Its own start where the start policy is the baseline; nothing where the two are not alike or it is not there.
+        """
+        if baseline is None:
+            return None
+        own = self.start_of(arm) if baseline == START_ARM else baseline
+        return own if own in self.arms and self.start_of(own) == self.start_of(arm) else None
+
+    @property
+    def alike(self) -> tuple[tuple[str, ...], ...]:
+        """The arms in groups of one start and one evaluation each; only these are compared with each other."""
+        starts = dict.fromkeys(self.start_of(arm) for arm in self.arms)
+        return tuple(tuple(arm for arm in self.arms if self.start_of(arm) == start) for start in starts)

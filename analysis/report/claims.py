@@ -27,7 +27,7 @@ from analysis.statistics.contrasts import Contrast, default_contrasts, from_reco
 from analysis.statistics.crossings import Crossing, crossings
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts, reverse
 from analysis.statistics.intervals import Resampling
-from analysis.statistics.scores import ArmScores
+from analysis.statistics.scores import ArmScores, scores_alike
 
 SAME_SPENDING = 0.01  # budgets that differ by less are called equal
 
@@ -67,10 +67,14 @@ def make_claims(
         contrasts=judged,
         declared=declared,
         not_run=tuple(each.name for each in contrasts if not set(each.arms) <= set(comparison.arms)),
-        pairs=compare_arms(scores, resampling=resampling),
+        pairs=tuple(
+            pair for alike in scores_alike(comparison, scores) for pair in compare_arms(alike, resampling=resampling)
+        ),
         controls=tuple(controls),
         missing_controls=tuple(words for kind, words in CONTROL_KINDS.items() if kind not in controls.values()),
-        crossings=crossings(scores, resampling=resampling),
+        crossings=tuple(
+            found for alike in scores_alike(comparison, scores) for found in crossings(alike, resampling=resampling)
+        ),
         trained=any(_is_trained(comparison, arm) for arm in comparison.arms),
         spending=tuple(spending_text(comparison, sides[each.name]) for each in judged),
     )

@@ -15,10 +15,10 @@ from analysis.report.statements import budget_difference_table, crossing_table, 
 from analysis.statistics.budget import best_checkpoints, budget_table, equal_budget
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import crossings
-from analysis.statistics.curves import curve_table, difference_curves, learning_curves, majority_curves, pass_curves
+from analysis.statistics.curves import curve_table, differences_to_own, learning_curves, majority_curves, pass_curves
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
 from analysis.statistics.intervals import Resampling
-from analysis.statistics.scores import ArmScores, score_comparison
+from analysis.statistics.scores import ArmScores, score_comparison, scores_alike
 from analysis.statistics.summaries import sample_summaries
 
 NO_FRAMES: Mapping[str, pd.DataFrame] = MappingProxyType({})
@@ -80,17 +80,24 @@ def statistics_frames(
     curves = [*pass_curves(scores, resampling), *majority_curves(scores, resampling)]
     learning = {x: learning_curves(comparison, x, resampling) for x in BUDGETS}
     if baseline is not None:
-        curves += difference_curves(scores, baseline, resampling)
+        curves += differences_to_own(comparison, scores, baseline, resampling)
     methods = [arm for arm in comparison.arms if arm not in {*controls, baseline}]
-    at_budget = [found for x in BUDGETS for found in equal_budget(comparison, x, resampling=resampling, among=methods)]
+    at_budget = [
+        found
+        for x in BUDGETS
+        for alike in comparison.alike
+        if len(among := [arm for arm in alike if arm in methods]) > 1
+        for found in equal_budget(comparison, x, resampling=resampling, among=among)
+    ]
+    groups = scores_alike(comparison, scores)
     return {
         "curves": curve_table(curves),
         "learning": pd.concat(
             [curve_table(found).assign(x_name=x) for x, found in learning.items()], ignore_index=True
         ),
         "contrasts": difference_table(contrasts),
-        "pairs": difference_table(compare_arms(scores, resampling=resampling)),
-        "crossings": crossing_table(crossings(scores, resampling=resampling)),
+        "pairs": difference_table([pair for alike in groups for pair in compare_arms(alike, resampling=resampling)]),
+        "crossings": crossing_table([found for alike in groups for found in crossings(alike, resampling=resampling)]),
         "budgets": budget_table(comparison, resampling=resampling, among=methods),
         "budget_differences": budget_difference_table(at_budget),
         "best_checkpoints": best_checkpoints(comparison, resampling=resampling),

@@ -17,7 +17,7 @@ from analysis.report.export import statistics_frames, write_frames
 from analysis.report.pictures import LEARNING_CAPTION, Picture, diagnostics_picture, k_pictures, learning_pictures
 from analysis.report.sample_browser import browser_html
 from analysis.report.tables import cost_columns, score_columns, summarize_scores, verdict_table
-from analysis.statistics.curves import difference_curves, learning_curves, majority_curves, pass_curves
+from analysis.statistics.curves import differences_to_own, learning_curves, majority_curves, pass_curves
 from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison
 
@@ -89,7 +89,7 @@ class _Pictures:
 
 
 def _draw(comparison: ComparisonRecord, scores: Sequence[ArmScores], baseline: str | None) -> _Pictures:
-    differences = difference_curves(scores, baseline, RESAMPLING) if baseline is not None else ()
+    differences = differences_to_own(comparison, scores, baseline, RESAMPLING) if baseline is not None else ()
     curves = (*pass_curves(scores, RESAMPLING), *majority_curves(scores, RESAMPLING), *differences)
     learning = {x: learning_curves(comparison, x, RESAMPLING) for x in BUDGETS}
     return _Pictures(

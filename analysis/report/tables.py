@@ -47,7 +47,8 @@ def summary_table(
     `pass_k`; `temperature` of the samples; `pass_at_1_seeds` (each seed's Pass@1, separated by ";");
     `completions_sampled`, `tokens_trained`, `seconds` (at the end of training, mean over seeds; 0 where nothing was
     trained, NaN where not recorded); `no_answer_rate`, `unparsable_rate`, `timeout_rate`, `truncated_rate` (shares of
-    the samples). Without a baseline, and in its own row, `difference` is NaN.
+    the samples). Without a baseline, and in its own row, `difference` is NaN. An arm with another start policy, or
+    another evaluation, is compared with its own start (`ComparisonRecord.baseline_of`).
 
     Raises:
         ValueError: the baseline is not among the finished arms.
@@ -62,7 +63,8 @@ def summarize_scores(
     rows = []
     for arm in scores:
         runs = comparison.runs_of(arm.arm)
-        base = baseline_scores(scores, baseline, arm.benchmark) if baseline is not None else arm
+        against = comparison.baseline_of(arm.arm, baseline)
+        base = baseline_scores(scores, against, arm.benchmark) if against is not None else arm
         rows.append(
             {
                 "benchmark": arm.benchmark,

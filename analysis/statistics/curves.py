@@ -82,6 +82,18 @@ def difference_curves(scores: Sequence[ArmScores], baseline: str, resampling: Re
     return tuple(curves)
 
 
+def differences_to_own(
+    comparison: ComparisonRecord, scores: Sequence[ArmScores], baseline: str, resampling: Resampling
+) -> tuple[Curve, ...]:
+    """`difference_curves`, each arm minus the arm that it may be compared with (`ComparisonRecord.baseline_of`)."""
+    own = {arm: comparison.baseline_of(arm, baseline) for arm in comparison.arms}
+    curves: list[Curve] = []
+    for base in dict.fromkeys(name for name in own.values() if name is not None):
+        alike = [score for score in scores if score.arm == base or own[score.arm] == base]
+        curves += difference_curves(alike, base, resampling)
+    return tuple(curves)
+
+
 def _difference_curve(arm: ArmScores, base: ArmScores, quantity: str, resampling: Resampling) -> Curve:
     ours_SPK, theirs_SPK = arm.values(quantity), base.values(quantity)
     paired = arm.seeds == base.seeds

@@ -178,3 +178,8 @@ def score_comparison(
             temperature = comparison.runs_of(arm)[0].temperature
             scores.append(score_votes(own, chosen, arm=arm, benchmark=benchmark, seeds=seeds, temperature=temperature))
     return tuple(scores)
+
+
+def scores_alike(comparison: ComparisonRecord, scores: Sequence[ArmScores]) -> list[list[ArmScores]]:
+    """The scores in groups of arms that may be compared (`ComparisonRecord.alike`)."""
+    return [[score for score in scores if score.arm in arms] for arms in comparison.alike]

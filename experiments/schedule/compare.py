@@ -17,7 +17,7 @@ from experiments.runs.folder import FolderKindError
 from experiments.runs.jobs import EvaluationJob, Job
 from experiments.runs.same import ConfigMismatchError, check_same_config, write_json
 from experiments.runs.start_policy import StartPolicy
-from experiments.schedule.plan import is_run, plan_jobs
+from experiments.schedule.plan import is_run, plan_jobs, start_arms
 from experiments.schedule.progress import Board
 from experiments.schedule.workers import WorkerError, run_jobs, usable_cores
 from rewards.verdict import CHECKER_VERSION
@@ -25,7 +25,6 @@ from rewards.verdict import CHECKER_VERSION
 __all__ = ["compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
 
 # Fields of a recipe that give an arm another start policy, or another evaluation, than the start has.
-NOT_OF_THE_START = ("model", "embedded", "supervised", "task.benchmark", "task.data_dir", "task.prompt", "evaluation")
 
 
 def compare(
@@ -98,28 +97,32 @@ def _check_checker(jobs: Sequence[Job], out: Path) -> None:
 
 def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more: Mapping[str, Any]) -> dict[str, Any]:
     """What ``comparison.json`` says: the arms in the order of tables, the runs, whom they are compared with."""
-    arms = [START_ARM, *recipe.arms] if evaluate_start else list(recipe.arms)
+    starts = start_arms(recipe)
+    evaluated = list(dict.fromkeys([START_ARM, *starts.values()])) if evaluate_start else []
+    arms = [*evaluated, *recipe.arms]
     return {
         "title": f"coeflab: {recipe.name}",
         "arms": arms,
         "runs": [job.name for job in jobs if is_run(job)],
         "baseline": arms[0],
+        "starts": {name: start for name, start in starts.items() if start != START_ARM},
         "controls": {name: arm.control for name, arm in recipe.arms.items() if arm.control is not None},
-        "contrasts": to_records(_contrasts(recipe, arms[0] if evaluate_start else None)),
+        "contrasts": to_records(_contrasts(recipe, starts, evaluate_start)),
         **more,
     }
 
 
-def _contrasts(recipe: Recipe, start: str | None) -> tuple[Contrast, ...]:
-    """What the comparison asks, declared before anything runs. An arm that has another start policy, or is evaluated
-    otherwise, is not compared with the start that was evaluated."""
-    own_start = [
-        name for name, arm in recipe.arms.items() if any(path.startswith(NOT_OF_THE_START) for path in arm.overrides)
-    ]
-    arms = ([start] if start else []) + list(recipe.arms)
+def _contrasts(recipe: Recipe, starts: Mapping[str, str], evaluate_start: bool) -> list[Contrast]:
+    """What the comparison asks, declared before anything runs, among arms that are alike in start and evaluation."""
+    declared = list[Contrast]()
     controls = [name for name, arm in recipe.arms.items() if arm.control is not None]
-    declared = default_contrasts(arms, start=start, controls=controls)
-    return tuple(each for each in declared if start not in each.minus or not set(each.plus) & set(own_start))
+    for start in dict.fromkeys(starts.values()):
+        arms = [name for name in recipe.arms if starts[name] == start]
+        if evaluate_start:
+            declared += default_contrasts([start, *arms], start=start, controls=controls)
+        else:
+            declared += default_contrasts(arms, start=None, controls=controls)
+    return declared
 
 
 @dataclass(kw_only=True)

@@ -18,12 +18,18 @@ from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJ
 from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
 
-__all__ = ["is_run", "plan_jobs", "run_folder_name", "start_folder_name"]
+__all__ = ["is_run", "own_start_of", "plan_jobs", "run_folder_name", "start_arms", "start_folder_name"]
 
 # Fields of a recipe that make another start policy; arms that differ in anything else share it.
 START_FIELDS = ("model", "embedded", "supervised", "task.benchmark", "task.data_dir", "task.prompt")
-# Fields of a recipe that change how a start policy is measured, or which one it is where none is trained.
-MEASURED_FIELDS = ("model", "task", "evaluation", "engine")
+# Fields that change what an evaluation measures: where an arm has another value, so has the evaluation of its start.
+EVALUATION_FIELDS = (
+    "evaluation.samples",
+    "evaluation.temperature",
+    "evaluation.top_p",
+    "evaluation.max_tokens",
+    "engine",
+)
 
 
 def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
@@ -32,8 +38,8 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
     Args:
         recipe: what is compared.
         out: folder of the comparison.
-        evaluate_start: also evaluate the start policy, as the arm ``sft_start``; the arms take their first point of the
-            learning curve from it.
+        evaluate_start: also evaluate every start policy as its arms are evaluated (`start_arms`); the arms take their
+            first point of the learning curve from it.
 
     Raises:
         ValueError: two arms would share a folder.
@@ -44,18 +50,18 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
     first: dict[str, Job] = {}
     shared: dict[str, Job] = {}
     runs: list[Job] = []
+    starts = start_arms(recipe)
     for seed in recipe.seeds:
-        start = _start(recipe, {}, seed, out, first)
-        evaluated = None
+        evaluated: dict[str, EvaluationJob] = {}
         if evaluate_start:
-            evaluated = _evaluation_of_start(recipe, seed, out, start)
-            first[evaluated.name] = evaluated
+            _evaluate_start(recipe, START_ARM, {}, seed, out, first, evaluated)
+            for name, start_arm in starts.items():
+                _evaluate_start(recipe, start_arm, recipe.arms[name].overrides, seed, out, first, evaluated)
         for name, arm in recipe.arms.items():
             own = recipe.overridden(arm.overrides)
             start_of_arm = _start(recipe, arm.overrides, seed, out, first)
             offline = _offline(own, arm, seed, start_of_arm, out, shared)
-            same = all(getattr(own, field) == getattr(recipe, field) for field in MEASURED_FIELDS)
-            measured = evaluated if same and start_of_arm == start and own.evaluation.every else None
+            measured = evaluated.get(starts[name]) if own.evaluation.every else None
             config = RunConfig(
                 **_common(own, seed, arm.algorithm),
                 arm=name,
@@ -66,6 +72,32 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
             )
             runs.append(_run_job(config, out, start_of_arm, offline=offline, evaluated=measured))
     return [*first.values(), *shared.values(), *runs]
+
+
+def start_arms(recipe: Recipe) -> dict[str, str]:
+    """The arm that each arm is compared with: its own start policy, evaluated as it is itself.
+
+    Called ``sft_start`` where that is the recipe's, and ``sft_start evaluation.max_tokens=32`` where an arm has another
+    start policy or is evaluated otherwise.
+    """
+    return {name: _start_arm(arm.overrides) for name, arm in recipe.arms.items()}
+
+
+def _start_arm(overrides: Mapping[str, Any]) -> str:
+    listed = "".join(
+        f" {path}={value if isinstance(value, str) else json.dumps(value)}"
+        for path, value in sorted(own_start_of(overrides).items())
+    )
+    return START_ARM + listed
+
+
+def own_start_of(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides that give an arm another start policy, or another evaluation."""
+    return {
+        path: value
+        for path, value in overrides.items()
+        if any(path == field or path.startswith(f"{field}.") for field in (*START_FIELDS, *EVALUATION_FIELDS))
+    }
 
 
 def run_folder_name(arm: str, seed: int) -> str:
@@ -116,15 +148,27 @@ def _run_job(
     )
 
 
-def _evaluation_of_start(recipe: Recipe, seed: int, out: Path, start: StartJob | None) -> EvaluationJob:
-    """The job that evaluates a start policy, as the arm ``sft_start``."""
-    config = RunConfig(**_common(recipe, seed, "sft"), arm=START_ARM, algorithm="sft", settings={}, training=None)
-    name = run_folder_name(START_ARM, seed)
-    return EvaluationJob(
-        name=name,
+def _evaluate_start(
+    recipe: Recipe,
+    name: str,
+    overrides: dict[str, Any],
+    seed: int,
+    out: Path,
+    jobs: dict[str, Job],
+    evaluated: dict[str, EvaluationJob],
+) -> None:
+    """Add the job that evaluates the start policy of arms with these overrides, as the arm `name`."""
+    if name in evaluated:
+        return
+    own = recipe.overridden(own_start_of(overrides))
+    start = _start(recipe, overrides, seed, out, jobs)
+    config = RunConfig(**_common(own, seed, "sft"), arm=name, algorithm="sft", settings={}, training=None)
+    folder = run_folder_name(name, seed)
+    jobs[folder] = evaluated[name] = EvaluationJob(
+        name=folder,
         config=config,
         start=_policy_of(start, config.model),
-        folder=out / "runs" / name,
+        folder=out / "runs" / folder,
         after=() if start is None else (start.name,),
     )
 
@@ -134,7 +178,11 @@ def _policy_of(start: StartJob | None, model: str | None) -> StartPolicy:
 
 
 def _of_start(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    return {path: value for path, value in overrides.items() if path.startswith(START_FIELDS)}
+    return {
+        path: value
+        for path, value in overrides.items()
+        if any(path == field or path.startswith(f"{field}.") for field in START_FIELDS)
+    }
 
 
 def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs: dict[str, Job]) -> StartJob | None:
