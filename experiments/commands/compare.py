@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.commands.options import RecipeOptions, Repeated, seeds_from
+from experiments.commands.options import RecipeOptions, Repeated, results_in, seeds_from
 
 __all__ = ["Compare", "Train"]
 
@@ -37,7 +37,12 @@ class Compare(RecipeOptions):
         arms = select_arms(recipe, self.algorithm)
         arms = with_controls(recipe, arms) if self.controls else arms
         recipe = replace(recipe, arms=arms, seeds=seeds_from(self.seeds) or recipe.seeds)
-        self.execute(self.with_settings(recipe), self.out or Path("runs") / recipe.name, evaluate_start=True)
+        out = self.out or Path("runs") / recipe.name
+        recipe, workers, about = self.checked(self.with_settings(recipe), out, evaluate_start=True)
+        from experiments.schedule.compare import compare
+
+        with results_in(out, recipe, with_coefficients=True) as board:
+            compare(recipe, out, workers=workers, board=board, evaluate_start=True, description=about)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,4 +68,8 @@ class Train(RecipeOptions):
             arm = replace(arm, training=replace(arm.training, learning_rate=self.learning_rate))
         recipe = replace(recipe, arms={name: arm}, seeds=(self.seed,))
         out = self.out or Path("runs") / f"train-{recipe.name}-{name}-seed{self.seed}"
-        self.execute(self.with_settings(recipe), out, evaluate_start=False)
+        recipe, workers, about = self.checked(self.with_settings(recipe), out, evaluate_start=False)
+        from experiments.schedule.compare import compare
+
+        with results_in(out, recipe, with_coefficients=False) as board:
+            compare(recipe, out, workers=workers, board=board, evaluate_start=False, description=about)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from experiments.schedule.progress import Board
 
 __all__ = [
     "RecipeOptions",
@@ -15,6 +20,7 @@ __all__ = [
     "current_device",
     "checked_workers",
     "keep_coefficients",
+    "results_in",
     "opening",
     "say",
     "seeds_from",
@@ -87,41 +93,45 @@ class RecipeOptions:
 
         return apply_settings(recipe, self.settings)
 
-    def execute(self, recipe: Any, out: Path, *, evaluate_start: bool) -> None:
-        """Run it, write the report, print the table."""
+    def checked(self, recipe: Any, out: Path, *, evaluate_start: bool) -> tuple[Any, int, dict[str, Any]]:
+        """The recipe with everything that it names opened, the workers, and what ``comparison.json`` is to say of it.
+
+        Says on stderr what is about to run, and warns of training problems that hold a problem of the report.
+        """
         from experiments.schedule.door import check_recipe, contamination
 
         workers = checked_workers(self.workers)
         recipe = check_recipe(recipe)
         overlaps = contamination(recipe)
         for line in overlaps:
-            print(f"warning: {line}", file=sys.stderr)
-        from experiments.runs.folder import lock_folder
-        from experiments.schedule.compare import compare
-        from experiments.schedule.progress import progress_board
-        from experiments.schedule.workers import WorkerError
-
+            say(f"warning: {line}")
         say(opening(recipe, out, workers, evaluate_start=evaluate_start))
-        failed: WorkerError | None = None
-        with lock_folder(out), progress_board() as board:
-            try:
-                compare(
-                    recipe,
-                    out,
-                    workers=workers,
-                    board=board,
-                    evaluate_start=evaluate_start,
-                    description={"overlaps": overlaps} if overlaps else None,
-                )
-            except WorkerError as error:
-                if not any(out.glob("runs/*/finished.json")):
-                    raise
-                failed = error
-        if evaluate_start:
-            keep_coefficients(recipe, out)
-        write_report_of(out)
-        if failed is not None:
-            raise failed
+        return recipe, workers, {"overlaps": overlaps} if overlaps else {}
+
+
+@contextmanager
+def results_in(out: Path, recipe: Any, *, with_coefficients: bool) -> Iterator[Board]:
+    """The folder is held and progress shown while runs are at work; then the report is written and its table printed.
+
+    Runs that failed are raised when the others are reported.
+    """
+    from experiments.runs.folder import lock_folder
+    from experiments.schedule.progress import progress_board
+    from experiments.schedule.workers import WorkerError
+
+    failed: WorkerError | None = None
+    with lock_folder(out), progress_board() as board:
+        try:
+            yield board
+        except WorkerError as error:
+            if not any(out.glob("runs/*/finished.json")):
+                raise
+            failed = error
+    if with_coefficients:
+        keep_coefficients(recipe, out)
+    write_report_of(out)
+    if failed is not None:
+        raise failed
 
 
 def say(text: str) -> None:
@@ -170,7 +180,10 @@ def keep_coefficients(recipe: Any, out: Path) -> None:
     models = {recipe.model, *(recipe.overridden(arm.overrides).model for arm in recipe.arms.values())}
     if models == {None}:
         print("drawing completions for the coefficients of every method")
-        write_coefficients(out, max_tokens=recipe.evaluation.max_tokens, seed=recipe.seeds[0])
+        try:
+            write_coefficients(out, max_tokens=recipe.evaluation.max_tokens, seed=recipe.seeds[0])
+        except (ValueError, RuntimeError, OSError) as error:  # the report has its other parts all the same
+            say(f"warning: the coefficients of every method could not be computed ({type(error).__name__}: {error})")
 
 
 def write_report_of(folder: Path, baseline: str | None = None) -> None:
