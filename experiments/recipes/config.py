@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ class TaskConfig:
             ``{question}`` in it, is wrapped in the model's chat template, or in the paper's where the model has none.
         train_problems: training problems that are used; ``None`` takes all.
         step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, or a file.
+        date: day (YYYY-MM-DD) that chat templates print which print today's; ``None`` is today, or the day on which a
+            comparison that is gone on with was started.
     """
 
     benchmark: str
@@ -33,6 +36,14 @@ class TaskConfig:
     prompt: str = "chain_of_thought"
     train_problems: int | None = None
     step_reward: str = "equations"
+    date: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.date is not None:
+            try:
+                datetime.date.fromisoformat(self.date)
+            except ValueError as error:
+                raise ValueError(f"task.date is {self.date!r}; expected a day, YYYY-MM-DD.") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.runs.same import read_json
 from rewards.verdict import CHECKER_VERSION
 
-__all__ = ["environment", "other_checker"]
+__all__ = ["environment", "other_checker", "processor_name"]
 
 PACKAGES = (
     "coeflab",
@@ -56,6 +56,16 @@ def other_checker(path: Path) -> str | None:
         return None
     recorded = read_json(file, remedy=f"remove the folder {path} to make that run anew").get("checker_version")
     return recorded if recorded != CHECKER_VERSION else None
+
+
+def processor_name() -> str:
+    """The processor's model, as the kernel calls it; the machine's architecture where it does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def _git_commit() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,5 +160,11 @@ def render_prompts(
     if tokenizer.chat_template is None:
         return [tuple(tokenizer(deepseek_chat(text)).input_ids) for text in texts]
     conversations = [[{"role": "user", "content": text}] for text in texts]
-    rendered: Any = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, tokenize=False)
+    day = datetime.date.today() if task.date is None else datetime.date.fromisoformat(task.date)
+    rendered: Any = tokenizer.apply_chat_template(
+        conversations,
+        add_generation_prompt=True,
+        tokenize=False,
+        strftime_now=day.strftime,  # what templates call that print today's date
+    )
     return [tuple(tokenizer(text, add_special_tokens=False).input_ids) for text in rendered]

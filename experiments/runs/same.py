@@ -100,7 +100,7 @@ def differences(held: dict[str, Any], data: dict[str, Any]) -> str:
     differing = [
         f"{name} is {there.get(name, 'absent')!r:.200} there and {here.get(name, 'absent')!r:.200} here"
         for name in sorted(there.keys() | here.keys())
-        if there.get(name, "absent") != here.get(name, "absent")
+        if there.get(name) != here.get(name)  # a field that is new since then, and null, changes nothing
     ]
     return "; ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
 

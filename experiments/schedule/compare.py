@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from analysis.records.schema import START_ARM
 from analysis.statistics.contrasts import Contrast, default_contrasts, to_records
 from experiments.recipes.arms import select_arms
-from experiments.recipes.config import Recipe
+from experiments.recipes.config import Recipe, TaskConfig
 from experiments.runs.config import RunConfig
-from experiments.runs.environment import other_checker
+from experiments.runs.environment import other_checker, processor_name
 from experiments.runs.folder import FolderKindError
 from experiments.runs.jobs import EvaluationJob, Job
-from experiments.runs.same import ConfigMismatchError, check_same_config, write_json
+from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.plan import is_run, plan_jobs, start_arms
 from experiments.schedule.progress import Board
@@ -55,6 +56,7 @@ def compare(
         raise ValueError(f"workers is {workers}; expected at least 1.")
     if (out / "config.json").exists():
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
+    recipe = replace(recipe, task=_dated(recipe.task, _held(out / "recipe.json")))
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     _check_checker(jobs, out)
     check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"))
@@ -71,7 +73,7 @@ def compare(
     run_jobs(
         jobs,
         workers=workers,
-        threads=max(1, usable_cores() // workers),
+        threads=_threads(out, workers),
         logs=out / "logs",
         on_progress=progress.moved,
         on_done=progress.ended,
@@ -79,6 +81,37 @@ def compare(
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _held(file: Path) -> dict[str, Any]:
+    """The configuration that a folder holds; empty where there is none."""
+    return read_json(file, remedy=f"remove the folder {file.parent} to start anew") if file.exists() else {}
+
+
+def _dated(task: TaskConfig, held: Mapping[str, Any]) -> TaskConfig:
+    """The task with the day that its prompts print: the one that was held where the folder is gone on with."""
+    if task.date is not None:
+        return task
+    if held:
+        known = held.get("task")
+        return replace(task, date=known.get("date") if isinstance(known, dict) else None)
+    return replace(task, date=datetime.date.today().isoformat())
+
+
+def _threads(out: Path, workers: int) -> int:
+    """Threads of each worker: the cores shared out, or as many as the folder was started with.
+
+    The last digits of a sum depend on how many threads add it up, so a run goes on with as many as it had.
+    """
+    file = out / "machine.json"
+    if file.exists():
+        held = read_json(file, remedy="remove that file to go on with another number of threads").get("threads")
+        if not (isinstance(held, int) and held >= 1):
+            raise FolderDamagedError(f"{file} holds threads {held!r}; expected a number of at least 1.")
+        return held
+    threads = max(1, usable_cores() // workers)
+    write_json(file, {"threads": threads, "cores": usable_cores(), "processor": processor_name()})
+    return threads
 
 
 def _check_checker(jobs: Sequence[Job], out: Path) -> None:
@@ -168,11 +201,12 @@ def evaluate_model(run: RunConfig, out: Path, *, board: Board) -> None:
     """
     if (out / "recipe.json").exists():
         raise FolderKindError(f"{out} holds a comparison; an evaluation needs a folder of its own (--out).")
+    run = replace(run, task=_dated(run.task, _held(out / "config.json")))
     failures: dict[str, str] = {}
     run_jobs(
         [EvaluationJob(name=run.arm, config=run, start=StartPolicy(model=run.model), folder=out)],
         workers=1,
-        threads=usable_cores(),
+        threads=_threads(out, 1),
         logs=out / "logs",
         on_progress=lambda job, what, done, total, unit: board.update(f"{job}: {what}", done, total, unit),
         on_done=lambda job, result: board.say(f"{job}: {result}"),

@@ -138,16 +138,22 @@ def _check_names(jobs: Sequence[Job]) -> None:
 
 @contextmanager
 def _threads_of_children(threads: int) -> Iterator[None]:
-    """Processes started meanwhile inherit the number: some libraries read it once, when they are loaded."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    """Processes started meanwhile inherit the number: some libraries read it once, when they are loaded.
+
+    They also take it as told: by default MKL and OpenMP take fewer threads where the machine is busy, and the last
+    digits of sums change with that.
+    """
+    fixed = {"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
+    before = {name: os.environ.get(name) for name in fixed}
+    os.environ.update(fixed)
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop("OMP_NUM_THREADS", None)
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _take_ready(waiting: list[Job], done: set[str]) -> Job | None:

@@ -1,0 +1,85 @@
+"""What a comparison keeps when it is gone on with: threads, the day that prompts print; and what may differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+import experiments.schedule.compare
+from experiments.recipes.arms import select_arms
+from experiments.recipes.config import Recipe, TaskConfig
+from experiments.runs.problems import load_problems, render_prompts
+from experiments.runs.same import ConfigMismatchError
+from experiments.schedule.compare import compare
+from experiments.schedule.progress import Board
+from tests.experiments.miniature import recipe
+from training.models.embedded import build_embedded_tokenizer
+
+Start = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """A comparison that is started, and whose jobs are not run: what `run_jobs` was given."""
+
+    def start(base: Recipe, *, workers: int = 2, cores: int = 4) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        monkeypatch.setattr(experiments.schedule.compare, "usable_cores", lambda: cores)
+        monkeypatch.setattr(
+            experiments.schedule.compare, "run_jobs", lambda jobs, **options: given.update(options, jobs=jobs)
+        )
+        compare(base, tmp_path, workers=workers, board=Board(None))
+        return given
+
+    return start
+
+
+def test_a_comparison_goes_on_with_the_threads_it_had(start: Start, tmp_path: Path) -> None:
+    """The last digits of sums depend on their number, so a run must not change it half way."""
+    small = replace(recipe(), arms=select_arms(recipe(), ["grpo"]))
+    assert start(small, workers=2, cores=4)["threads"] == 2
+    assert start(small, workers=1, cores=4)["threads"] == 2
+    assert start(small, workers=4, cores=16)["threads"] == 2
+    (tmp_path / "machine.json").unlink()
+    assert start(small, workers=1, cores=4)["threads"] == 4
+
+
+def test_a_comparison_goes_on_with_the_day_it_was_started(start: Start, tmp_path: Path) -> None:
+    small = replace(recipe(), arms=select_arms(recipe(), ["grpo"]))
+    started = start(replace(small, task=replace(small.task, date="2024-02-29")))
+    again = start(small)
+    assert {job.config.task.date for job in started["jobs"]} == {"2024-02-29"}
+    assert again["jobs"] == started["jobs"]
+    assert json.loads((tmp_path / "recipe.json").read_text())["task"]["date"] == "2024-02-29"
+    with pytest.raises(ConfigMismatchError, match=r"task\.date is '2024-02-29' there and '2024-03-01' here"):
+        start(replace(small, task=replace(small.task, date="2024-03-01")))
+
+
+def test_templates_print_the_day_of_the_task() -> None:
+    tokenizer: PreTrainedTokenizerFast = build_embedded_tokenizer()
+    tokenizer.chat_template = "{{ strftime_now('%d%m%Y') }}"
+    task = TaskConfig(benchmark="arithmetic", prompt="chain_of_thought", date="2024-02-29")
+    problems = load_problems(task, "test", 2)
+    assert [tokenizer.decode(ids) for ids in render_prompts(problems, task, tokenizer)] == ["29022024"] * 2
+    with pytest.raises(ValueError, match=r"task\.date is 'monday'; expected a day"):
+        replace(task, date="monday")
+
+
+def test_the_size_of_a_piece_may_change_and_nothing_else(start: Start) -> None:
+    """No result depends on it, and a run that ran out of memory must be able to go on with less."""
+    small = replace(recipe(), arms=select_arms(recipe(), ["grpo"]))
+
+    def with_training(**changes: Any) -> Recipe:
+        arm = small.arms["grpo"]
+        return replace(small, arms={"grpo": replace(arm, training=replace(arm.training, **changes))})
+
+    start(small)
+    start(with_training(microbatch_size=3, microbatch_tokens=100))
+    with pytest.raises(ConfigMismatchError, match=r"learning_rate is 0\.0002 there and 0\.5 here"):
+        start(with_training(microbatch_size=3, learning_rate=0.5))
