@@ -121,7 +121,7 @@ def read_judgements(path: Path) -> pd.DataFrame:
 def read_rows(path: Path, rows_N: np.ndarray) -> pd.DataFrame:
     """Some rows of `samples.parquet` by number, in the order asked for, texts included, a row group at a time."""
     rows = np.asarray(rows_N)
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
     parts, start = [], 0
     for group in range(file.num_row_groups):
         size = file.metadata.row_group(group).num_rows
@@ -153,13 +153,17 @@ def _read_columns(path: Path, names: tuple[str, ...], *, categorical: bool) -> p
         strings = [name for name in names if pa.types.is_string(schema.field(name).type)]
         strings += [name for name in names if pa.types.is_large_string(schema.field(name).type)]
         table = pq.read_table(
-            path, columns=list(names), read_dictionary=strings if categorical else None, use_threads=False
+            path,
+            columns=list(names),
+            read_dictionary=strings if categorical else None,
+            use_threads=False,
+            page_checksum_verification=True,
         )
         samples = table.to_pandas(self_destruct=True, split_blocks=True)
         del table
     except (pa.ArrowInvalid, OSError) as error:
         raise UnfinishedRunError(
-            f"{path}: cannot be read ({error}); it was cut short; evaluate the run again"
+            f"{path}: cannot be read ({error}); it was cut short or damaged; start the same command again"
         ) from error
     if samples.empty:
         raise UnfinishedRunError(f"{path}: no rows; the run has no evaluation yet; resume it")

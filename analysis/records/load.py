@@ -6,6 +6,7 @@ and `samples.parquet` (a row an evaluation sample). A comparison is a folder wit
 (names of the planned run folders) and "baseline" (an arm).
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def load_run(path: str | Path) -> RunRecord:
         )
     if "evaluation" in config and not (folder / "finished.json").exists():  # our own runs say when they are complete
         raise UnfinishedRunError(f"{folder} stopped before its last evaluation; start the same command again to go on")
+    _check_finished(folder)
     environment = read_json(folder / "environment.json") if (folder / "environment.json").exists() else {}
     run = RunRecord(
         path=folder,
@@ -123,6 +125,23 @@ def _load_runs(folder: Path, planned: tuple[str, ...]) -> tuple[tuple[RunRecord,
                 "remove one"
             )
     return tuple(runs.values()), tuple(unfinished)
+
+
+def _check_finished(folder: Path) -> None:
+    """The files of a finished run against their SHA-256 in `finished.json`, where they stand there.
+
+    Raises:
+        UnfinishedRunError: a file is missing, or is not what was finished.
+    """
+    file = folder / "finished.json"
+    digests = read_json(file).get("sha256") if file.exists() else None
+    for name, digest in digests.items() if isinstance(digests, dict) else ():
+        path = folder / Path(name).name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise UnfinishedRunError(
+                f"{path} is not what it was when the run finished (SHA-256); start the same command again, which makes "
+                "anew what is damaged"
+            )
 
 
 def _check_run(run: RunRecord) -> None:

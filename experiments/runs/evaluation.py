@@ -53,7 +53,7 @@ def evaluate(
         on_progress: called with the number of completions just finished.
 
     Returns:
-        What was drawn now; what the folder held already costs nothing.
+        What the evaluation cost, with the parts of it that an earlier, stopped process drew.
     """
     counts = folder.samples.counts(step)
     done = {problem_id for problem_id, count in counts.items() if count == samples}
@@ -61,7 +61,7 @@ def evaluate(
     if on_progress is not None and len(left) < len(prompts):
         on_progress(samples * (len(prompts) - len(left)))
     sampling = SamplingConfig(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
-    tokens, seconds = 0, 0.0
+    seconds = folder.evaluation_seconds(step) if done else 0.0
     for start in range(0, len(left), config.chunk_problems):
         started = time.perf_counter()
         rollouts = sample_rollouts(
@@ -76,6 +76,6 @@ def evaluate(
             on_progress=on_progress,
         )
         seconds += time.perf_counter() - started
-        tokens += sum(len(rollout.completion_ids) for rollout in rollouts)
         folder.samples.add(step, list(zip(rollouts, judge(rollouts), strict=True)))
-    return Cost(tokens=tokens, seconds=seconds)
+        folder.keep("evaluation", {"step": step, "seconds": seconds})
+    return Cost(tokens=folder.samples.tokens(step), seconds=seconds)

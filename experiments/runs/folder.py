@@ -81,7 +81,7 @@ class RunFolder(Generic[AnyConfig]):
         """Mark the run complete, with the SHA-256 of what it consists of."""
         self.sync()
         files = [self.path / name for name in FINISHED_FILES if (self.path / name).is_file()]
-        digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        digests = {file.name: _digest(file) for file in files}
         write_json(self.path / "finished.json", {**summary, "notes": self.notes, "sha256": digests})
 
     def note(self, text: str) -> None:
@@ -92,6 +92,15 @@ class RunFolder(Generic[AnyConfig]):
     def keep(self, name: str, data: dict[str, Any]) -> None:
         """Write `data` to ``name.json``."""
         write_json(self.path / f"{name}.json", data)
+
+    def evaluation_seconds(self, step: int) -> float:
+        """Seconds of sampling that an evaluation at `step` has taken so far, 0 where none is known."""
+        file = self.path / "evaluation.json"
+        try:
+            held = read_json(file, remedy="") if file.is_file() else {}
+        except FolderDamagedError:  # it holds a time and nothing else
+            return 0.0
+        return float(held["seconds"]) if held.get("step") == step else 0.0
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows of ``metrics.jsonl`` from step 1 on, up to the first that is missing or cannot be read."""
@@ -132,11 +141,10 @@ class RunFolder(Generic[AnyConfig]):
         if not file.is_file():
             return
         try:
-            digests = read_json(file, remedy="").get("sha256", {})  # absent from runs of coeflab 0.1
-            found = {name: hashlib.sha256((self.path / name).read_bytes()).hexdigest() for name in digests}
-            damaged = [name for name in digests if found[name] != digests[name]]
-        except (FolderDamagedError, OSError, AttributeError) as error:
-            damaged = [str(error).rstrip("; .")]
+            digests = read_json(file, remedy="nothing").get("sha256", {})  # absent from runs of coeflab 0.1
+            damaged = [name for name in digests if _digest(self.path / Path(name).name) != digests[name]]
+        except (FolderDamagedError, AttributeError):
+            damaged = [file.name]
         if damaged:
             self.note(f"was finished and is not what was finished ({damaged[0]}): what is damaged is made anew")
             file.unlink()
@@ -177,6 +185,11 @@ def lock_folder(path: Path) -> Iterator[None]:
                 for folder in made:
                     if not any(folder.iterdir()):
                         folder.rmdir()
+
+
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file; ``None`` where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _check_checker(path: Path) -> None:

@@ -62,6 +62,10 @@ class SampleFile:
         """Share of correct samples at `step`."""
         return float((self.at(step)["verdict"].to_numpy() == "CORRECT").mean())
 
+    def tokens(self, step: int) -> int:
+        """Completion tokens at `step`."""
+        return int(self.at(step)["num_tokens"].sum())
+
     def add(self, step: int, judged: Sequence[tuple[Rollout, Verdict]]) -> None:
         """Add samples of one evaluation, in place of what it had of the same problems."""
         new = pd.DataFrame(

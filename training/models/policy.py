@@ -65,7 +65,17 @@ class Policy:
         return json.dumps(told, sort_keys=True, default=str)
 
     def save(self, folder: Path) -> None:
-        """Write config, safetensors and tokenizer, as `AutoModelForCausalLM` and vLLM load them."""
+        """Write config, safetensors and tokenizer, as `AutoModelForCausalLM` and vLLM load them.
+
+        Many published generation configs name a temperature with sampling off, which transformers loads and then
+        refuses to save; there sampling is switched on. Nothing here reads it: every request has its own settings.
+        """
+        generation = getattr(self.model, "generation_config", None)
+        if generation is not None and not generation.do_sample:
+            sampled = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+            plain = type(generation)()
+            if any(getattr(generation, name, None) not in (None, getattr(plain, name, None)) for name in sampled):
+                generation.do_sample = True
         self.model.save_pretrained(folder)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)
 
