@@ -225,27 +225,17 @@ def attached_behind(text: str, end: int, content: str) -> str:
         return rf"^\circ {scale.group(1)}" if scale else r"^\circ"
     if box := _TEXT_BOX.match(rest):
         words = box.group(1).split()
-        return box.group() if words and len(words) < 4 and not _is_prose(words) else ""
+        return box.group() if words and len(words) < 5 and _is_measure(words[0]) else ""
     if alternative := _OR.match(rest):
         return f" or {alternative.group(1)}"
     return _attached_words(rest) if rest[:1].isascii() else _attached_signs(rest)
 
 
-def _is_prose(words: list[str]) -> bool:
-    return not {
-        "is",
-        "are",
-        "as",
-        "which",
-        "because",
-        "since",
-        "where",
-        "so",
-        "therefore",
-        "for",
-        "when",
-        "if",
-    }.isdisjoint(words)
+def _is_measure(word: str) -> bool:
+    """Whether a word in a text box behind a value begins a unit, a multiplier or "or more", and no prose."""
+    word = word.strip(".,;")
+    square = word.lower() in ("square", "cubic", "sq", "cu", "or", "oder", "ou")
+    return square or bool(re.match(r"\d|[^\x00-\x7f]", word)) or multiplier(word) is not None or _is_unit(word.partition("/")[0], "")
 
 
 def _attached_words(rest: str) -> str:

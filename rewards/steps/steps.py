@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 
-from rewards.steps.written_equations import check_equations
+from rewards.steps.written_equations import read_equations
 from rewards.verdict import StepVerdict
 
 __all__ = ["check_steps", "split_steps", "step_rewards_at_tokens", "step_token_ends"]
@@ -20,9 +20,9 @@ def split_steps(completion: str) -> tuple[tuple[int, int], ...]:
     """
     ends: list[int] = []
     position = 0
-    for line in completion.splitlines(keepends=True) if "\r" in completion else completion.split("\n"):
-        size = len(line) if "\r" in completion else len(line) + 1
-        position = min(position + size, len(completion))
+    returns = "\r" in completion
+    for line in completion.splitlines(keepends=True) if returns else completion.split("\n"):
+        position = min(position + len(line) + (not returns), len(completion))
         if line.strip():
             ends.append(position)
         elif ends:
@@ -36,14 +36,24 @@ def split_steps(completion: str) -> tuple[tuple[int, int], ...]:
 def check_steps(completion: str) -> tuple[StepVerdict, ...]:
     """Judges each step of a solution by the equations it writes out in numbers, exactly.
 
+    An equation pays once: the same numbers with the same value earn nothing in a later step, in whatever order and
+    spelling, and an equation that computes nothing (``5 + 0 = 5``, ``5 * 1 = 5``, ``7 = 7``) never does. What this cannot
+    see is whether an equation serves the solution: true sums of fresh numbers still earn, so a process reward wants an
+    outcome reward beside it.
+
     Returns:
-        One verdict a step: +1 where it has equations and all are right, 0 where it has none that can be checked, −1
-        where one is wrong. A rounded value is wrong: ``10 / 3 = 3.33``.
+        One verdict a step: +1 where it has equations, all are right and one of them is new, 0 where nothing can be
+        checked or nothing is new, −1 where one is wrong, as often as it is written. A rounded value is wrong: ``10 / 3 =
+        3.33``.
     """
     verdicts: list[StepVerdict] = []
+    paid: set[str] = set()
     for start, end in split_steps(completion):
-        found = check_equations(completion[start:end].strip())
-        verdicts.append(StepVerdict(end=end, reward=0.0 if not found else 1.0 if all(found) else -1.0))
+        found = read_equations(completion[start:end].strip())
+        new = {equation.key for equation in found if equation.key} - paid
+        wrong = not all(equation.right for equation in found)
+        verdicts.append(StepVerdict(end=end, reward=-1.0 if wrong else 1.0 if new else 0.0))
+        paid |= new
     return tuple(verdicts)
 
 

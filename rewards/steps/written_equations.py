@@ -9,11 +9,13 @@ percentage, and values that differ only by a percent sign (``9 / 25 * 100 = 36%`
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from fractions import Fraction
 
 from rewards.algebra.arithmetic import read_number
 from rewards.algebra.bounds import OverBoundError, UnreadableError
 
-__all__ = ["check_equations"]
+__all__ = ["Equation", "check_equations", "read_equations"]
 
 _ANNOTATION = re.compile(r"<<([^<>\n]*)>>")
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -52,23 +54,56 @@ _MIXED_BEFORE = re.compile(r"\d\s+and\s+\$?\s*$")
 _OPERATOR_WORDS = frozenset(
     {"of", "times", "plus", "minus", "by", "over", "percent", "divided", "multiplied", "sqrt", "frac", "than"}
 )
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
+_NEUTRAL = re.compile(r"(?:[-+]0|[*/]1)(?![\d.])|(?<![\d.])(?:0\+|1\*)")
 _MAX_LINE = 5_000
 
 
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """An equation that a line writes out in numbers.
+
+    Attributes:
+        right: whether all its sides are equal.
+        key: the same for equations of the same numbers with the same value, whatever their order and spelling; ``""``
+            for one that computes nothing.
+    """
+
+    right: bool
+    key: str
+
+
 def check_equations(line: str) -> list[bool]:
-    """One verdict for each equation that `line` writes out in numbers, in order.
+    """One verdict for each equation that `line` writes out in numbers, in order; see `read_equations`."""
+    return [equation.right for equation in read_equations(line)]
+
+
+def read_equations(line: str) -> list[Equation]:
+    """The equations that `line` writes out in numbers, in order.
 
     Args:
         line: one line of a solution. Lines of more than 5,000 characters are not read.
     """
     if len(line) > _MAX_LINE or "=" not in line:
         return []
-    verdicts = [_chain(annotation.split("="), bare=True) for annotation in _ANNOTATION.findall(line)]
+    found = [(sides, _chain(sides, bare=True)) for sides in (note.split("=") for note in _ANNOTATION.findall(line))]
     text = _ANNOTATION.sub("", line)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    verdicts += [_judge(sides, doubtful=doubtful) for sides, doubtful in _runs(text)]
-    return [verdict for verdict in verdicts if verdict is not None]
+    found += [(sides, _judge(sides, doubtful=doubtful)) for sides, doubtful in _runs(text)]
+    return [Equation(right=right, key=_key(sides) if right else "") for sides, right in found if right is not None]
+
+
+def _key(sides: list[str]) -> str:
+    """The value of a right equation and its other numbers but 0 and 1, in order of size; ``""`` for one that computes
+    nothing.
+    """
+    if not any(_OPERATOR.search(_NEUTRAL.sub("", side.replace(" ", ""))) for side in sides):
+        return ""
+    value = read_number(_trimmed(sides)[-1].replace(",", "").strip())
+    numbers = [Fraction(number.replace(",", "")) for side in sides for number in _NUMBER.findall(side)]
+    others = sorted(number for number in numbers if number not in (0, 1, value))
+    return f"{value}: {' '.join(map(str, others))}"
 
 
 def _runs(text: str) -> list[tuple[list[str], bool]]:
