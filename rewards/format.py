@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rewards.checker.extraction import matching_brace
+from rewards.checker.extraction import matching_brace, without_draft
+from rewards.checker.normalization import normalize
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 
@@ -23,13 +24,16 @@ _THINK, _ANSWER = ("<think>", "</think>"), ("<answer>", "</answer>")
 
 
 def boxed_once(completion: str) -> bool:
-    r"""Whether `completion` holds exactly one ``\boxed{...}``, brace matched and not blank."""
-    boxes = list(_BOX.finditer(completion))
-    if len(boxes) != 1 or completion[boxes[0].end() : boxes[0].end() + 1] != "{":
+    r"""Whether `completion` holds exactly one ``\boxed{...}`` outside its draft, brace matched and with something to
+    read in it: ``\boxed{}``, ``\boxed{\ }`` and ``\boxed{$$}`` are empty.
+    """
+    text = without_draft(completion)
+    boxes = list(_BOX.finditer(text))
+    if len(boxes) != 1 or text[boxes[0].end() : boxes[0].end() + 1] != "{":
         return False
     start = boxes[0].end()
-    end = matching_brace(completion, start)
-    return end is not None and bool(completion[start + 1 : end].strip())
+    end = matching_brace(text, start)
+    return end is not None and re.search(r"\w|\\\{", normalize(text[start + 1 : end])) is not None
 
 
 def format_reward(rollout: Rollout, verdict: Verdict) -> float:

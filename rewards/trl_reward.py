@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.problem import Problem
+from rewards.checker.answers import GoldAnswerError, is_readable_gold
 from rewards.checker.extraction import extract_answer
 from rewards.reward import Reward, RewardFunction, as_reward
 from rewards.scoring import correctness, score_rollouts
@@ -18,6 +21,7 @@ from sampling.seeds import request_seed
 
 __all__ = ["TrlReward", "as_trl_reward"]
 
+_MOST_WORDS = 8  # from so many words on, text without a marker is prose and no answer
 Text = str | Sequence[Mapping[str, Any]]
 """A prompt or completion of TRL: a text, or the messages of a conversation."""
 
@@ -42,8 +46,9 @@ def as_trl_reward(
         seed: of rewards that draw (`rewards.control`).
 
     Returns:
-        A callable that gives a reward for each completion, ``None`` where the dataset's row has no gold answer (TRL
-        then leaves this reward out). Pickles where `reward` does.
+        A callable that gives a reward for each completion, ``None`` where the dataset's row has no gold answer or one
+        that cannot be read (TRL then leaves this reward out); numbers are gold answers too. Pickles
+        where `reward` does.
     """
     asked = as_reward(reward)
     return TrlReward(
@@ -80,7 +85,8 @@ class TrlReward:
 
         Raises:
             ValueError: the dataset has no `gold_column`.
-            GoldAnswerError: a gold answer cannot be read.
+            GoldAnswerError: at the first step, a gold answer is prose that marks no answer. Later, and for any other
+                gold answer that cannot be read, the row's reward is ``None``.
         """
         golds = kwargs.get(self.gold_column)
         if golds is None:
@@ -88,8 +94,15 @@ class TrlReward:
                 f"the dataset has no column {self.gold_column!r} (passed: {', '.join(sorted(kwargs)) or 'none'}); "
                 "name the column of the gold answers: as_trl_reward(..., gold_column=...)."
             )
-        rows = [row for row, gold in enumerate(golds) if gold is not None]
-        scored = score_rollouts(self._rollouts(completions, golds, kwargs, rows), reward=self.reward)
+        answers = [_gold_answer(gold) for gold in golds]
+        if getattr(kwargs.get("trainer_state"), "global_step", 0) == 0:
+            _refuse_prose(answers, self.gold_column)
+        read = [
+            None if answer is None or _is_prose(answer) or not is_readable_gold(answer) else answer
+            for answer in answers
+        ]
+        rows = [row for row, answer in enumerate(read) if answer is not None]
+        scored = score_rollouts(self._rollouts(completions, read, kwargs, rows), reward=self.reward)
         _log_parts(scored, kwargs)
         rewards: list[float | None] = [None] * len(completions)
         for row, item in zip(rows, scored, strict=True):
@@ -97,7 +110,7 @@ class TrlReward:
         return rewards
 
     def _rollouts(
-        self, completions: Sequence[Text], golds: Sequence[str], kwargs: Mapping[str, Any], rows: Sequence[int]
+        self, completions: Sequence[Text], golds: Sequence[str | None], kwargs: Mapping[str, Any], rows: Sequence[int]
     ) -> list[Rollout]:
         prompts = kwargs.get("prompts") or [""] * len(completions)
         ids = kwargs.get("completion_ids") or [()] * len(completions)
@@ -114,7 +127,7 @@ class TrlReward:
                         problem_id=problem_id,
                         benchmark="trl",
                         question=question if question.strip() else "(not given)",
-                        gold_answer=extract_answer(golds[row]) or golds[row],
+                        gold_answer=golds[row] or "",
                     ),
                     prompt_ids=(),
                     completion_ids=tuple(ids[row]),
@@ -127,6 +140,30 @@ class TrlReward:
             )
             seen[problem_id] += 1
         return rollouts
+
+
+def _gold_answer(gold: object) -> str | None:
+    """A row's gold answer: a number as text, a worked solution as its answer; ``None`` where the row has none."""
+    if gold is None or (isinstance(gold, float) and not math.isfinite(gold)):
+        return None
+    text = str(gold)
+    return (extract_answer(text) or text) if isinstance(gold, str) else text
+
+
+def _is_prose(answer: str) -> bool:
+    """Whether a gold answer is sentences: eight words or more outside of formulas, or several lines of words."""
+    words = re.findall(r"[A-Za-z]{2,}", re.sub(r"\$[^$]*\$|\\[A-Za-z]+|\\\([^\n]*?\\\)", " ", answer))
+    return len(words) >= _MOST_WORDS
+
+
+def _refuse_prose(answers: Sequence[str | None], gold_column: str) -> None:
+    prose = next((answer for answer in answers if answer is not None and _is_prose(answer)), None)
+    if prose is not None:
+        raise GoldAnswerError(
+            f"column {gold_column!r}: got {prose[:100]!r}, expected an answer, or a worked solution that marks it by "
+            "\\boxed{}, #### or 'the answer is'; every completion would be scored 0. Name the column of the answers: "
+            "as_trl_reward(..., gold_column=...)."
+        )
 
 
 def _text(said: Text) -> str:

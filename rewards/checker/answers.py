@@ -24,7 +24,7 @@ from rewards.checker.structure import read_answer
 from rewards.checker.values import Clock, Collection, Relation, Scalar, Value, Words, value_key
 from rewards.verdict import Status, Verdict
 
-__all__ = ["CORRECT_CLASS", "NOT_PROVED", "GoldAnswerError", "check_answer"]
+__all__ = ["CORRECT_CLASS", "NOT_PROVED", "GoldAnswerError", "check_answer", "is_readable_gold"]
 
 CORRECT_CLASS = "correct"
 NOT_PROVED = f"constants agree to {AGREEMENT_DIGITS} digits, without a proof"
@@ -67,6 +67,15 @@ def check_answer(completion: str, gold_answer: str, *, tolerance: Tolerance | No
         status = Status.CORRECT
     answer_class = CORRECT_CLASS if status is Status.CORRECT else _class(value)
     return Verdict(status=status, answer=answer, answer_class=answer_class, reason=reason)
+
+
+def is_readable_gold(gold_answer: str) -> bool:
+    """Whether `check_answer` can compare anything with a gold answer."""
+    try:
+        _read_gold(gold_answer)
+    except GoldAnswerError:
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=4096)

@@ -235,7 +235,12 @@ def _is_measure(word: str) -> bool:
     """Whether a word in a text box behind a value begins a unit, a multiplier or "or more", and no prose."""
     word = word.strip(".,;")
     square = word.lower() in ("square", "cubic", "sq", "cu", "or", "oder", "ou")
-    return square or bool(re.match(r"\d|[^\x00-\x7f]", word)) or multiplier(word) is not None or _is_unit(word.partition("/")[0], "")
+    return (
+        square
+        or bool(re.match(r"\d|[^\x00-\x7f]", word))
+        or multiplier(word) is not None
+        or _is_unit(word.partition("/")[0], "")
+    )
 
 
 def _attached_words(rest: str) -> str:

@@ -37,14 +37,14 @@ def check_steps(completion: str) -> tuple[StepVerdict, ...]:
     """Judges each step of a solution by the equations it writes out in numbers, exactly.
 
     An equation pays once: the same numbers with the same value earn nothing in a later step, in whatever order and
-    spelling, and an equation that computes nothing (``5 + 0 = 5``, ``5 * 1 = 5``, ``7 = 7``) never does. What this cannot
-    see is whether an equation serves the solution: true sums of fresh numbers still earn, so a process reward wants an
-    outcome reward beside it.
+    spelling, and an equation that computes nothing (``5 + 0 = 5``, ``5 * 1 = 5``, ``7 = 7``) never does. What this
+    cannot see is whether an equation serves the solution: true sums of fresh numbers still earn, so a process reward
+    wants an outcome reward beside it.
 
     Returns:
         One verdict a step: +1 where it has equations, all are right and one of them is new, 0 where nothing can be
-        checked or nothing is new, −1 where one is wrong, as often as it is written. A rounded value is wrong: ``10 / 3 =
-        3.33``.
+        checked or nothing is new, −1 where one is wrong, as often as it is written. A rounded value is wrong:
+        ``10 / 3 = 3.33``.
     """
     verdicts: list[StepVerdict] = []
     paid: set[str] = set()

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from rewards.checker.answers import GoldAnswerError
 from rewards.combination import RewardPart, WeightedReward
 from rewards.control import random_reward
 from rewards.format import LengthWindow, format_reward
@@ -138,3 +139,19 @@ def test_one_step_of_the_real_trainer(tmp_path) -> None:
     assert -1.0 <= log["rewards/SoftOverlongPunishment/mean"] < 0.0
     assert log["reward"] == pytest.approx(log["rewards/watched/mean"] + log["rewards/SoftOverlongPunishment/mean"])
     assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+
+
+def test_numbers_are_gold_answers_and_unreadable_ones_give_no_reward() -> None:
+    reward = as_trl_reward()
+    golds = [5, 5.0, "5", "", "\\frac{1}{2", float("nan"), None]
+    assert reward(["\\boxed{5}"] * 7, solution=golds) == [1.0, 1.0, 1.0, None, None, None, None]
+    assert reward(["\\boxed{6}"], solution=[5]) == [0.0]
+
+
+def test_prose_without_a_marker_is_refused_at_the_start() -> None:
+    prose = "First we add the two numbers and then we see that five apples are left over"
+    with pytest.raises(GoldAnswerError, match=r"column 'solution': got 'First we add .*expected .*gold_column"):
+        as_trl_reward()(["\\boxed{5}"], solution=[prose])
+    later = as_trl_reward()(["\\boxed{5}"] * 2, solution=[prose, "5"], trainer_state=SimpleNamespace(global_step=7))
+    assert later == [None, 1.0]
+    assert as_trl_reward()(["\\boxed{5}"], solution=[f"{prose}. The answer is 5."]) == [1.0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import bisect
 import random
+import time
 from itertools import pairwise
 
 import pytest
@@ -90,6 +91,44 @@ LINES: list[tuple[str, float, str]] = [
 @pytest.mark.parametrize(("line", "reward", "why"), LINES, ids=[case[2] for case in LINES])
 def test_line(line: str, reward: float, why: str) -> None:
     assert check_steps(line) == (StepVerdict(end=len(line), reward=float(reward)),), why
+
+
+FARMED = [
+    ("3 + 4 = 7\n3 + 4 = 7", (1, 0), "the same equation again"),
+    ("3 + 4 = 7\n4+3=7\n7 = 3 + 4\n<<3+4=7>>", (1, 0, 0, 0), "in another order and spelling"),
+    ("3 + 4 = 7\n3 + 4 + 0 = 7\n1*3 + 4 = 7", (1, 0, 0), "padded with what changes nothing"),
+    ("5 + 0 = 5\n5 * 1 = 5\n<<7=7>>\n0 + 0 = 0", (0, 0, 0, 0), "equations that compute nothing"),
+    ("3 + 4 = 8\n3 + 4 = 8", (-1, -1), "an error costs each time"),
+    ("3 + 4 = 7, 3 + 4 = 7, 2 * 5 = 10\n2 * 5 = 10", (1, 0), "a new one beside an old one pays, once"),
+    ("3 + 4 = 7\n3 + 4 = 7 and 2 + 2 = 5", (1, -1), "an old one does not hide an error"),
+    ("16 - 3 = 13 <<16-3=13>>13\n13 - 4 = 9", (1, 1), "each step of a solution"),
+    (
+        "1 + 1 = 2\n2 + 1 = 3\n3 + 1 = 4",
+        (1, 1, 1),
+        "known limit: true sums of fresh numbers, which no check of sums can tell",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "rewards", "why"), FARMED, ids=[case[2] for case in FARMED])
+def test_what_a_policy_could_farm(text: str, rewards: tuple[int, ...], why: str) -> None:
+    assert tuple(step.reward for step in check_steps(text)) == rewards, why
+
+
+@pytest.mark.parametrize("piece", ["#### 5\n", "#### 5\n\n", "#### 5\r\n", "#### 5", "\n"])
+def test_steps_take_linear_time(piece: str) -> None:
+    """Four times the text takes about four times the processor time; it took sixteen times."""
+
+    def seconds(length: int) -> float:
+        text = piece * (length // len(piece))
+        trials = []
+        for _ in range(3):
+            start = time.process_time()
+            check_steps(text)
+            trials.append(time.process_time() - start)
+        return min(trials)
+
+    assert seconds(800_000) < 9 * max(seconds(200_000), 2e-3)
 
 
 def test_steps_cover_the_text_without_gaps() -> None:
