@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rewards.checker.phrases import ATTACHED_BEFORE, attached_behind, bare_value, last_phrase_answer
+from rewards.checker.phrases import attached_before, attached_behind, bare_value, last_phrase_answer
 
 __all__ = ["extract_answer", "find_boxes", "matching_brace", "without_draft"]
 
@@ -215,30 +215,9 @@ def _joint(gap: str) -> re.Match[str] | None:
 
 def _with_surroundings(text: str, box: _Box, content: str) -> str:
     """A box's content with the sign before it and the unit behind it."""
-    before = ATTACHED_BEFORE.search(text, max(0, box.start - 40), box.start)
-    prefix = ""
-    if before is not None:
-        if before["denied"]:
-            return rf"\text{{not }} {content}"
-        prefix = r"\$" if before["currency"] else ""
-        if before["sign"] and _is_sign(text, before):
-            prefix = (r"\pm " if "pm" in before["sign"] or "±" in before["sign"] else "-") + prefix
-    behind = attached_behind(text, box.end, content)
-    return (
-        f"{prefix}{content}{behind}"
-        if not prefix.startswith("-") or content[:1].isalnum()
-        else f"{prefix}({content}){behind}"
-    )
-
-
-def _is_sign(text: str, before: re.Match[str]) -> bool:
-    """Whether what stands before a box is its sign, and no difference, dash or bullet."""
-    line = text[text.rfind("\n", 0, before.start("sign")) + 1 : before.start("sign")]
-    last = line.rstrip()[-1:]
-    if last.isalnum() or last in (")", "}", "]", "|", "'", "!"):
-        spaced = line[-1:].isspace() and not before["blank"] and "$" not in line[-2:]
-        return spaced and last.isalpha() and line.count("$") % 2 == 0
-    return not before["blank"] or line.count("$") % 2 == 1 or r"\(" in line or r"\[" in line or last in ("=", ":")
+    before, behind = attached_before(text, box.start), attached_behind(text, box.end, content)
+    bracketed = before.startswith(("-", r"\pm")) and not re.match(r"[\w.]+$|\\frac|\\sqrt", content)
+    return f"{before}({content}){behind}" if bracketed else f"{before}{content}{behind}"
 
 
 def _nonempty(text: str | None) -> str | None:

@@ -12,7 +12,7 @@ from rewards.algebra.lexer import FUNCTIONS
 from rewards.checker.closed_words import leading_multiplier, multiplier
 from rewards.checker.unit_names import CANONICAL, FOREIGN
 
-__all__ = ["ATTACHED_BEFORE", "attached_behind", "bare_value", "last_phrase_answer"]
+__all__ = ["attached_before", "attached_behind", "bare_value", "last_phrase_answer"]
 
 _VERB = (
     r"(?:is|was|(?:will|would|should|must)\s{1,3}be|equals|becomes|comes\s{1,3}out\s{1,3}to)(?![A-Za-z])"
@@ -82,10 +82,11 @@ _CHECKED_BEFORE = re.compile(
     r"(?:check|verify|confirm|double-check|checking|verifying|validate)(?:\s+\w+){0,3}\s+$", re.IGNORECASE
 )
 
-ATTACHED_BEFORE = re.compile(
-    r"(?P<denied>(?<![A-Za-z])(?:not|never|isn't|nicht|不是|不为)\s*(?:(?:equal to|be)\s*)?)?(?P<sign>[-−]|\\pm"
-    r"|±)?(?P<blank>[ \t]*)"
-    r"(?:\$\$?|\\\(|\\\[|\*\*)?[ \t]*(?P<inner>[-−])?(?P<currency>\\\$|€|£|¥|₹)?[ \t]*\$?$"
+_SIGN_BEFORE = re.compile(r"(?P<sign>[-−]|\\pm|±)(?P<blank>[ \t]{0,9})(?:\$\$?|\\[(\[$]|\*\*|[{€£¥₹ \t]){0,9}$")
+_CURRENCY_BEFORE = re.compile(r"(?:\\\$|[€£¥₹])[ \t]{0,3}\$?$")
+_DENIED_BEFORE = re.compile(
+    r"(?:(?<![A-Za-z])(?:not|never|isn't|nicht)|不是|不为)\s{0,3}(?:(?:equal to|be)\s{0,3})?(?:\$\$?|\\[(\[]"
+    r"|\*\*){0,3}$"
 )
 _CLOSING = re.compile(r"(?:[ \t]|\$\$?|\\\)|\\\]|\*\*|\\[,;: !]|~)*")
 _TEXT_BOX = re.compile(
@@ -196,6 +197,33 @@ def _phrase_answer(text: str, start: int) -> str:
         return content.strip() + attached_behind(text, math.end(), content.strip())
     match = _SENTENCE_END.search(text, start)
     return text[start : match.start() if match else len(text)].strip("*_` \t")
+
+
+def attached_before(text: str, start: int) -> str:
+    r"""What belongs to a value that starts at `start`: ``-`` or ``\pm``, a currency sign, or a denial; ``""`` else. A
+    difference, a dash in a sentence and a list's bullet are no signs.
+    """
+    line = text[max(0, start - 60) : start].rsplit("\n", 1)[-1]
+    if _DENIED_BEFORE.search(line):
+        return r"\text{not }"
+    currency = r"\$" if _CURRENCY_BEFORE.search(line) else ""
+    match = _SIGN_BEFORE.search(line)
+    if match is None or not _is_sign(line[: match.start()], spaced=bool(match["blank"])):
+        return currency
+    return ("-" if match["sign"] in "-−" else r"\pm ") + currency
+
+
+def _is_sign(before: str, *, spaced: bool) -> bool:
+    """Whether a minus behind `before` is a sign; `spaced` where a blank follows it."""
+    last = before.rstrip()[-1:]
+    in_math = (
+        before.count("$") % 2 == 1
+        or before.rfind(r"\(") > before.rfind(r"\)")
+        or before.rfind(r"\[") > before.rfind(r"\]")
+    )
+    if last.isalnum() or (last and last in ")}]|'!"):
+        return last.isalpha() and before[-1:].isspace() and not spaced and not in_math
+    return in_math or not spaced or bool(before.strip())
 
 
 def attached_behind(text: str, end: int, content: str) -> str:

@@ -49,7 +49,8 @@ _CALLS = sorted([*_WRAPPERS, *_MATRICES, *_OTHER_CALLS.split()], key=len, revers
 _MARKS = re.compile(
     rf"(?<![A-Za-z_])(?:{'|'.join(_CALLS)})(?:\.\w+)?\(|\*\*|(?<![A-Za-z])(?:I\*|oo(?![A-Za-z])|zoo)"
     rf"|\*I(?![A-Za-z])|(?<=[\d.])j\b"
-    r"|^\[?\{'?[A-Za-z_]\w*'?:|^\[[({[]|(?<=[A-Za-z0-9)])\*(?:log|sqrt|exp)\(|(?:EmptySet|Reals)$"
+    r"|^\[?\{'?[A-Za-z_]\w*'?:|^\[[({[]|(?<=[A-Za-z0-9)])\*(?:log|sqrt|exp)\(|(?:EmptySet|Reals)$|^-?(?:np|numpy"
+    r"|math)\.(?:inf|pi)"
 )
 _NUMBERS_IN_BLANKS = re.compile(r"\[[\[\]\d.\s+-]*\]")
 _COMPARISONS = {ast.Eq: "=", ast.NotEq: r"\ne", ast.Lt: "<", ast.LtE: r"\le", ast.Gt: ">", ast.GtE: r"\ge"}
@@ -63,10 +64,10 @@ class _NotPrintedError(ValueError):
 
 def rewrite_printed(text: str) -> str:
     """`text` in LaTeX where it is a value as a program prints it, else unchanged."""
-    if "\\" in text or "$" in text or _MARKS.search(text) is None:
-        if not (text.startswith("[") and " " in text and "," not in text and _NUMBERS_IN_BLANKS.fullmatch(text)):
-            return text
+    if text.startswith("[") and " " in text and "," not in text and _NUMBERS_IN_BLANKS.fullmatch(text):
         text = re.sub(r"\.(?=[\s\]])", ".0", re.sub(r"(?<=[\d.\]])\s+(?=[-+\d.\[])", ", ", text))
+    elif "\\" in text or "$" in text or _MARKS.search(text) is None:
+        return text
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         return _Writer(text.strip()).top(tree)
@@ -200,8 +201,10 @@ class _Writer:
                 return f" {name.lower()} ".join(pieces)
             case "FiniteSet", _:
                 return f"\\{{{', '.join(pieces)}\\}}"
-            case "set" | "EmptySet", []:
+            case "set" | "frozenset" | "EmptySet", []:
                 return r"\emptyset"
+            case "set" | "frozenset", [piece]:
+                return f"\\{{{piece[1:-1]}\\}}" if isinstance(arguments[0], ast.List) else piece
         if name in _RELATIONS and len(pieces) == 2:
             return f"{pieces[0]} {_RELATIONS[name]} {pieces[1]}"
         if name in _INTERVALS and len(pieces) in (2, 3, 4):

@@ -11,6 +11,7 @@ from fractions import Fraction
 from rewards.algebra.canonical import canonical_form
 from rewards.algebra.nodes import Apply, Symbol
 from rewards.algebra.polynomials import ONE, constant_value
+from rewards.checker.closed_words import has_negation
 from rewards.checker.values import LISTS, Clock, Collection, Relation, Scalar, Value, Words, value_key
 
 __all__ = [
@@ -55,8 +56,8 @@ def mirror(relation: Relation) -> Relation | None:
 def is_name(value: Value) -> bool:
     """Whether it names a quantity: a variable, ``f(x)``, ``|AB|``, an angle, a point ``(x, y)``, or words."""
     match value:
-        case Words():
-            return True
+        case Words(text=text):
+            return not has_negation(text)
         case Scalar(node=None, text=text):
             return _FIGURE.fullmatch(text) is not None
         case Scalar(node=Symbol(name=name)):

@@ -140,7 +140,8 @@ def _is_unsolved(label: Value) -> bool:
     if len(_variables(label.node)) > 1:
         return False
     numerator, denominator = label.form
-    return len(numerator) < 2 or constant_value(denominator) is not None
+    inverse = any(exponent < 0 for monomial in numerator for _, exponent in monomial)
+    return len(numerator) < 2 or not (inverse or constant_value(denominator) is None)
 
 
 def _without_rounding(relation: Relation) -> tuple[Value, Value | None]:

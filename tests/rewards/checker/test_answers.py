@@ -24,10 +24,18 @@ CASES: list[tuple[str, str, str, str]] = _load("answer_cases").CASES
 FAMILIES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
     *_load("answer_families").FAMILIES,
     *_load("answer_families_of_shapes").FAMILIES,
+    *_load("answer_families_of_wording").FAMILIES,
 ]
+ONE_WAY: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = _load("answer_families_of_wording").ONE_WAY
+COMPLETIONS: list[tuple[str, str, bool, str]] = _load("completions").COMPLETIONS
 
 
-@pytest.mark.parametrize(("gold", "why", "equal", "different"), FAMILIES, ids=[f"{f[0]}|{f[1]}" for f in FAMILIES])
+BOTH_KINDS = [*FAMILIES, *ONE_WAY]
+
+
+@pytest.mark.parametrize(
+    ("gold", "why", "equal", "different"), BOTH_KINDS, ids=[f"{family[0]}|{family[1]}" for family in BOTH_KINDS]
+)
 def test_a_family(gold: str, why: str, equal: tuple[str, ...], different: tuple[str, ...]) -> None:
     refused = [answer for answer in (gold, *equal) if not check_answer(f"So \\boxed{{{answer}}}.", gold).correct]
     accepted = [answer for answer in different if check_answer(f"So \\boxed{{{answer}}}.", gold).correct]
@@ -63,6 +71,11 @@ def test_two_bare_answers_are_judged_the_same_both_ways(gold: str, answer: str, 
         pytest.skip("an unreadable answer is no gold answer")
     swapped = check_answer(f"#### {gold}", answer).status
     assert (swapped is Status.CORRECT) == (expected == "CORRECT"), why
+
+
+@pytest.mark.parametrize(("gold", "completion", "right", "why"), COMPLETIONS, ids=[case[3] for case in COMPLETIONS])
+def test_a_completion(gold: str, completion: str, right: bool, why: str) -> None:
+    assert check_answer(completion, gold).correct is right, why
 
 
 def test_there_are_enough_cases_and_no_duplicates() -> None:

@@ -105,7 +105,7 @@ FARMED = [
     (
         "1 + 1 = 2\n2 + 1 = 3\n3 + 1 = 4",
         (1, 1, 1),
-        "known limit: true sums of fresh numbers, which no check of sums can tell",
+        "known limit: true sums of fresh numbers still earn",
     ),
 ]
 
