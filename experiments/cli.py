@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 from experiments.commands.audit import AuditGolds
+from experiments.commands.audit_run import AuditRun
 from experiments.commands.compare import Compare, Train
 from experiments.commands.convert import Convert
 from experiments.commands.curves import Curves
@@ -41,6 +42,7 @@ COMMANDS: dict[str, type] = {
     "laws": Laws,
     "explain": Explain,
     "speed": Speed,
+    "audit": AuditRun,
     "audit-golds": AuditGolds,
     "convert": Convert,
     "show": Show,
