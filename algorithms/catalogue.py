@@ -1,6 +1,6 @@
 """Every method by name: a class, the fields that make it this method, and where it is from.
 
-`coeflab methods NAME` and docs/algorithms.md are printed from here. Formulas are in the symbols of DeepSeekMath: ρ is
+`coeflab methods NAME` and docs/methods.md are printed from here. Formulas are in the symbols of DeepSeekMath: ρ is
 π_θ/π_old of a token, s of a completion, β kl_coef. Libraries' own versions are in `algorithms.peers`.
 """
 

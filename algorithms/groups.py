@@ -11,7 +11,7 @@ __all__ = ["GroupStatistics", "equal_rewards"]
 
 
 def equal_rewards(rewards_B: Tensor, group_B: Tensor) -> Tensor:
-    """Whether all rewards of a sequence's group are equal, compared exactly; so is a group of one. (B,) bool."""
+    """Sequences of groups whose rewards are all equal, compared exactly; a group of one is one. (B,) bool."""
     return GroupStatistics(rewards_B.double(), group_B).equal
 
 
@@ -61,7 +61,7 @@ class GroupStatistics:
         return (squares / (count - ddof).clamp_min(1)).sqrt() * unit
 
     def others_equal(self) -> Tensor:
-        """Whether the other rewards of the group are all equal, compared exactly. (B,) bool."""
+        """Sequences whose group is equal without them, compared exactly. (B,) bool."""
         is_lowest, is_highest = self.rewards == self.lowest, self.rewards == self.highest
         all_others_highest = is_lowest & (self._reduce(is_highest.double(), "sum") == self.size - 1)
         all_others_lowest = is_highest & (self._reduce(is_lowest.double(), "sum") == self.size - 1)

@@ -48,7 +48,7 @@ __all__ = [
 
 
 class DataSource(enum.StrEnum):
-    """Where (q, o) comes from: the first column of Table 10."""
+    """Origin of (q, o): the first column of Table 10."""
 
     DEMONSTRATIONS = "P_sft"
     OFFLINE = "π_sft"
@@ -57,7 +57,7 @@ class DataSource(enum.StrEnum):
 
 
 class Need(enum.StrEnum):
-    """What a method reads beside masks, rewards and the policy's logprobs; checked once, when a run is built."""
+    """Arrays beside masks, rewards and the policy's logprobs that a method reads; checked once, when a run is built."""
 
     GROUPS = "several completions of each problem"
     CORRECT = "which completions are right"
@@ -80,14 +80,14 @@ class Exclusion(enum.StrEnum):
 
 
 class BatchUnit(enum.StrEnum):
-    """What a microbatch must not split."""
+    """The unit that no microbatch splits."""
 
     SEQUENCE = "sequence"
     PAIR = "pair"
 
 
 class Aggregation(enum.StrEnum):
-    """How token terms become one number; the denominators are global to the optimiser step."""
+    """The weighting by which token terms become one number; the denominators are global to the optimiser step."""
 
     SEQUENCE_MEAN = "sequence_mean"  # 1/(|o|·N): Eq. 5
     TOKEN_MEAN = "token_mean"  # 1/(all tokens): DAPO
@@ -97,7 +97,7 @@ class Aggregation(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Denominator:
-    """What the whole optimiser step is divided by, so that the split into microbatches changes nothing.
+    """Counts of the whole optimiser step, to divide by, so that the split into microbatches changes nothing.
 
     Attributes:
         units: sequences (or pairs, for a pairwise method) of the optimiser step.
@@ -163,12 +163,12 @@ class Algorithm(Protocol):
 
     @property
     def data_source(self) -> DataSource:
-        """Where the completions come from."""
+        """Origin of the completions."""
         ...
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What must be in the batch."""
+        """Arrays that must be in the batch."""
         ...
 
     @property
@@ -178,12 +178,12 @@ class Algorithm(Protocol):
 
     @property
     def batch_unit(self) -> BatchUnit:
-        """What a microbatch must not split."""
+        """The unit that no microbatch splits."""
         ...
 
     @property
     def aggregation(self) -> Aggregation:
-        """How token terms become one number."""
+        """The weighting of token terms."""
         ...
 
     def credit(self, batch: TokenBatch) -> Tensor:

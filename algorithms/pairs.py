@@ -1,4 +1,4 @@
-"""What DPO and IPO share: pairs of a right and a wrong completion, and the gap of their log-ratios."""
+"""The common part of DPO and IPO: pairs of a better and a worse completion, and the gap of their log-ratios."""
 
 from __future__ import annotations
 

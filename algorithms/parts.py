@@ -38,7 +38,7 @@ MismatchCorrection = Literal["none", "token_truncate", "token_mask", "sequence_t
 def clip_active(
     ratios: Tensor, advantages: Tensor, *, clip_low: float, clip_high: float, dual_clip: float | None = None
 ) -> Tensor:
-    """Where min(ρA, clip(ρ, 1 − clip_low, 1 + clip_high)A) still depends on θ (DeepSeekMath, Eq. 1 and 3).
+    """Tokens at which min(ρA, clip(ρ, 1 − clip_low, 1 + clip_high)A) still depends on θ (DeepSeekMath, Eq. 1 and 3).
 
     The gradient is zero only where A > 0 and ρ > 1 + clip_high, or A < 0 and ρ < 1 − clip_low; a token outside the band
     on the other side still counts, up to `dual_clip` where that is given: max(min(…), dual_clip·A) for A < 0.
@@ -142,7 +142,7 @@ def kl_term(
     limit: float | None,
     level: RatioLevel,
 ) -> Tensor:
-    """What a KL of weight 1 in the objective adds to the coefficient. (B, T).
+    """The coefficient's term of a KL of weight 1 in the objective. (B, T).
 
     ``"direct"``: −∂KL/∂log π_θ, the second term of Eq. 21 for k3. ``"ratio_weighted"``: that of −ρ·KL, the gradient
     flowing through both (TRL). ``"score"``: that of −E[KL], the estimate times the score added (NeMo-RL).
@@ -175,7 +175,7 @@ def kl_term(
 
 
 def entropy_term(policy_logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
-    """What an entropy bonus of weight 1 adds, as its sampled estimate: −ρ·log π_θ(o_t). (B, T)."""
+    """The coefficient's term of an entropy bonus of weight 1, as its sampled estimate: −ρ·log π_θ(o_t). (B, T)."""
     return ratio(policy_logprobs, old_logprobs).mul_(policy_logprobs).neg_()
 
 

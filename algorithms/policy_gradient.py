@@ -1,4 +1,4 @@
-"""What PPO, GRPO and their descendants share: ratio, clip, KL, mismatch correction and entropy, around one credit.
+"""The common part of PPO, GRPO and their kin: ratio, clip, KL, mismatch correction and entropy, around one credit.
 
     J = E Σ_t weight · { w · min( ρA, clip(ρ, 1 − clip_low, 1 + clip_high)A ) − kl_coef · KL + entropy_coef · H }
     GC = w · ρ · A · 1[clip not active] + kl_coef · (−∂KL/∂log π_θ) − entropy_coef · ρ · log π_θ
@@ -179,7 +179,7 @@ class PenalizedPolicyGradient(PolicyGradient):
 
     @property
     def penalizes(self) -> bool:
-        """Whether the KL is taken off the reward or the advantage."""
+        """True where the KL is taken off the reward or the advantage."""
         return self.kl_coef > 0 and self.kl_place != "coefficient"
 
     @property

@@ -11,7 +11,7 @@ from rewards.repetition import repetition_penalty
 from rewards.reward import EachCompletion, Reward, RewardFunction
 from rewards.scoring import correctness
 
-__all__ = ["CONTROLS", "REWARDS"]
+__all__ = ["WRAPPERS", "REWARDS"]
 
 
 def _rule(name: str, function: RewardFunction) -> Reward:
@@ -30,5 +30,5 @@ REWARDS: dict[str, Reward] = {
 }
 """Outcome rewards by the name that `--reward` takes; those that need a number of yours are built in a file."""
 
-CONTROLS: dict[str, Callable[[Reward], Reward]] = {"shuffled": lambda reward: ShuffledReward(reward=reward)}
-"""What is done to a reward, by the word before its name: ``shuffled:correctness``."""
+WRAPPERS: dict[str, Callable[[Reward], Reward]] = {"shuffled": lambda reward: ShuffledReward(reward=reward)}
+"""Rewards around a reward, by the word before its name: ``shuffled:correctness``."""

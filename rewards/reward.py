@@ -137,7 +137,7 @@ def as_reward(given: Reward | RewardFunction, name: str | None = None) -> Reward
 
 
 def checked_rewards(reward: Reward, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
-    """What `reward` gives these completions, refused unless it is a finite number for each, in every part.
+    """The rewards of these completions, refused unless they are a finite number for each, in every part.
 
     Raises:
         RewardError: it is not, or the reward raised.

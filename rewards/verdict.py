@@ -15,7 +15,7 @@ CHECKER_VERSION = "4"
 
 
 class Status(enum.StrEnum):
-    """What the answer checker found; every completion gets exactly one."""
+    """The answer checker's finding; every completion gets exactly one."""
 
     CORRECT = "CORRECT"
     INCORRECT = "INCORRECT"
@@ -43,7 +43,7 @@ class Verdict:
 
     @property
     def correct(self) -> bool:
-        """Whether the answer equals the gold answer."""
+        """True where the answer equals the gold answer."""
         return self.status is Status.CORRECT
 
 
@@ -85,7 +85,7 @@ class ScoredRollout:
 
     @property
     def correct(self) -> bool:
-        """Whether methods that train on right completions take it for one; not whether its reward is above 0."""
+        """True where methods that train on right completions take it for one; its reward may be anything."""
         return self.verdict.correct if self.correct_by_reward is None else self.correct_by_reward
 
     def __post_init__(self) -> None:

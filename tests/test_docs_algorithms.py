@@ -18,7 +18,7 @@ import tyro
 
 from algorithms import ALGORITHMS, TABLE_10, build_algorithm
 from experiments.commands.compare import Train
-from experiments.inspection.methods import algorithms_page, field_rows
+from experiments.inspection.methods import field_rows, methods_page
 from experiments.recipes.catalogue import RECIPES
 from training.trainer import Counters
 
@@ -60,7 +60,7 @@ def definitions(source: str) -> set[str]:
 
 def columns() -> set[str]:
     """Names that can head a column of metrics.jsonl: counters, and what the trainer and the methods name."""
-    files = [ROOT / "training" / "trainer.py", ROOT / "training" / "update.py", ROOT / "training" / "accounting.py"]
+    files = [ROOT / "training" / f"{name}.py" for name in ("loop", "trainer", "update", "accounting")]
     files += [path for path in (ROOT / "algorithms").glob("*.py") if path.stem in (*PAGES, "policy_gradient")]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
     constants = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
@@ -80,8 +80,8 @@ def test_there_is_a_page_for_every_method_of_table_10_and_no_other() -> None:
 
 
 def test_the_page_of_all_methods_is_what_the_code_says() -> None:
-    page = (ROOT / "docs" / "algorithms.md").read_text(encoding="utf-8")
-    assert page == algorithms_page(), "write it anew: python -m experiments.inspection.methods > docs/algorithms.md"
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert page == methods_page(), "write it anew: python -m experiments.inspection.methods > docs/methods.md"
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

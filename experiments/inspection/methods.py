@@ -1,6 +1,6 @@
-"""What each method is, printed from the code: Table 10 and beyond, one method, and docs/algorithms.md.
+"""Every method, printed from the code: Table 10 and beyond, one method, and docs/methods.md.
 
-`python -m experiments.inspection.methods > docs/algorithms.md` writes the page; a test keeps it current.
+`python -m experiments.inspection.methods > docs/methods.md` writes the page; a test keeps it current.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.table import Table
 from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, build_algorithm
 from experiments.recipes.plugins import load_algorithm
 
-__all__ = ["algorithms_page", "attribute_meanings", "field_rows", "methods_table", "print_method", "print_methods"]
+__all__ = ["methods_page", "attribute_meanings", "field_rows", "methods_table", "print_method", "print_methods"]
 
 TABLE_WIDTH = 150  # columns of a terminal from which on the table can be read
 HEADINGS = ("name", "method", "data source", "reward", "gradient coefficient", "equation", "aggregation", "needs")
@@ -153,11 +153,11 @@ def print_method(name: str) -> None:
     console.print(table, markup=False)
 
 
-def algorithms_page() -> str:
-    """The text of docs/algorithms.md."""
+def methods_page() -> str:
+    """The text of docs/methods.md."""
     parts = [
         "# All methods\n\n"
-        "Written by `python -m experiments.inspection.methods > docs/algorithms.md` from "
+        "Written by `python -m experiments.inspection.methods > docs/methods.md` from "
         "`algorithms/catalogue.py` and the docstrings\nof the classes; do not edit. How to read it, and what a "
         "coefficient is: "
         "[algorithms/README.md](algorithms/README.md).\n\n",
@@ -213,4 +213,4 @@ def _console() -> Console:
 
 
 if __name__ == "__main__":
-    print(algorithms_page(), end="")
+    print(methods_page(), end="")

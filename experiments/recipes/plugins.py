@@ -9,7 +9,7 @@ from algorithms import Algorithm, build_algorithm, configure
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
 from experiments.recipes.files import is_file_reference, load_object
-from rewards.catalogue import CONTROLS, REWARDS
+from rewards.catalogue import REWARDS, WRAPPERS
 from rewards.checker.answers import check_answer
 from rewards.reward import Reward, RewardError, StepRewardFunction, as_reward, checked_rewards
 from rewards.steps.next_operations import check_next_operations
@@ -47,7 +47,7 @@ def arm_name(algorithm: str) -> str:
 def load_reward(name: str) -> Reward:
     """A name of `REWARDS`, or a function ``(rollout, verdict) -> float`` or `Reward` of a file.
 
-    Either may follow a word of `CONTROLS`: ``shuffled:correctness``, ``shuffled:my_reward.py:rules``.
+    Either may follow a word of `WRAPPERS`: ``shuffled:correctness``, ``shuffled:my_reward.py:rules``.
 
     Raises:
         ValueError: neither.
@@ -60,7 +60,7 @@ def load_reward(name: str) -> Reward:
         raise ValueError(f"unknown reward {inner!r}; {near} Expected {known} or path/to/file.py:function.")
     reward = REWARDS[inner] if inner in REWARDS else as_reward(load_object(inner), inner)
     reward.check()
-    return reward if control is None else CONTROLS[control](reward)
+    return reward if control is None else WRAPPERS[control](reward)
 
 
 def try_reward(name: str, problem: Problem) -> None:
@@ -98,9 +98,9 @@ def try_reward(name: str, problem: Problem) -> None:
 
 
 def _split_control(name: str) -> tuple[str | None, str]:
-    """A word of `CONTROLS` and the name behind it; ``None`` where there is no such word."""
+    """A word of `WRAPPERS` and the name behind it; ``None`` where there is no such word."""
     word, colon, inner = name.partition(":")
-    return (word, inner) if colon and word in CONTROLS else (None, name)
+    return (word, inner) if colon and word in WRAPPERS else (None, name)
 
 
 def load_step_reward(name: str) -> StepRewardFunction:
