@@ -21,10 +21,12 @@ from analysis.report.sentences import (
     control_sentence,
     crossing_sentence,
     difference_sentence,
+    sharpening_sentences,
 )
 from analysis.report.tables import spent_on
 from analysis.statistics.contrasts import Contrast, default_contrasts, from_records
 from analysis.statistics.crossings import Crossing, crossings
+from analysis.statistics.decoding import TunedStart, tuned_starts
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts, reverse
 from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, scores_alike
@@ -41,6 +43,7 @@ class Claims:
     contrasts: tuple[Difference, ...]  # declared, corrected together
     declared: bool  # before anything ran
     not_run: tuple[str, ...]  # declared contrasts that lack an arm
+    tuned: tuple[TunedStart, ...]  # the start policy at its best temperature, a benchmark each
     pairs: tuple[Difference, ...]  # every pair of arms, without verdicts
     controls: tuple[str, ...]
     missing_controls: tuple[str, ...]  # what no control arm controls for, in words
@@ -58,15 +61,17 @@ def make_claims(
 ) -> Claims:
     """Answer the declared contrasts, and set every pair of arms side by side."""
     contrasts, declared = comparison_contrasts(comparison, baseline)
+    tuned = tuned_starts(comparison, baseline)
     controls = control_kinds(comparison)
-    judged = judge_contrasts(scores, contrasts, resampling=resampling)
+    judged = judge_contrasts([*scores, *(each.scores for each in tuned)], contrasts, resampling=resampling)
     sides = {contrast.name: contrast for contrast in contrasts}
     return Claims(
         summary=summary,
         baseline=baseline,
         contrasts=judged,
         declared=declared,
-        not_run=tuple(each.name for each in contrasts if not set(each.arms) <= set(comparison.arms)),
+        not_run=tuple(each.name for each in contrasts if each.name not in {found.name for found in judged}),
+        tuned=tuned,
         pairs=tuple(
             pair for alike in scores_alike(comparison, scores) for pair in compare_arms(alike, resampling=resampling)
         ),
@@ -92,7 +97,8 @@ def comparison_contrasts(comparison: ComparisonRecord, baseline: str | None) -> 
     if records is not None:
         return from_records(records), True
     controls = control_kinds(comparison)
-    return default_contrasts(comparison.arms, start=baseline, controls=tuple(controls)), False
+    tuned = bool(tuned_starts(comparison, baseline))
+    return default_contrasts(comparison.arms, start=baseline, controls=tuple(controls), tuned=tuned), False
 
 
 def control_kinds(comparison: ComparisonRecord) -> dict[str, str]:
@@ -107,8 +113,14 @@ def spending_text(comparison: ComparisonRecord, contrast: Contrast) -> str:
     drawn = [
         float(np.mean([spent_on(comparison.runs_of(arm), "completions_sampled") for arm in side]))
         for side in (contrast.plus, contrast.minus)
+        if set(side) <= set(comparison.arms)
     ]
-    if not all(np.isfinite(drawn)) or min(drawn) <= 0 or max(drawn) <= (1 + SAME_SPENDING) * min(drawn):
+    if (
+        len(drawn) < 2
+        or not all(np.isfinite(drawn))
+        or min(drawn) <= 0
+        or max(drawn) <= (1 + SAME_SPENDING) * min(drawn)
+    ):
         return ""
     ours, theirs = (short_number(value) for value in drawn)
     return (
@@ -129,6 +141,7 @@ def answer_section(claims: Claims, figures: str = "") -> str:
         when = "before anything ran" if claims.declared else "by the default rule, not before the runs"
         html += page.heading("The declared contrasts") + page.table(contrast_columns(claims.contrasts))
         html += page.paragraph(f"In points. Declared {when}. {INTERVAL_NOTE}", "note") + page.bullets(found, "answers")
+    html += page.bullets(sharpening_sentences(claims.tuned, claims.contrasts, claims.baseline), "answers")
     if claims.not_run:
         html += page.paragraph(
             f"Declared, counted in the correction, and not answered for want of an arm: {', '.join(claims.not_run)}."

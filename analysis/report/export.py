@@ -16,6 +16,7 @@ from analysis.statistics.budget import best_checkpoints, budget_table, equal_bud
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import curve_table, differences_to_own, learning_curves, majority_curves, pass_curves
+from analysis.statistics.decoding import temperature_curves
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
 from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison, scores_alike
@@ -92,6 +93,7 @@ def statistics_frames(
     groups = scores_alike(comparison, scores)
     return {
         "curves": curve_table(curves),
+        "decoding": curve_table(temperature_curves(comparison, resampling.confidence)),
         "learning": pd.concat(
             [curve_table(found).assign(x_name=x) for x, found in learning.items()], ignore_index=True
         ),

@@ -9,8 +9,18 @@ from matplotlib.figure import Figure
 from analysis.records.evaluations import BUDGETS
 from analysis.records.record import ComparisonRecord
 from analysis.report import page
-from analysis.report.plots import draw_diagnostics, draw_k_curves, draw_learning_curves, figure_png, figure_svg
+from analysis.report.plots import (
+    draw_diagnostics,
+    draw_forest,
+    draw_k_curves,
+    draw_learning_curves,
+    draw_temperatures,
+    figure_pdf,
+    figure_png,
+    figure_svg,
+)
 from analysis.statistics.curves import Curve, diagnostic_traces
+from analysis.statistics.differences import Difference
 
 BAND = "the shade is its 95 % band over problems and seeds"
 K_BAND = f"{BAND} at each K, the thin edges hold the whole curve at once (sup-t)"
@@ -33,6 +43,14 @@ LEARNING_CAPTION = (
     "once is a horizontal line. An arm that spends none of a budget, or whose run did not record it, is not in that "
     "figure. KL is the last estimate on training completions; it may fall again."
 )
+FOREST_CAPTION = (
+    "95 % over problems and seeds, the ticks are seeds; blue is decided higher, orange lower, dark grey undecided "
+    "after Holm's correction, light grey without a verdict."
+)
+TEMPERATURE_CAPTION = (
+    f"The last policy of each arm, decoded at several temperatures; {BAND}. Where the start reaches an arm's line "
+    "at a lower temperature, that arm's gain is sharpening."
+)
 DIAGNOSTICS_CAPTION = (
     "Training metrics where an arm has them, as a running mean over 1/20 of the steps. Thick: mean over seeds; thin: "
     "each seed. Rewards and losses of different methods are not on one scale."
@@ -41,11 +59,12 @@ DIAGNOSTICS_CAPTION = (
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A drawn figure: file name without ending, SVG and PNG bytes, what it shows, and the caption."""
+    """A drawn figure: file name without ending, its bytes as SVG, PNG and PDF, what it shows, and the caption."""
 
     name: str
     svg: bytes
     png: bytes
+    pdf: bytes
     alt: str
     caption: str
 
@@ -94,6 +113,37 @@ def learning_pictures(comparison: ComparisonRecord, curves: Mapping[str, Sequenc
     return tuple(pictures)
 
 
+def first_pictures(
+    comparison: ComparisonRecord, contrasts: Sequence[Difference], decoded: Sequence[Curve]
+) -> tuple[Picture, ...]:
+    """Benchmark by benchmark: the declared contrasts with their intervals, and accuracy against the temperature."""
+    pictures = []
+    for benchmark in comparison.benchmarks:
+        here = [each for each in contrasts if each.benchmark == benchmark]
+        if here:
+            title = f"Declared contrasts on {benchmark}"
+            pictures.append(
+                _picture(
+                    draw_forest(here, title),
+                    name=f"contrasts-{_slug(benchmark)}",
+                    alt=f"{title}, {len(here)} of them",
+                    caption=FOREST_CAPTION,
+                )
+            )
+        curves = [curve for curve in decoded if curve.benchmark == benchmark]
+        if curves:
+            title = f"Pass@1 against temperature on {benchmark}"
+            pictures.append(
+                _picture(
+                    draw_temperatures(curves, comparison.arms, title),
+                    name=f"temperature-{_slug(benchmark)}",
+                    alt=f"{title}, {len(curves)} arms",
+                    caption=TEMPERATURE_CAPTION,
+                )
+            )
+    return tuple(pictures)
+
+
 def diagnostics_picture(comparison: ComparisonRecord) -> Picture | None:
     """Training metrics against the step; None where no run has any."""
     traces = diagnostic_traces(comparison)
@@ -108,7 +158,9 @@ def diagnostics_picture(comparison: ComparisonRecord) -> Picture | None:
 
 
 def _picture(figure: Figure, *, name: str, alt: str, caption: str) -> Picture:
-    return Picture(name=name, svg=figure_svg(figure), png=figure_png(figure), alt=alt, caption=caption)
+    return Picture(
+        name=name, svg=figure_svg(figure), png=figure_png(figure), pdf=figure_pdf(figure), alt=alt, caption=caption
+    )
 
 
 def _slug(name: str) -> str:

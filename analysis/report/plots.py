@@ -16,12 +16,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from analysis.records.evaluations import BUDGETS
 from analysis.report.styles import ArmStyle, arm_styles
 from analysis.statistics.curves import DIAGNOSTICS, Curve, Trace
+from analysis.statistics.differences import Difference
 
 PANEL_INCHES = (5.6, 4.7)
 DOTS_PER_INCH = 160
 INK, GRID = "#333333", "#e4e4e4"
 LEGEND_CHARACTERS = 70  # a longer name takes two lines
 LETTER_POINTS, HANDLE_POINTS, ROW_INCHES = 4.6, 40, 0.19  # of a legend in 9 points
+VERDICT_COLORS = {"better": "#0072b2", "worse": "#d55e00", "undecided": "#7a7a7a", "none": "#b0b0b0"}
+FOREST_ROW_INCHES = 0.32
 Y_LABELS = {
     "pass": "Pass@K (%)",
     "majority": "Maj@K (%)",
@@ -81,6 +84,50 @@ def draw_learning_curve(axes: Axes, curve: Curve, style: ArmStyle, num_curves: i
     for seed_x_X, seed_y_X in zip(curve.seed_x_SX, curve.seed_y_SX, strict=True):
         axes.plot(seed_x_X, seed_y_X, color=style.color, linewidth=0.6, alpha=0.45)
     return draw_line(axes, curve.x_X, curve.band.point, style)
+
+
+def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
+    """A row a contrast: its point and interval in points, blue or orange where it is decided, a tick a seed."""
+    figure = blank_figure((7.6, 1.3 + FOREST_ROW_INCHES * len(differences)))
+    axes = figure.subplots()
+    plain_axes(axes, title)
+    axes.axvline(0, color=INK, linewidth=0.9)
+    for row, each in enumerate(differences):
+        color = VERDICT_COLORS[each.verdict]
+        axes.plot([100 * each.interval.low, 100 * each.interval.high], [row, row], color=color, linewidth=1.8)
+        axes.plot([100 * each.point], [row], color=color, marker="s", markersize=5, linestyle="none")
+        axes.plot(
+            [100 * value for value in each.seed_points],
+            [row] * len(each.seed_points),
+            color=color,
+            marker="|",
+            markersize=9,
+            linestyle="none",
+            alpha=0.7,
+        )
+    axes.set_yticks(range(len(differences)), [each.name for each in differences])
+    axes.set_ylim(len(differences) - 0.5, -0.5)
+    axes.set_xlabel("Pass@1, in points")
+    return figure
+
+
+def draw_temperatures(curves: Sequence[Curve], arms: Sequence[str], title: str) -> Figure:
+    """Pass@1 of every arm against the sampling temperature, greedy at 0."""
+    figure = blank_figure((5.6, 4.7))
+    axes = figure.subplots()
+    plain_axes(axes, title)
+    styles = arm_styles(arms)
+    lines = {}
+    for curve in curves:
+        draw_shade(axes, curve.x_X, curve, styles[curve.arm], len(curves))
+        lines[curve.arm] = draw_line(axes, curve.x_X, curve.band.point, styles[curve.arm])
+    ticks = sorted({float(x) for curve in curves for x in curve.x_X})
+    axes.set_xticks(ticks, ["greedy" if tick == 0 else f"{tick:g}" for tick in ticks])
+    axes.set_xlabel("temperature")
+    percent_axis(axes, "pass")
+    axes.set_ylabel("Pass@1 (%)")
+    legend_below(figure, lines)
+    return figure
 
 
 def draw_diagnostics(traces: Sequence[Trace], arms: Sequence[str]) -> Figure:

@@ -14,10 +14,18 @@ from analysis.report import page, sections
 from analysis.report.claims import Claims, answer_section, claims_tables, equal_budget_html, make_claims
 from analysis.report.coefficient_page import coefficient_section
 from analysis.report.export import statistics_frames, write_frames
-from analysis.report.pictures import LEARNING_CAPTION, Picture, diagnostics_picture, k_pictures, learning_pictures
+from analysis.report.pictures import (
+    LEARNING_CAPTION,
+    Picture,
+    diagnostics_picture,
+    first_pictures,
+    k_pictures,
+    learning_pictures,
+)
 from analysis.report.sample_browser import browser_html
 from analysis.report.tables import cost_columns, score_columns, summarize_scores, verdict_table
 from analysis.statistics.curves import differences_to_own, learning_curves, majority_curves, pass_curves
+from analysis.statistics.decoding import temperature_curves
 from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison
 
@@ -63,13 +71,14 @@ def write_report(comparison_dir: str | Path, *, baseline: str | None = None) -> 
             controls=claims.controls,
         ),
     }
-    pictures = _draw(comparison, scores, chosen)
+    pictures = _draw(comparison, scores, chosen, claims)
     html = _render(comparison, claims, frames, pictures)
     folder = comparison.path / "report"
     write_frames(frames, folder)
     for picture in pictures.all:
         (folder / f"{picture.name}.svg").write_bytes(picture.svg)
         (folder / f"{picture.name}.png").write_bytes(picture.png)
+        (folder / f"{picture.name}.pdf").write_bytes(picture.pdf)
     target = folder / "index.html"
     draft = folder / "index.html.part"
     draft.write_text(html, encoding="utf-8")
@@ -79,20 +88,22 @@ def write_report(comparison_dir: str | Path, *, baseline: str | None = None) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pictures:
+    first: tuple[Picture, ...]
     accuracy: tuple[Picture, ...]
     training: tuple[Picture, ...]
     diagnostics: Picture | None
 
     @property
     def all(self) -> tuple[Picture, ...]:
-        return (*self.accuracy, *self.training, *([self.diagnostics] if self.diagnostics else []))
+        return (*self.first, *self.accuracy, *self.training, *([self.diagnostics] if self.diagnostics else []))
 
 
-def _draw(comparison: ComparisonRecord, scores: Sequence[ArmScores], baseline: str | None) -> _Pictures:
+def _draw(comparison: ComparisonRecord, scores: Sequence[ArmScores], baseline: str | None, claims: Claims) -> _Pictures:
     differences = differences_to_own(comparison, scores, baseline, RESAMPLING) if baseline is not None else ()
     curves = (*pass_curves(scores, RESAMPLING), *majority_curves(scores, RESAMPLING), *differences)
     learning = {x: learning_curves(comparison, x, RESAMPLING) for x in BUDGETS}
     return _Pictures(
+        first=first_pictures(comparison, claims.contrasts, temperature_curves(comparison, RESAMPLING.confidence)),
         accuracy=k_pictures(comparison, curves, baseline),
         training=learning_pictures(comparison, learning),
         diagnostics=diagnostics_picture(comparison),
@@ -126,7 +137,11 @@ def _render(
         learning = page.paragraph(LEARNING_CAPTION, "note") + learning
         learning += equal_budget_html(frames["budgets"], frames["best_checkpoints"])
     contents = [
-        ("In short", sections.warnings(comparison) + answer_section(claims)),
+        (
+            "In short",
+            sections.warnings(comparison)
+            + answer_section(claims, page.figures([picture.html() for picture in pictures.first])),
+        ),
         ("What was run", sections.run_section(comparison)),
         ("Results", results),
         ("Accuracy against the number of samples", accuracy),

@@ -90,7 +90,10 @@ def _choice_html(choice: object) -> str:
 def data_section(names: Sequence[str]) -> str:
     """Links to the tables beside the page."""
     rows = page.file_links([[f"{name}.csv", f"{name}.parquet"] for name in names])
-    where = "Every table of this page and every line of its figures, in files beside it; figures as SVG and PNG."
+    where = (
+        "Every table of this page and every line of its figures, in files beside it; figures as SVG, PNG and PDF, "
+        "drawn from the tables contrasts, decoding, curves and learning."
+    )
     return page.paragraph(where) + rows
 
 

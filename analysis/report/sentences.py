@@ -7,7 +7,9 @@ import numpy as np
 
 from analysis.records.evaluations import BUDGETS
 from analysis.statistics.budget import BudgetDifference
+from analysis.statistics.contrasts import TUNED_START
 from analysis.statistics.crossings import Crossing
+from analysis.statistics.decoding import TunedStart
 from analysis.statistics.differences import Difference
 from analysis.statistics.intervals import Interval
 from analysis.statistics.seeds import FEWEST_SEEDS
@@ -85,6 +87,35 @@ def control_sentence(differences: Sequence[Difference], control: str) -> str:
     if not behind:
         return f"Every method's interval lies above the control {control}."
     return f"Not clearly above the control {control}: {', '.join(behind)}."
+
+
+def sharpening_sentences(tuned: Sequence[TunedStart], contrasts: Sequence[Difference], start: str | None) -> list[str]:
+    """For each benchmark: at which temperature the start is best, and whose gain over it is more than sharpening.
+
+    "More" is said where the interval of a method, at its own temperature, minus the tuned start lies above 0.
+    """
+    sentences = []
+    for each in tuned:
+        benchmark = each.scores.benchmark
+        low, high = sorted(each.temperatures)
+        chosen = f"{low:g}" if low == high else f"{low:g} and {high:g}, one for each half"
+        accuracy = 100 * float(each.scores.pass_SPK.mean())
+        sentences.append(
+            f"{TUNED_START} is {start} at its best temperature on {benchmark}: {chosen} (0 is greedy; chosen on the "
+            f"other half of the problems); Pass@1 {accuracy:.1f} %."
+        )
+        against = [found for found in contrasts if (found.benchmark, found.baseline) == (benchmark, TUNED_START)]
+        where = at_temperature(against[0].temperature) if against else ""
+        more = [found.arm for found in against if found.interval.low > 0]
+        rest = [found.arm for found in against if not found.interval.low > 0]
+        if more:
+            sentences.append(f"More than sharpening{where}, on {benchmark}: {', '.join(more)} lie above {TUNED_START}.")
+        if rest:
+            sentences.append(
+                f"No more than sharpening is shown{where}, on {benchmark}, for {', '.join(rest)}: decoded at its best, "
+                "the start policy may be as good."
+            )
+    return sentences
 
 
 def interval_text(interval: Interval, confidence: float) -> str:

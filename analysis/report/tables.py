@@ -239,7 +239,7 @@ def _align(columns: Sequence[TextColumn]) -> str:
     padded = []
     for column, cells, width in zip(columns, texts, widths, strict=True):
         fitted = [_shorten(cell, width) for cell in cells]
-        if column.is_text:
+        if column.is_text and column.shortens:
             fitted = [_tell_apart(fitted, row, width) for row in range(len(fitted))]
         padded.append([cell.ljust(width) if column.is_text else cell.rjust(width) for cell in fitted])
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+TUNED_START = "tuned_start"  # the start policy at its best temperature (`decoding.tuned_start`), a control
 ONLINE, OFFLINE = ("online_rft", "grpo"), ("rft", "dpo")
 
 
@@ -49,18 +50,22 @@ def paper_contrasts(arms: Collection[str]) -> tuple[Contrast, ...]:
     return tuple(contrast for contrast in wanted if set(contrast.arms) <= set(arms))
 
 
-def default_contrasts(arms: Sequence[str], *, start: str | None, controls: Collection[str]) -> tuple[Contrast, ...]:
-    """The paper's questions, then each method minus the start policy, then each control minus it.
+def default_contrasts(
+    arms: Sequence[str], *, start: str | None, controls: Collection[str], tuned: bool = False
+) -> tuple[Contrast, ...]:
+    """The paper's questions, then each method minus the start policy.
 
     Args:
         arms: all arms, in order.
         start: the arm that the others are compared with; None has no such contrasts.
         controls: arms that are controls and no methods.
+        tuned: whether the start is decoded at several temperatures, and the methods are compared with its best.
     """
     declared = list(paper_contrasts(arms))
     if start is not None:
-        ordered = [arm for arm in arms if arm not in controls] + [arm for arm in arms if arm in controls]
-        declared += [Contrast(name=f"{arm} − {start}", plus=(arm,), minus=(start,)) for arm in ordered if arm != start]
+        base, name = (TUNED_START, "tuned start") if tuned else (start, start)
+        methods = [arm for arm in arms if arm not in controls and arm != start]
+        declared += [Contrast(name=f"{arm} − {name}", plus=(arm,), minus=(base,)) for arm in methods]
     return tuple(declared)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.statistics.contrasts import Contrast
+from analysis.statistics.contrasts import TUNED_START, Contrast
 from analysis.statistics.intervals import Band, Interval, Resampling, within
 from analysis.statistics.power import detectable_difference, p_value
 from analysis.statistics.scores import ArmScores
@@ -102,7 +102,7 @@ def judge_contrasts(
                 benchmark=benchmark,
                 quantity=quantity,
                 k=k,
-                temperature=_common(temperatures[arm] for arm in contrast.arms),
+                temperature=_common(temperatures[arm] for arm in contrast.arms if arm != TUNED_START),
                 num_comparisons=len(contrasts),
                 confidence=resampling.confidence,
             )

@@ -57,6 +57,9 @@ class EvaluationConfig:
         curve_samples: completions a problem at the points of the learning curve.
         every: optimiser steps between these points; 0 has none.
         temperature: of the sampling; Figure 7 has 0.7.
+        decoding_temperatures: further temperatures at which the last policy is decoded, 0 greedily; `temperature` is
+            among them for nothing. A gain that is gone when the start is decoded like this is sharpening.
+        decoding_samples: completions a problem at each of them; one where it is greedy.
         top_p: nucleus mass.
         max_tokens: longest completion.
         chunk_problems: problems between two writes to disk; a killed evaluation goes on from the last.
@@ -68,21 +71,28 @@ class EvaluationConfig:
     curve_samples: int = 16
     every: int = 0
     temperature: float = 0.7
+    decoding_temperatures: tuple[float, ...] = (0.0, 0.4, 0.7, 1.0)
+    decoding_samples: int = 4
     top_p: float = 1.0
     max_tokens: int = 1024
     chunk_problems: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("samples", "curve_samples", "max_tokens", "chunk_problems"):
+        for name in ("samples", "curve_samples", "decoding_samples", "max_tokens", "chunk_problems"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
         if self.problems is not None and self.problems < 1:
             raise ValueError(f"problems (--limit) is {self.problems}; expected at least 1.")
         if self.every < 0:
             raise ValueError(f"every is {self.every}; expected steps between evaluations, or 0 for none.")
-        SamplingConfig(
-            temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens
-        )  # refuses what it must
+        for temperature in (self.temperature, *self.decoding_temperatures):  # refuses what it must
+            SamplingConfig(temperature=temperature, top_p=self.top_p, max_tokens=self.max_tokens)
+
+    @property
+    def sweep(self) -> dict[float, int]:
+        """Completions a problem at each further temperature of the last policy."""
+        others = [each for each in self.decoding_temperatures if each != self.temperature]
+        return {each: self.decoding_samples if each else 1 for each in others}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from benchmarks.problem import Problem
 from experiments.recipes.config import EvaluationConfig
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
+from experiments.runs.samples import SampleFile
 from rewards.scoring import judge
 from sampling.sampler import Sampler, SamplingConfig, TextTokenizer, sample_rollouts
 
@@ -32,6 +33,8 @@ class Cost:
 def evaluate(
     folder: RunFolder[RunConfig],
     *,
+    into: SampleFile | None = None,
+    temperature: float | None = None,
     sampler: Sampler,
     tokenizer: TextTokenizer,
     prompts: list[tuple[Problem, tuple[int, ...]]],
@@ -44,6 +47,8 @@ def evaluate(
 
     Args:
         folder: gets the samples, `config.chunk_problems` problems at a time.
+        into: gets them in place of the folder's own file.
+        temperature: in place of that of `config`.
         sampler: holds the policy.
         tokenizer: decodes.
         prompts: pairs (problem, token ids of its prompt).
@@ -55,13 +60,18 @@ def evaluate(
     Returns:
         What the evaluation cost, with the parts of it that an earlier, stopped process drew.
     """
-    counts = folder.samples.counts(step)
+    file = folder.samples if into is None else into
+    counts = file.counts(step)
     done = {problem_id for problem_id, count in counts.items() if count == samples}
     left = [item for item in prompts if item[0].problem_id not in done]
     if on_progress is not None and len(left) < len(prompts):
         on_progress(samples * (len(prompts) - len(left)))
-    sampling = SamplingConfig(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
-    seconds = folder.evaluation_seconds(step) if done else 0.0
+    sampling = SamplingConfig(
+        temperature=config.temperature if temperature is None else temperature,
+        top_p=config.top_p,
+        max_tokens=config.max_tokens,
+    )
+    seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
     for start in range(0, len(left), config.chunk_problems):
         started = time.perf_counter()
         rollouts = sample_rollouts(
@@ -76,6 +86,7 @@ def evaluate(
             on_progress=on_progress,
         )
         seconds += time.perf_counter() - started
-        folder.samples.add(step, list(zip(rollouts, judge(rollouts), strict=True)))
-        folder.keep("evaluation", {"step": step, "seconds": seconds})
-    return Cost(tokens=folder.samples.tokens(step), seconds=seconds)
+        file.add(step, list(zip(rollouts, judge(rollouts), strict=True)))
+        if into is None:
+            folder.keep("evaluation", {"step": step, "seconds": seconds})
+    return Cost(tokens=file.tokens(step), seconds=seconds)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from analysis.records.decoding import DECODING_FOLDER, decoding_file
 from experiments.runs.config import RunConfig, StartConfig
 from experiments.runs.environment import environment, other_checker
 from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
@@ -76,6 +77,12 @@ class RunFolder(Generic[AnyConfig]):
     def finished(self) -> bool:
         """Whether the run is complete."""
         return (self.path / "finished.json").is_file()
+
+    def decoding(self, temperature: float) -> SampleFile:
+        """The samples of the last policy at a temperature of its own."""
+        path = self.path / DECODING_FOLDER / decoding_file(temperature)
+        path.parent.mkdir(exist_ok=True)
+        return SampleFile(path, arm=self.config.arm, seed=self.config.seed)
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Mark the run complete, with the SHA-256 of what it consists of."""

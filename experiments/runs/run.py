@@ -139,8 +139,11 @@ class LiveRun:
         if every and step % every == 0 and step < config.training.steps:
             self.evaluate(step, config.evaluation.curve_samples)
 
-    def evaluate(self, step: int, samples: int) -> Cost:
-        """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one."""
+    def evaluate(self, step: int, samples: int, temperature: float | None = None) -> Cost:
+        """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one.
+
+        At a `temperature` of its own the samples go into a file of their own.
+        """
         if self.sampler.policy_version != step:
             self.sampler.load_weights(named_weights(self.policy.model), step)
         total, done = samples * len(self.prompts), 0
@@ -158,12 +161,17 @@ class LiveRun:
             config=self.folder.config.evaluation,
             samples=samples,
             step=step,
+            temperature=temperature,
+            into=None if temperature is None else self.folder.decoding(temperature),
             on_progress=on_progress,
         )
 
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""
-        cost = self.evaluate(steps, self.folder.config.evaluation.samples)
+        evaluation = self.folder.config.evaluation
+        cost = self.evaluate(steps, evaluation.samples)
+        for temperature, samples in evaluation.sweep.items():
+            self.evaluate(steps, samples, temperature)
         pass_at_1 = self.folder.samples.pass_at_1(steps)
         self.folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
         return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *self.folder.notes])

@@ -149,10 +149,11 @@ def _contrasts(recipe: Recipe, starts: Mapping[str, str], evaluate_start: bool) 
     """What the comparison asks, declared before anything runs, among arms that are alike in start and evaluation."""
     declared = list[Contrast]()
     controls = [name for name, arm in recipe.arms.items() if arm.control is not None]
+    tuned = bool(recipe.evaluation.sweep) and len(set(starts.values())) == 1
     for start in dict.fromkeys(starts.values()):
         arms = [name for name in recipe.arms if starts[name] == start]
         if evaluate_start:
-            declared += default_contrasts([start, *arms], start=start, controls=controls)
+            declared += default_contrasts([start, *arms], start=start, controls=controls, tuned=tuned)
         else:
             declared += default_contrasts(arms, start=None, controls=controls)
     return declared

@@ -32,8 +32,6 @@ def test_the_page_says_who_does_not_beat_the_controls(make_run, tmp_path):
     assert [each.name for each in claims.contrasts] == [
         "rft − sft_start",
         "grpo − sft_start",
-        "control_random − sft_start",
-        "control_sft − sft_start",
     ]
 
 

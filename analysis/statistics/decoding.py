@@ -1,0 +1,120 @@
+"""Sharpening and more: what is left of a gain when the start policy is decoded at its best.
+
+Training that only moves probability to what the policy thought likeliest anyway raises Pass@1 at temperature 1 and
+nothing else: the start, decoded greedily, had it already. So every policy is decoded at several temperatures, and the
+start at its best one is a control like the others (`tuned_start`). The best temperature is chosen on one half of the
+problems and scored on the other, both ways, so that the choice flatters nobody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.records.decoding import decoded_samples
+from analysis.records.frames import codes_of, column, rows_where
+from analysis.records.record import ComparisonRecord, RunRecord
+from analysis.statistics.contrasts import TUNED_START
+from analysis.statistics.curves import Curve
+from analysis.statistics.scores import ArmScores, count_votes, score_votes
+from analysis.statistics.simultaneous import share_band
+
+HALVES_SEED = 0  # of the split of the problems; no result depends on it but by chance
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedStart:
+    """The start policy at its best temperature: scores at K = 1, and the temperature chosen for each half."""
+
+    scores: ArmScores
+    temperatures: tuple[float, float]
+
+
+def temperature_curves(comparison: ComparisonRecord, confidence: float = 0.95) -> tuple[Curve, ...]:
+    """Pass@1 of every arm's last policy against the temperature, where its seeds were decoded at two or more."""
+    curves = []
+    for benchmark in comparison.benchmarks:
+        for arm in comparison.arms:
+            runs = comparison.runs_of(arm)
+            temperatures, values_SPX = decoded_scores(runs, benchmark)
+            if len(temperatures) < 2:
+                continue
+            x_X = np.array(temperatures)
+            curves.append(
+                Curve(
+                    arm=arm,
+                    benchmark=benchmark,
+                    quantity="temperature",
+                    x_X=x_X,
+                    band=share_band(values_SPX, confidence),
+                    simultaneous=share_band(values_SPX, confidence, simultaneous=True),
+                    seeds=tuple(run.seed for run in runs),
+                    seed_x_SX=np.tile(x_X, (len(runs), 1)),
+                    seed_y_SX=values_SPX.mean(axis=1),
+                )
+            )
+    return tuple(curves)
+
+
+def decoded_scores(runs: Sequence[RunRecord], benchmark: str) -> tuple[tuple[float, ...], np.ndarray]:
+    """The temperatures that all runs have, and the share of right samples of each problem there, (S, P, X)."""
+    tables = [
+        {
+            temperature: _right(rows_where(samples, column(samples, "benchmark") == benchmark))
+            for temperature, samples in decoded_samples(run).items()
+        }
+        for run in runs
+    ]
+    common = sorted(set.intersection(*(set(table) for table in tables)))
+    common = [each for each in common if all(set(table[each]) == set(tables[0][each]) for table in tables)]
+    if not common:
+        return (), np.empty((len(runs), 0, 0))
+    problems = sorted(set.intersection(*(set(table[each]) for table in tables for each in common)))
+    values = [[[table[each][problem] for each in common] for problem in problems] for table in tables]
+    return tuple(common), np.array(values)
+
+
+def tuned_start(comparison: ComparisonRecord, benchmark: str, start: str) -> TunedStart | None:
+    """The start policy at its best temperature on one benchmark; None where it was decoded at one temperature only."""
+    runs = comparison.runs_of(start)
+    if not runs:
+        return None
+    temperatures, values_SPX = decoded_scores(runs, benchmark)
+    num_problems = values_SPX.shape[1]
+    if len(temperatures) < 2 or num_problems < 2:
+        return None
+    half_P = np.random.default_rng(HALVES_SEED).permutation(num_problems) % 2
+    chosen = [temperatures[int(values_SPX[:, half_P == half].mean(axis=(0, 1)).argmax())] for half in (1, 0)]
+    votes = []
+    for run in runs:
+        samples = {each: _on(run, each, benchmark) for each in dict.fromkeys(chosen)}
+        order = sorted(set(column(samples[chosen[0]], "problem_id")))
+        parts = []
+        for half, temperature in enumerate(chosen):
+            wanted = {problem for problem, own in zip(order, half_P, strict=True) if own == half}
+            rows = samples[temperature]
+            parts.append(rows_where(rows, np.isin(column(rows, "problem_id").astype(object), list(wanted))))
+        votes.append(count_votes(pd.concat(parts, ignore_index=True)))
+    scores = score_votes(votes, [1], arm=TUNED_START, benchmark=benchmark, seeds=[run.seed for run in runs])
+    return TunedStart(scores=scores, temperatures=(chosen[0], chosen[1]))
+
+
+def tuned_starts(comparison: ComparisonRecord, baseline: str | None) -> tuple[TunedStart, ...]:
+    """The start policy at its best temperature on each benchmark where it was decoded at several."""
+    found = [tuned_start(comparison, benchmark, baseline) for benchmark in comparison.benchmarks] if baseline else []
+    return tuple(each for each in found if each is not None)
+
+
+def _on(run: RunRecord, temperature: float, benchmark: str) -> pd.DataFrame:
+    samples = decoded_samples(run)[temperature]
+    return rows_where(samples, column(samples, "benchmark") == benchmark)
+
+
+def _right(samples: pd.DataFrame) -> dict[str | int, float]:
+    """The share of right samples of each problem."""
+    problem_N, ids = codes_of(samples, "problem_id")
+    verdict_N, verdicts = codes_of(samples, "verdict")
+    size_P = np.bincount(problem_N, minlength=len(ids))
+    right_P = np.bincount(problem_N, (verdicts == "CORRECT")[verdict_N], minlength=len(ids))
+    return {ids[place]: float(right_P[place] / size_P[place]) for place in np.flatnonzero(size_P).tolist()}

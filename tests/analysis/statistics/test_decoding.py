@@ -1,0 +1,94 @@
+"""Greedy and tempered samples: read from their files, chosen on other problems, and told in words."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import load_comparison, write_report
+from analysis.records.decoding import DECODING_FOLDER, decoded_samples, decoding_file
+from analysis.statistics.decoding import decoded_scores, temperature_curves, tuned_start, tuned_starts
+from tests.analysis.conftest import sample_rows
+
+NUM_PROBLEMS = 40
+
+
+def decode(run, arm: str, seed: int, step: int, votes: dict[float, list[str]], temperature: float = 1.0) -> None:
+    """Give a run its temperature, and samples at others."""
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "evaluation": {"temperature": temperature}}))
+    (run / "finished.json").write_text("{}")
+    (run / DECODING_FOLDER).mkdir()
+    for other, problems in votes.items():
+        rows = pd.DataFrame(sample_rows(arm, seed, {step: problems}))
+        rows.to_parquet(run / DECODING_FOLDER / decoding_file(other))
+
+
+@pytest.fixture
+def sharpened(make_run, tmp_path):
+    """The start solves a third of its samples at temperature 1 and all problems greedily; grpo solves all at both; rft
+    three of four at 1."""
+    some, most, every = ["Caa"] * NUM_PROBLEMS, ["CCCa"] * NUM_PROBLEMS, ["CCC"] * NUM_PROBLEMS
+    for seed in (0, 1, 2):
+        nearly = [*["C"] * (NUM_PROBLEMS - 4), *["a"] * 4]
+        decode(
+            make_run("sft_start", seed, {0: some}), "sft_start", seed, 0, {0.0: nearly, 0.4: ["CCaa"] * NUM_PROBLEMS}
+        )
+        decode(make_run("rft", seed, {2: most}, steps=2), "rft", seed, 2, {0.0: nearly, 0.4: most})
+        grpo = make_run("grpo", seed, {2: every}, steps=2)
+        decode(grpo, "grpo", seed, 2, {0.0: ["C"] * NUM_PROBLEMS, 0.4: every})
+    return tmp_path / "cmp"
+
+
+def test_every_temperature_is_read_with_the_samples_of_the_last_evaluation(sharpened):
+    comparison = load_comparison(sharpened)
+    run = comparison.runs_of("sft_start")[0]
+    assert {each: len(rows) for each, rows in decoded_samples(run).items()} == {
+        0.0: NUM_PROBLEMS,
+        0.4: 4 * NUM_PROBLEMS,
+        1.0: 3 * NUM_PROBLEMS,
+    }
+    temperatures, values_SPX = decoded_scores(comparison.runs_of("sft_start"), "sums")
+    assert temperatures == (0.0, 0.4, 1.0)
+    assert values_SPX.mean(axis=(0, 1)).tolist() == pytest.approx([0.9, 0.5, 1 / 3])
+    curves = {curve.arm: curve.band.point.tolist() for curve in temperature_curves(comparison)}
+    assert curves["grpo"] == [1, 1, 1]
+
+
+def test_the_start_at_its_best_temperature_is_a_control(sharpened):
+    tuned = tuned_start(load_comparison(sharpened), "sums", "sft_start")
+    assert tuned is not None
+    assert tuned.temperatures == (0.0, 0.0)
+    assert tuned.scores.pass_SPK.mean() == pytest.approx(0.9)
+    assert (tuned.scores.arm, tuned.scores.seeds) == ("tuned_start", (0, 1, 2))
+
+
+def test_each_half_is_scored_at_the_temperature_that_was_best_on_the_other(make_run, tmp_path):
+    """Pure luck: at two temperatures each problem is solved or not by a coin. The best of both on all problems lies
+    above 1/2; the choice on other problems does not, on average over many comparisons."""
+    rng = np.random.default_rng(0)
+    scores = []
+    for number in range(30):
+        first, second = (["Ca"[coin] for coin in rng.integers(0, 2, 20)] for _ in range(2))
+        run = make_run("sft_start", number, {0: first})
+        decode(run, "sft_start", number, 0, {0.0: second})
+        tuned = tuned_start(load_comparison(run), "sums", "sft_start")
+        assert tuned is not None
+        scores.append(tuned.scores.pass_SPK.mean())
+    assert np.mean(scores) == pytest.approx(0.5, abs=3 * 0.5 / np.sqrt(600))
+
+
+def test_the_page_tells_sharpening_from_more(sharpened):
+    page = write_report(sharpened).read_text()
+    assert "tuned_start is sft_start at its best temperature on sums: 0 (0 is greedy" in page
+    assert "More than sharpening at temperature 1, on sums: grpo lie above tuned_start." in page
+    assert "No more than sharpening is shown at temperature 1, on sums, for rft: decoded at its best" in page
+    assert (sharpened / "report" / "temperature-sums.pdf").exists()
+    table = pd.read_csv(sharpened / "report" / "contrasts.csv").set_index("name")
+    assert table.loc["rft − tuned start", "point"] == pytest.approx(0.75 - 0.9)
+    assert table.loc["rft − tuned start", "verdict"] == "worse"
+
+
+def test_without_temperatures_there_is_no_tuned_start(comparison_dir):
+    assert tuned_starts(load_comparison(comparison_dir), "sft_start") == ()
