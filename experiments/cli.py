@@ -20,6 +20,7 @@ from experiments.commands.laws import Laws
 from experiments.commands.look import Show, Status
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
+from experiments.commands.power import Power
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
 
@@ -37,6 +38,7 @@ COMMANDS: dict[str, type] = {
     "status": Status,
     "report": Report,
     "plot": Plot,
+    "power": Power,
     "curves": Curves,
     "coefficients": Coefficients,
     "laws": Laws,

@@ -100,15 +100,15 @@ def render_text(table: pd.DataFrame, contrasts: Sequence[Difference] = ()) -> st
         first = rows.iloc[0]
         where = at_temperature(first["temperature"] if pd.notna(first["temperature"]) else None)
         size = f"{first['problems']} problems, {first['samples']} samples each{where}"
-        blocks += [f"{benchmark}: {size}; in %, with 95 % over problems and seeds", _align(score_columns(rows)), ""]
+        blocks += [f"{benchmark}: {size}; in %, with 95 % over problems and seeds", align(score_columns(rows)), ""]
         here = [each for each in contrasts if each.benchmark == benchmark]
         if here:
             blocks += [
                 "declared contrasts, Pass@1 in points, corrected together (Holm)",
-                _align(contrast_columns(here)),
+                align(contrast_columns(here)),
                 "",
             ]
-        blocks += [_align(cost_columns(rows)), ""]
+        blocks += [align(cost_columns(rows)), ""]
     return "\n".join(blocks).rstrip() + "\n"
 
 
@@ -229,7 +229,7 @@ def _interval_text(point: float, low: float, high: float, sign: str) -> str:
     return f"{100 * point:{sign}.1f} [{ends}]"
 
 
-def _align(columns: Sequence[TextColumn]) -> str:
+def align(columns: Sequence[TextColumn]) -> str:
     """Columns as lines of text, two spaces apart; the widest `shortens` columns give way beyond 120 characters."""
     texts = [[column.heading, *column.cells] for column in columns]
     widths = [max(map(len, cells)) for cells in texts]

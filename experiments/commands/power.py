@@ -1,0 +1,45 @@
+"""`coeflab power`: what a finished comparison says about the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+__all__ = ["Power"]
+
+SEEDS = (2, 3, 4, 5, 8, 12)  # columns of the table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """The seeds, problems and samples that would tell a given difference apart, and what they cost."""
+
+    comparison: tyro.conf.Positional[Path]
+    """A finished comparison of two seeds or more."""
+    difference: float = 2.0
+    """In points of Pass@1."""
+    problems: int | None = None
+    """Of the proposed design. Default: the comparison's."""
+    samples: int | None = None
+    """Completions a problem of the proposed design. Default: the comparison's."""
+    baseline: str | None = None
+    """The start arm, where the comparison does not name it."""
+
+    def run(self) -> None:
+        """The table of detectable differences by number of seeds."""
+        from analysis import load_comparison
+        from analysis.report.terminal import power_text
+
+        comparison = load_comparison(self.comparison)
+        baseline = self.baseline or comparison.description.get("baseline")
+        text = power_text(
+            comparison,
+            difference=self.difference / 100,
+            problems=self.problems,
+            samples=self.samples,
+            seeds=SEEDS,
+            baseline=baseline if baseline in comparison.arms else None,
+        )
+        print(text)
