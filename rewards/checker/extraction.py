@@ -23,7 +23,8 @@ from rewards.checker.phrases import attached_before, attached_behind, bare_value
 
 __all__ = ["extract_answer", "find_boxes", "matching_brace", "without_draft"]
 
-_BOX = re.compile(r"(?:\\(?:boxed|fbox|framebox)|\x08oxed)(?![A-Za-z])[ \t\n]*")
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])[ \t\n]*")
+_SWALLOWED = "\x08oxed"  # a program took the \b of \boxed for a backspace
 _BOX_TOKEN = re.compile(
     r"\$?(?:(?P<token>-?[0-9.,]*[0-9]|\\[A-Za-z]+|[A-Za-z](?=[ \t]{0,3}(?:[$.,;)\n]|\\[)\]]|$)))|(?P<cut>\s*\Z))"
 )
@@ -31,19 +32,17 @@ _MARKER = re.compile(r"####[ \t]*([^\n]*)")
 _TAG = re.compile(r"</\w{1,20}>|<\|")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _DRAFTS = "think|thinking|thoughts?|reasoning|scratchpad|reflection|analysis|seed:think"
-_DRAFT_END = re.compile(
-    rf"</(?:{_DRAFTS})>|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>|\[/THINK\]|◁/think▷", re.IGNORECASE
-)
-_DRAFT_START = re.compile(
-    rf"<(?:{_DRAFTS})>|<\|begin_of_thought\|>|<\|channel\|>analysis<\|message\|>|\[THINK\]|◁think▷", re.IGNORECASE
-)
+_ANY_TAG = re.compile(rf"<(?:[/|]|(?:{_DRAFTS}|answer|end_of_turn)>)")
+_DRAFT_END = re.compile(rf"<(?:/(?:{_DRAFTS})>|\|end_of_thought\|>|\|channel\|>final<\|message\|>)")
+_DRAFT_START = re.compile(rf"<(?:(?:{_DRAFTS})>|\|begin_of_thought\|>|\|channel\|>analysis<\|message\|>)")
+_OTHER_DRAFTS = (("[THINK]", "<think>"), ("[/THINK]", "</think>"), ("◁think▷", "<think>"), ("◁/think▷", "</think>"))
 _ANSWER_TAGS = ("<answer>", "</answer>")
 _NEXT_PROBLEM = re.compile(
-    r"\n[ \t]{0,8}[*#>]{0,4}[ \t]{0,3}(?:(?:Question|Problem|Exercise|Q|Human|User"
+    r"\n(?=[ \t*#>QPEHUI问题問])[ \t]{0,8}[*#>]{0,4}[ \t]{0,3}(?:(?:Question|Problem|Exercise|Q|Human|User"
     r"|Instruction)[ \t]{0,2}\d{0,3}[*]{0,2}[ \t]?:"
-    r"|(?:问题|题目|問題)[ \t]{0,2}\d{0,3}[*]{0,2}[:：])|<\|(?:im_end|endoftext|eot_id|im_start|end)\|>|</s>"
-    r"|<end_of_turn>"
+    r"|(?:问题|题目|問題)[ \t]{0,2}\d{0,3}[*]{0,2}[:：])"
 )
+_END_TOKEN = re.compile(r"<(?:\|(?:im_end|endoftext|eot_id|im_start|end)\|>|/s>|end_of_turn>)")
 _HEADING = re.compile(
     r"[*_#\s]*(?:step|part|case|conclusion|verification|check|explanation|solution|summary|analysis|approach"
     r"|reasoning)\b[^=$\\]*",
@@ -76,11 +75,14 @@ class _Box:
 
 def extract_answer(completion: str) -> str | None:
     """The final answer as written, or ``None`` where the completion gives none."""
-    text = without_draft(completion)
+    tagged = "<" in completion and _ANY_TAG.search(completion) is not None
+    text = without_draft(completion) if tagged or _has_other_draft(completion) else completion
+    if "\x08" in text:
+        text = text.replace(_SWALLOWED, r"\boxed")
     position = 0
     while True:
-        cut = _NEXT_PROBLEM.search(text, position)
-        found, answer = _answer(text[position : cut.start() if cut else len(text)])
+        cut = _next_cut(text, position, tagged=tagged)
+        found, answer = _answer(text[position : cut.start() if cut else len(text)], tagged=tagged)
         if found:
             return _nonempty(answer)
         if cut is None:
@@ -88,13 +90,27 @@ def extract_answer(completion: str) -> str | None:
         position = cut.end()
 
 
+def _has_other_draft(text: str) -> bool:
+    return text.startswith("[THINK]") or "[/THINK]" in text or "◁" in text
+
+
+def _next_cut(text: str, position: int, *, tagged: bool) -> re.Match[str] | None:
+    """Where the text of this problem ends: at the next question, or at the end of the model's turn."""
+    token = _END_TOKEN.search(text, position) if tagged else None
+    cuts = [_NEXT_PROBLEM.search(text, position), token]
+    return min((cut for cut in cuts if cut is not None), key=lambda cut: cut.start(), default=None)
+
+
 def without_draft(completion: str) -> str:
     """The text behind the last end of a draft, up to the next draft's start."""
-    if "<" not in completion and "THINK]" not in completion and "◁" not in completion:
-        return completion
     text = completion
-    for match in _DRAFT_END.finditer(completion):
-        text = completion[match.end() :]
+    if _has_other_draft(text):
+        for mark, tag in _OTHER_DRAFTS:
+            text = text.replace(mark, tag)
+    end = 0
+    for match in _DRAFT_END.finditer(text):
+        end = match.end()
+    text = text[end:]
     opening = _DRAFT_START.search(text)
     return text if opening is None else text[: opening.start()]
 
@@ -122,7 +138,12 @@ def matching_brace(text: str, start: int) -> int | None:
 def _boxes(text: str) -> list[_Box]:
     boxes: list[_Box] = []
     position = 0
-    while (match := _BOX.search(text, position)) is not None:
+    while (word := text.find("box", position)) >= 0:
+        command = text.rfind("\\", max(position, word - 6), word)
+        match = _BOX.match(text, command) if command >= 0 else None
+        if match is None:
+            position = word + 3
+            continue
         start = match.end()
         if text[start : start + 1] != "{":
             token = _BOX_TOKEN.match(text, start)
@@ -140,13 +161,13 @@ def _boxes(text: str) -> list[_Box]:
     return boxes
 
 
-def _answer(text: str) -> tuple[bool, str | None]:
+def _answer(text: str, *, tagged: bool) -> tuple[bool, str | None]:
     """Whether a text holds a box, a tag, a marker or a phrase, and the answer that the last of the first kind gives."""
-    boxes = _boxes(text) if "boxed" in text or "fbox" in text or "framebox" in text or "\x08oxed" in text else []
-    opening = text.rfind(_ANSWER_TAGS[0]) if "<answer>" in text else -1
+    boxes = _boxes(text)
+    opening = text.rfind(_ANSWER_TAGS[0]) if tagged else -1
     if opening >= 0 and not (boxes and boxes[-1].start > _tag_end(text, opening)):
         inside = text[opening + len(_ANSWER_TAGS[0]) : _tag_end(text, opening)]
-        found, answer = _answer(inside)
+        found, answer = _answer(inside, tagged=False)
         return True, answer if found else inside
     if boxes:
         return True, _boxed_answer(text, boxes)
@@ -167,6 +188,8 @@ def _marked_answer(text: str) -> tuple[str | None] | None:
             return None
         match = _MARKER.match(text, position)
         line = match.group(1) if match else ""
+        if line[:1].isdigit():
+            return (_TAG.split(line, maxsplit=1)[0] if "<" in line else line,)
         headed = _HEADED.match(line)
         if headed is not None and headed.end() == len(line):
             return (next((row for row in text[position:].split("\n", 6)[1:6] if row.strip()), None),)

@@ -23,7 +23,8 @@ __all__ = ["family_of", "split_family", "without_constant"]
 _PARAMETER = Symbol("its parameter")
 _FAMILY = re.compile(
     r"(?P<body>.*?[^\s,;(])\s*(?P<mark>[,;:|(]|\\text\s*\{|\s(?=for\b|where\b|with\b|[a-zA-Z]\s*\\in\b))[\s,;(]*"
-    r"(?:\\text\s*\{)?\s*,?\s*(?:for|where|with)?\s*(?:all|any|every|some)?\s*(?P<kind>integers?)?\s*\}?\s*(?P<name>[a-zA-Z])"
+    r"(?:\\text\s*\{)?\s*,?\s*(?:for|where|with)?\s*(?:all|any|every"
+    r"|some)?\s*(?P<kind>integers?)?\s*\}?\s*(?P<name>[a-zA-Z])"
     r"\s*(?:\\in\s*(?:\\mathbb\s*\{\s*(?P<set>[ZN])\s*\}|(?P<bare>Z))(?P<sign>\^\s*\{?[+*]\}?|_\s*\{?[\d+*]+\}?)?"
     r"|(?:\\text\s*\{)?\s*(?:is|are|be|being)?\s*(?P<an>(?:an |any |some |arbitrary )*integers?)\s*\}?)?\s*\}?\s*\)?"
 )

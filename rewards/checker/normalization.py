@@ -98,6 +98,13 @@ _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:simeq|doteq|approxeq)(?![A-Za-z])", r"\\approx "),
     )
 )
+_ANY_LAYOUT = re.compile(
+    r"\\(?:\\[a-z]|(?:text)?color|f?colorbox|u(?:nder)?line|f(?:rame)?box|b(?:oxed|box|egin|lacksquare)|ensure|tag"
+    r"|label|[vh]phantom"
+    r"|checkmark|qed|no|strut|mathstrut|hfill|null|relax|tiny|script|small|normalsize|[lL]arge|LARGE|[hH]uge|square"
+    r"|Box|sim"
+    r"|doteq|approxeq)"
+)
 _ONE_ROW = re.compile(r"\\begin\s*\{(align(?:ed|at)?\*?|split|gathered)\}((?:(?!\\\\|\\begin)[\s\S])*)\\end\s*\{\1\}")
 _EDGES = re.compile(r"^(?:[&\s]|=(?!=))+|[&\s\\]+$")
 _SWISS = re.compile(r"(?<![\d'.])\d{1,3}(?:'\d{3})+(?![\d'])")
@@ -121,6 +128,7 @@ _ANSWER_IS = re.compile(
 _QUOTED = re.compile(r"([\"'`]{1,2})([^\"'`]+)[\"']{1,2}")
 _PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
 _LAYERS = frozenset("{\"'`$*\\ \t\n.,;:")
+_PLAIN_LATEX = re.compile(r"(?:[^\\}]|\\(?:frac(?=\{)|sqrt(?=\{)|pi(?![A-Za-z]))|\}(?!\s*\d))*")
 _REWRITE_MARKS = ("~", "{,", "{ ,", "<=", ">=", "!=", "{:}", ":=", "^o", "^{o}")
 
 
@@ -132,9 +140,9 @@ def normalize(text: str) -> str:
     text = text.replace("\x0crac", r"\frac").strip()  # a program took the \f for a form feed
     if len(text) > MAX_ANSWER_CHARS:
         return text
-    boxes = find_boxes(text)
-    if len(boxes) == 1 and boxes[0] is not None and text.startswith("\\") and text.endswith("}"):
-        text = boxes[0]
+    if text.startswith("\\") and text.endswith("}") and "box" in text:
+        boxes = find_boxes(text)
+        text = boxes[0] if len(boxes) == 1 and boxes[0] is not None else text
     if _NON_ASCII.search(text):
         text = to_ascii(text)
     text = _without_layout(text)
@@ -146,7 +154,8 @@ def normalize(text: str) -> str:
     if "\\choose" in text or "\\over" in text:
         for pattern, replacement in _INFIX:
             text = pattern.sub(replacement, text)
-    for pattern, replacement in _REWRITES if "\\" in text or any(mark in text for mark in _REWRITE_MARKS) else ():
+    spelled = "\\" not in text or _PLAIN_LATEX.fullmatch(text) is not None
+    for pattern, replacement in _REWRITES if not spelled or any(mark in text for mark in _REWRITE_MARKS) else ():
         text = pattern.sub(replacement, text)
     if "\\prime" in text:
         text = _PRIMES.sub(lambda match: "'" * match.group().count("prime"), text)
@@ -174,7 +183,7 @@ def _without_layout(text: str) -> str:
     if "\\" in text:
         if "\\begin" in text and (row := _ONE_ROW.fullmatch(text.strip("$ \n"))) is not None:
             text = row.group(2).replace("&", "")
-        for pattern, replacement in _LAYOUT:
+        for pattern, replacement in _LAYOUT if _ANY_LAYOUT.search(text) else ():
             text = pattern.sub(replacement, text)
     if text[:1] in ("&", "=") or text[-1:] in ("&", "\\"):
         text = _EDGES.sub("", text)

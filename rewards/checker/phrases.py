@@ -43,19 +43,9 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _PROBES = 40
-_KEY_WORDS = (
-    "answer",
-    "Answer",
-    "ANSWER",
-    "aNSWER",
-    "option",
-    "choice",
-    "Antwort",
-    "respuesta",
-    "Respuesta",
-    "risposta",
-    "Jibu",
-)
+_KEY_WORDS = ("answer", "Answer", "ANSWER", "aNSWER")
+_LATE_KEY_WORDS = ("option", "choice", "Antwort", "respuesta", "Respuesta", "risposta", "resposta", "Jibu", "jibu")
+_LATE = 2_000  # characters at the end of a text, where the rarer key words are looked for
 _FOREIGN_KEY_WORDS = ("答案", "选", "réponse", "Réponse", "твет", "答え", "คำตอบ", "উত্তর", "సమాధానం")
 _MATH_END = r"(?=[\s.,;*]*(?:$|[a-zA-Z.\n(]|\\?%|[^\x00-\x7f]))(?!\s*,?\s*(?:and|or|to)(?![A-Za-z]))"
 _INSIDE = r"(?:[^$\\]|\\[\s\S]){1,2000}?"
@@ -83,6 +73,8 @@ _CHECKED_BEFORE = re.compile(
 )
 
 _SIGN_BEFORE = re.compile(r"(?P<sign>[-−]|\\pm|±)(?P<blank>[ \t]{0,9})(?:\$\$?|\\[(\[$]|\*\*|[{€£¥₹ \t]){0,9}$")
+_TELLING = frozenset("-−±m€£¥₹tore为是")  # last characters of signs, currencies and denials
+_DENIALS = re.compile(r"n(?:ot|'t|ever|icht)|不")
 _CURRENCY_BEFORE = re.compile(r"(?:\\\$|[€£¥₹])[ \t]{0,3}\$?$")
 _DENIED_BEFORE = re.compile(
     r"(?:(?<![A-Za-z])(?:not|never|isn't|nicht)|不是|不为)\s{0,3}(?:(?:equal to|be)\s{0,3})?(?:\$\$?|\\[(\[]"
@@ -143,8 +135,10 @@ def last_phrase_answer(text: str) -> tuple[bool, str | None]:
     From the end of the text only the surroundings of the key words are searched; after `_PROBES` of them that announce
     nothing, all the rest in one pass.
     """
-    keys = _KEY_WORDS if text.isascii() else (*_KEY_WORDS, *_FOREIGN_KEY_WORDS)
-    places = {word: text.rfind(word) for word in keys}  # each moves towards the start of the text, once through
+    places = {word: text.rfind(word) for word in _KEY_WORDS}  # each moves towards the start of the text, once through
+    places |= {word: text.rfind(word, max(0, len(text) - _LATE)) for word in _LATE_KEY_WORDS}
+    if not text.isascii():
+        places |= {word: text.rfind(word) for word in _FOREIGN_KEY_WORDS}
     for _ in range(_PROBES):
         start = max(places.values())
         if start < 0:
@@ -203,8 +197,11 @@ def attached_before(text: str, start: int) -> str:
     r"""What belongs to a value that starts at `start`: ``-`` or ``\pm``, a currency sign, or a denial; ``""`` else. A
     difference, a dash in a sentence and a list's bullet are no signs.
     """
-    line = text[max(0, start - 60) : start].rsplit("\n", 1)[-1]
-    if _DENIED_BEFORE.search(line):
+    line = text[max(0, start - 60) : start]
+    if line.rstrip(" \t$*{([\\")[-1:] not in _TELLING and "\\$" not in line[-6:]:
+        return ""
+    line = line.rsplit("\n", 1)[-1]
+    if _DENIALS.search(line) and _DENIED_BEFORE.search(line):
         return r"\text{not }"
     currency = r"\$" if _CURRENCY_BEFORE.search(line) else ""
     match = _SIGN_BEFORE.search(line)
@@ -235,6 +232,8 @@ def attached_behind(text: str, end: int, content: str) -> str:
         end: where the value or its box ends.
         content: the value; nothing is added to words, or where it has a unit.
     """
+    if text[end : end + 9].lstrip("$ \t*")[:1] in ("", ".", "\n"):
+        return ""
     if (
         not content
         or "\\text" in content
@@ -246,6 +245,8 @@ def attached_behind(text: str, end: int, content: str) -> str:
     if power := _POWER.match(line):
         return power.group()
     rest = line[_CLOSING.match(line).end() :]  # pyright: ignore[reportOptionalMemberAccess]
+    if not rest or rest[0] in ".;:":
+        return ""
     if _PERCENT.match(rest):
         return r"\%"
     if degrees := _DEGREES.match(rest):

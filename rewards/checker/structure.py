@@ -65,6 +65,8 @@ _SIGNS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 _MATRIX_BRACKETS = (("", ""), ("(", ")"), ("[", "]"), ("|", "|"))
 _UNION_LETTER = re.compile(r"(?<=[)\]])\s*U\s*(?=[(\[])")
 _BOX = re.compile(r"\\text\s*\{([^{}]*)\}")
+_PLAIN_NUMBER = re.compile(r"-?\d{1,15}")
+_PERCENT_HINT = re.compile(r"[PpП](?:e?r|ct|our|or)|п", re.IGNORECASE)
 _PERCENT_WORD = re.compile(
     r"(?<=[\d)}])\s*\\?(?:\b|text\s*\{\s*)(?:per ?cents?|pct|percentage|prozent|pour ?cent|por ?ciento"
     r"|процент\w*)\b\.?(?:\s*\})?",
@@ -84,6 +86,8 @@ def read_answer(text: str) -> Value:
     Args:
         text: the answer as written. Whatever cannot be read becomes a `Scalar` without a node.
     """
+    if _PLAIN_NUMBER.fullmatch(text):
+        return read_quantity(text)
     normal = normalize(rewrite_printed(text) if len(text) <= MAX_ANSWER_CHARS else text)
     if len(normal) > MAX_ANSWER_CHARS or normal.count("{") > MAX_ITEMS:
         return Scalar(text=normal, opaque=True)
@@ -110,7 +114,8 @@ def read_answer(text: str) -> Value:
         value = read_answer(label[1])
         named = isinstance(value, Scalar | Words)
         return Relation(("=",), (Words(canonical_words(label[0].lower())), value)) if named else value
-    normal = _PERCENT_WORD.sub(r"*\\frac{1}{100}", normal)
+    if _PERCENT_HINT.search(normal):
+        normal = _PERCENT_WORD.sub(r"*\\frac{1}{100}", normal)
     if "U" in normal:
         normal = _UNION_LETTER.sub(r"\\cup ", normal)
     try:

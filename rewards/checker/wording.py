@@ -84,10 +84,18 @@ def without_wording(text: str) -> str:
     ``Ans: 5`` and ``the value of x is 5`` are 5, ``about 5`` is 5, ``5 (five)`` is 5, ``\\frac13 (approximately 0.33)``
     is ``\\frac13 \\approx 0.33``, ``f(n) = n + 1, n \\in \\mathbb{N}`` is ``f(n) = n + 1``.
     """
-    text = _GENERIC.sub("", text, count=1) if _GENERIC.match(text) else text
-    text = _said(text)
-    text = _ABOUT.sub("", text, count=1) if _ABOUT.match(text) else text
-    if (rounded := _ROUNDED.search(text)) is not None and (rounded["open"] is None) == (rounded["close"] is None):
+    if text[:1].isalpha() or text.startswith("\\text"):
+        text = _GENERIC.sub("", text, count=1) if _GENERIC.match(text) else text
+        text = _said(text)
+        text = _ABOUT.sub("", text, count=1) if _ABOUT.match(text) else text
+    elif " is the " in text:
+        text = _said(text)
+    rounding = "approx" in text or "about" in text or "roughly" in text
+    if (
+        rounding
+        and (rounded := _ROUNDED.search(text)) is not None
+        and (rounded["open"] is None) == (rounded["close"] is None)
+    ):
         text = f"{text[: rounded.start()]} \\approx {rounded['number']}{rounded['unit']}"
     restated = _RESTATED.fullmatch(text) if "(" in text else None
     if restated is not None and number_named(restated["words"]) == int(restated["number"]):
@@ -97,8 +105,6 @@ def without_wording(text: str) -> str:
 
 def _said(text: str) -> str:
     """The value that a sentence ends in or begins with; the text itself where it is no sentence of that kind."""
-    if not (text[:1].isalpha() or text.startswith("\\text") or " is the " in text):
-        return text
     plain = re.sub(r"\s+", " ", re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text)).strip()
     match = _SENTENCE.fullmatch(plain)
     if match is not None and not has_negation(match["head"]) and not _UNSURE.search(match["head"]):
