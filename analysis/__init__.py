@@ -1,7 +1,7 @@
 """Run folders into statements: Pass@K, Maj@K, bands, differences, curves, tables and the report. Reads files only."""
 
-from analysis.records.frames import RecordError, UnfinishedRunError
 from analysis.records.load import load_comparison, load_run
+from analysis.records.reading import RecordError, UnfinishedRunError
 from analysis.records.record import ComparisonRecord, RunRecord, UnfinishedRun
 from analysis.records.run_frames import RunFrames, load_runs
 from analysis.records.schema import SAMPLE_COLUMNS

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from analysis.records.frames import RecordError, codes_of, rows_where
+from analysis.records.frames import codes_of, rows_where
+from analysis.records.reading import RecordError
 from analysis.records.record import RunRecord, UnfinishedRun
 
 OnMismatch = Literal["refuse", "intersect"]

@@ -1,17 +1,18 @@
 """The coefficients that a comparison keeps: the same completions under each of its methods (coefficients.json)."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analysis.records.frames import RecordError
+from analysis.records.reading import RecordError, parse_object, printable, read_text
 
 __all__ = ["CoefficientRecord", "MethodRecord", "read_coefficients"]
 
 FILE_NAME = "coefficients.json"
+MOST_BYTES = 1 << 28
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +58,11 @@ def read_coefficients(folder: Path) -> CoefficientRecord | None:
     path = folder / FILE_NAME
     if not path.is_file():
         return None
+    data = parse_object(read_text(path, MOST_BYTES), str(path), cut_short=RecordError)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
         methods = tuple(
             MethodRecord(
-                name=str(method["name"]),
+                name=printable(str(method["name"]), LONGEST_NAME),
                 coefficients=tuple(None if row is None else np.asarray(row, float) for row in method["coefficients"]),
                 weights=tuple(method["weights"]),
             )

@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.records.frames import RecordError, column, records_of, rows_where
+from analysis.records.frames import column, records_of, rows_where
+from analysis.records.reading import RecordError
 
 FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
 REQUIRED = ("completion", "gold")

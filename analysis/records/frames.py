@@ -1,23 +1,29 @@
 """The files of a run read into checked frames, and the few typed ways in which the other modules look into a frame."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.records.reading import (
+    MOST_METRICS_BYTES,
+    RecordError,
+    UnfinishedRunError,
+    name_in,
+    parse_object,
+    printable,
+    quoted,
+    read_text,
+    whole_number_in,
+)
 from analysis.records.schema import BUDGET_COLUMNS, JUDGEMENT_COLUMNS, SAMPLE_COLUMNS
 
-
-class RecordError(ValueError):
-    """A record that contradicts its format or the other records; says which file, what was found and the remedy."""
-
-
-class UnfinishedRunError(RecordError):
-    """A run that has not reached its last evaluation: a comparison lists it and goes on without it."""
+WHOLE_NUMBERS = ("seed", "step", "sample_index", "num_tokens")
+NAMES = ("arm", "benchmark", "verdict", "finish_reason")
 
 
 def column(frame: pd.DataFrame, name: str) -> np.ndarray:
@@ -49,32 +55,26 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         UnfinishedRunError: there is no such file, or it was cut short: it is not JSON.
-        RecordError: it is not an object.
+        RecordError: it cannot be read, or is not an object.
     """
-    if not path.exists():
-        raise UnfinishedRunError(f"{path.name} is missing in {path.parent}; resume the run or remove the folder")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # no JSON, or half a character at the end
-        raise UnfinishedRunError(f"{path}: not JSON ({error}); expected one object; rerun what wrote it") from error
-    if not isinstance(content, dict):
-        raise RecordError(f"{path}: holds a {type(content).__name__}; expected one JSON object; rerun what wrote it")
-    return content
+    return parse_object(read_text(path), str(path))
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
     """Rows of `metrics.jsonl`, sorted by step; empty where nothing was trained."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = read_text(path, MOST_METRICS_BYTES).splitlines() if path.exists() else []
     rows = []
     for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            kind = UnfinishedRunError if number == len(lines) else RecordError
-            raise kind(f"{path}: line {number} is not JSON ({error}); resume the run or delete the line") from error
+        where = f"{path}: line {number}"
+        row = parse_object(line, where, cut_short=UnfinishedRunError if number == len(lines) else RecordError)
+        if "step" not in row:
+            raise RecordError(f"{where}: rows lack the key 'step', got {quoted(list(row))}; expected a row a step")
+        row["step"] = whole_number_in(row, "step", where)
+        for name in BUDGET_COLUMNS:
+            if isinstance(row.get(name, 0), str | list | dict | bool):
+                raise RecordError(f"{where}: {name} is {quoted(row[name])}; expected a number; mend the file")
+        rows.append(row)
     metrics = pd.DataFrame(rows) if rows else pd.DataFrame({"step": pd.Series(dtype=int)})
-    if "step" not in metrics:
-        raise RecordError(f"{path}: rows lack the key 'step', got {list(metrics)}; expected one row an optimiser step")
     metrics = metrics.sort_values("step", kind="stable", ignore_index=True)
     for name in BUDGET_COLUMNS:
         if name not in metrics:
@@ -142,16 +142,12 @@ def read_rows(path: Path, rows_N: np.ndarray) -> pd.DataFrame:
 def _read_columns(path: Path, names: tuple[str, ...], *, categorical: bool) -> pd.DataFrame:
     if not path.exists():
         raise UnfinishedRunError(f"{path.name} is missing in {path.parent}; resume the run or remove the folder")
+    if not path.is_file():
+        raise RecordError(f"{path}: is a folder or a device; expected a file; put the file back or remove the run")
     try:
         schema = pq.read_schema(path)
-        absent = [name for name in SAMPLE_COLUMNS if name not in schema.names]
-        if absent:
-            raise RecordError(
-                f"{path}: lacks the column(s) {absent}, has {schema.names}; expected {list(SAMPLE_COLUMNS)}; "
-                "evaluate the run again with this version"
-            )
-        strings = [name for name in names if pa.types.is_string(schema.field(name).type)]
-        strings += [name for name in names if pa.types.is_large_string(schema.field(name).type)]
+        _check_columns(path, schema)
+        strings = [name for name in names if _is_text(schema.field(name).type)]
         table = pq.read_table(
             path,
             columns=list(names),
@@ -159,12 +155,56 @@ def _read_columns(path: Path, names: tuple[str, ...], *, categorical: bool) -> p
             use_threads=False,
             page_checksum_verification=True,
         )
+        _check_whole(path, table)
         samples = table.to_pandas(self_destruct=True, split_blocks=True)
         del table
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
+        message = printable(str(error), 300)
         raise UnfinishedRunError(
-            f"{path}: cannot be read ({error}); it was cut short or damaged; start the same command again"
+            f"{path}: cannot be read ({message}); it was cut short or damaged; start the same command again"
         ) from error
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{path}: a text is no UTF-8 ({error.reason}); evaluate the run again") from error
     if samples.empty:
         raise UnfinishedRunError(f"{path}: no rows; the run has no evaluation yet; resume it")
     return samples
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _check_columns(path: Path, schema: pa.Schema) -> None:
+    """Every column once, and of its kind."""
+    absent = [name for name in SAMPLE_COLUMNS if name not in schema.names]
+    if absent:
+        raise RecordError(
+            f"{path}: lacks the column(s) {absent}, has {quoted(schema.names)}; expected {list(SAMPLE_COLUMNS)}; "
+            "evaluate the run again with this version"
+        )
+    for name in SAMPLE_COLUMNS:
+        if schema.names.count(name) > 1:
+            raise RecordError(f"{path}: has the column {name} {schema.names.count(name)} times; expected it once")
+        kind = schema.field(name).type
+        if name in WHOLE_NUMBERS and not pa.types.is_integer(kind):
+            raise RecordError(f"{path}: the column {name} holds {kind}; expected whole numbers; evaluate the run again")
+        if name in NAMES and not _is_text(kind):
+            raise RecordError(f"{path}: the column {name} holds {kind}; expected texts; evaluate the run again")
+
+
+def _check_whole(path: Path, table: pa.Table) -> None:
+    """No gaps in the columns that numbers are computed from, and names that can be printed."""
+    for name in (*WHOLE_NUMBERS, *NAMES, "problem_id"):
+        if name not in table.column_names:
+            continue
+        if table.column(name).null_count:
+            row = pc.index(pc.is_null(table.column(name)), True).as_py()
+            raise RecordError(
+                f"{path}: {name} of row {row} is null ({table.column(name).null_count} of {table.num_rows} are); "
+                "expected a value in every row; evaluate the run again"
+            )
+    for name in ("arm", "benchmark"):
+        for value in pc.unique(table.column(name)).to_pylist() if name in table.column_names else ():
+            name_in({name: value}, name, str(path))

@@ -6,7 +6,6 @@ and `samples.parquet` (a row an evaluation sample). A comparison is a folder wit
 (names of the planned run folders) and "baseline" (an arm).
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ import numpy as np
 
 from analysis.records.agreement import OnMismatch, drop_shorter_seeds, same_checker, same_problems, seed_notes
 from analysis.records.frames import (
-    RecordError,
-    UnfinishedRunError,
     codes_of,
     column,
     read_json,
@@ -24,10 +21,19 @@ from analysis.records.frames import (
     records_of,
     rows_where,
 )
+from analysis.records.reading import (
+    RecordError,
+    UnfinishedRunError,
+    check_files,
+    name_in,
+    printable,
+    whole_number_in,
+)
 from analysis.records.record import ComparisonRecord, RunRecord, UnfinishedRun
 from analysis.records.schema import START_ARM, VERDICTS
 
 SAMPLE_KEYS = ("step", "benchmark", "problem_id", "sample_index")
+LONGEST_ALGORITHM, LONGEST_REASON = 300, 1000  # characters
 ARM_ORDER = (START_ARM, "continued_sft", "rft", "online_rft", "dpo", "ppo", "grpo", "grpo_process")
 
 
@@ -48,13 +54,14 @@ def load_run(path: str | Path) -> RunRecord:
         )
     if "evaluation" in config and not (folder / "finished.json").exists():  # our own runs say when they are complete
         raise UnfinishedRunError(f"{folder} stopped before its last evaluation; start the same command again to go on")
-    _check_finished(folder)
+    check_files(folder)
     environment = read_json(folder / "environment.json") if (folder / "environment.json").exists() else {}
+    where = str(folder / "config.json")
     run = RunRecord(
         path=folder,
-        arm=str(config["arm"]),
-        seed=int(config["seed"]),
-        algorithm=str(config["algorithm"]),
+        arm=name_in(config, "arm", where),
+        seed=whole_number_in(config, "seed", where),
+        algorithm=printable(str(config["algorithm"]), LONGEST_ALGORITHM),
         config=config,
         environment=environment,
         metrics=read_metrics(folder / "metrics.jsonl"),
@@ -67,8 +74,8 @@ def load_run(path: str | Path) -> RunRecord:
 def load_comparison(path: str | Path, *, on_mismatch: OnMismatch = "refuse") -> ComparisonRecord:
     """Read a comparison folder, or a single run folder as a comparison of one.
 
-    Unfinished runs, planned runs that have no folder, and seeds that stop before the others of their arm are left out
-    and listed in `unfinished`. `notes` says in sentences what else limits the comparison.
+    Unfinished and damaged runs, planned runs that have no folder, and seeds that stop before the others of their arm
+    are left out and listed in `unfinished`. `notes` says in sentences what else limits the comparison.
 
     Args:
         path: the folder.
@@ -87,7 +94,7 @@ def load_comparison(path: str | Path, *, on_mismatch: OnMismatch = "refuse") -> 
             f"{folder}: neither config.json (a run) nor runs/ (a comparison) is there; expected a folder that "
             "coeflab compare, train or evaluate wrote; check the path"
         )
-    description = read_json(folder / "comparison.json") if (folder / "comparison.json").exists() else {}
+    description = _description(folder / "comparison.json")
     runs, unfinished = _load_runs(folder / "runs", _names(description.get("runs")))
     runs, shorter = drop_shorter_seeds(runs)
     unfinished = (*unfinished, *shorter)
@@ -115,8 +122,11 @@ def _load_runs(folder: Path, planned: tuple[str, ...]) -> tuple[tuple[RunRecord,
     for name in present:
         try:
             run = load_run(folder / name)
-        except UnfinishedRunError as error:
-            unfinished.append(UnfinishedRun(name=name, reason=str(error).replace(f"{folder}/", "")))
+        except RecordError as error:
+            reason = printable(str(error).replace(f"{folder}/", ""), LONGEST_REASON)
+            finished = (folder / name / "finished.json").exists()
+            damaged = finished or not isinstance(error, UnfinishedRunError)
+            unfinished.append(UnfinishedRun(name=printable(name), reason=reason, damaged=damaged))
             continue
         first = runs.setdefault((run.arm, run.seed), run)
         if first is not run:
@@ -125,23 +135,6 @@ def _load_runs(folder: Path, planned: tuple[str, ...]) -> tuple[tuple[RunRecord,
                 "remove one"
             )
     return tuple(runs.values()), tuple(unfinished)
-
-
-def _check_finished(folder: Path) -> None:
-    """The files of a finished run against their SHA-256 in `finished.json`, where they stand there.
-
-    Raises:
-        UnfinishedRunError: a file is missing, or is not what was finished.
-    """
-    file = folder / "finished.json"
-    digests = read_json(file).get("sha256") if file.exists() else None
-    for name, digest in digests.items() if isinstance(digests, dict) else ():
-        path = folder / Path(name).name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise UnfinishedRunError(
-                f"{path} is not what it was when the run finished (SHA-256); start the same command again, which makes "
-                "anew what is damaged"
-            )
 
 
 def _check_run(run: RunRecord) -> None:
@@ -175,6 +168,14 @@ def _check_run(run: RunRecord) -> None:
         raise UnfinishedRunError(
             f"trained to step {trained} but last evaluated at step {run.final_step}; resume the run in {run.path}"
         )
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """`comparison.json`, its texts as they may be printed; empty where there is none."""
+    content = read_json(path) if path.exists() else {}
+    return {
+        key: printable(value, LONGEST_REASON) if isinstance(value, str) else value for key, value in content.items()
+    }
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -76,10 +76,11 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class UnfinishedRun:
-    """A run folder that was left out, and why."""
+    """A run folder that was left out, and why; `damaged` where it finished, or holds what no run of ours writes."""
 
     name: str
     reason: str
+    damaged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

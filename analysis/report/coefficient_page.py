@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from analysis.records.coefficient_record import CoefficientRecord, MethodRecord, read_coefficients
-from analysis.records.frames import RecordError
+from analysis.records.reading import RecordError
 from analysis.records.record import ComparisonRecord
 from analysis.report import page
 from analysis.report.plots import INK, blank_figure, figure_svg, legend_below, number_axis, plain_axes

@@ -1,5 +1,6 @@
 """Every table of a report as CSV and as Parquet, all of them or none."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison, scores_alike
 from analysis.statistics.summaries import sample_summaries
 
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 NO_FRAMES: Mapping[str, pd.DataFrame] = MappingProxyType({})
 
 
@@ -49,7 +51,7 @@ def write_frames(frames: Mapping[str, pd.DataFrame], folder: str | Path) -> tupl
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         for name, frame in frames.items():
-            frame.to_csv(draft / f"{name}.csv", index=False)
+            (draft / f"{name}.csv").write_text(csv_text(frame), encoding="utf-8", newline="")
             frame.to_parquet(draft / f"{name}.parquet", index=False)
         names = [f"{name}.{ending}" for name in frames for ending in ("csv", "parquet")]
         for name in names:
@@ -57,6 +59,29 @@ def write_frames(frames: Mapping[str, pd.DataFrame], folder: str | Path) -> tupl
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return tuple(target / name for name in names)
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A table as CSV for spreadsheets too: a text that one would take for a formula has a ' before it.
+
+    That is a text which starts with =, +, -, @, a tab or a carriage return and is no number; Parquet files hold the
+    texts as they are.
+    """
+    safe = frame.copy(deep=False)
+    for place, name in enumerate(frame.columns):
+        column = frame.iloc[:, place]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(object)
+        if column.dtype == object or pd.api.types.is_string_dtype(column.dtype):
+            safe.isetitem(place, column.map(_no_formula))
+        safe = safe.rename(columns={name: _no_formula(name)})
+    return safe.to_csv(index=False)
+
+
+def _no_formula(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    return value if NUMBER.fullmatch(value) else f"'{value}"
 
 
 def statistics_frames(

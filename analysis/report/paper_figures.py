@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.records.evaluations import BUDGETS
-from analysis.records.frames import RecordError
+from analysis.records.reading import RecordError
 from analysis.records.record import ComparisonRecord
 from analysis.records.schema import START_ARM
 from analysis.report.paper_values import PaperCurve, paper_curves, value_table

@@ -35,7 +35,7 @@ RESAMPLING = Resampling()
 FURTHER_SECTIONS: tuple[tuple[str, Callable[[ComparisonRecord], str]], ...] = (("Coefficients", coefficient_section),)
 
 
-def write_report(comparison_dir: str | Path, *, baseline: str | None = None) -> Path:
+def write_report(comparison_dir: str | Path, *, baseline: str | None = None, out: str | Path | None = None) -> Path:
     """Write the report of a comparison folder, or of a run folder, into its folder `report/`.
 
     Beside `index.html`, which needs no other file: each figure as SVG and PNG, each table as CSV and Parquet.
@@ -45,6 +45,7 @@ def write_report(comparison_dir: str | Path, *, baseline: str | None = None) -> 
         comparison_dir: what `coeflab compare`, `train` or `evaluate` wrote.
         baseline: the arm to subtract; without it, the one that `comparison.json` names, else "sft_start" where it
         finished.
+        out: folder of the report; without it, `report/` in the comparison's folder.
 
     Returns:
         The path of `index.html`.
@@ -73,7 +74,7 @@ def write_report(comparison_dir: str | Path, *, baseline: str | None = None) -> 
     }
     pictures = _draw(comparison, scores, chosen, claims)
     html = _render(comparison, claims, frames, pictures)
-    folder = comparison.path / "report"
+    folder = comparison.path / "report" if out is None else Path(out)
     write_frames(frames, folder)
     for picture in pictures.all:
         (folder / f"{picture.name}.svg").write_bytes(picture.svg)

@@ -32,6 +32,7 @@ class Curves:
     def run(self) -> None:
         """Read, judge, write, print."""
         from analysis.records.foreign import read_foreign
+        from analysis.report.export import csv_text
         from experiments.inspection.foreign_samples import judge_foreign, write_foreign
 
         if not self.files:
@@ -44,7 +45,7 @@ class Curves:
         judged = judge_foreign(samples)
         write_foreign(judged, self.out)
         differing = judged.disagreements()
-        differing.to_csv(self.out / "disagreements.csv", index=False)
+        (self.out / "disagreements.csv").write_text(csv_text(differing), encoding="utf-8", newline="")
         told = sum(verdict is not None for verdict in samples["correct"])
         write_report_of(self.out, self.baseline)
         if told:

@@ -87,7 +87,9 @@ class Report:
     """What `compare`, `train` or `evaluate` wrote."""
     baseline: str | None = None
     """The arm that the others are compared with."""
+    out: Path | None = None
+    """Folder of the report, where the comparison's own cannot be written. Default: report/ in it."""
 
     def run(self) -> None:
         """Do it."""
-        write_report_of(self.folder, self.baseline)
+        write_report_of(self.folder, self.baseline, self.out)

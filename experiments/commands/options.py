@@ -186,11 +186,23 @@ def keep_coefficients(recipe: Any, out: Path) -> None:
             say(f"warning: the coefficients of every method could not be computed ({type(error).__name__}: {error})")
 
 
-def write_report_of(folder: Path, baseline: str | None = None) -> None:
-    """Write the report of a comparison's folder and print its table."""
+def write_report_of(folder: Path, baseline: str | None = None, out: Path | None = None) -> None:
+    """Write the report of a comparison's folder, there or in `out`, and print its table.
+
+    Raises:
+        ValueError: the report's folder cannot be written.
+        RuntimeError: a damaged run was left out; told after everything is written and printed.
+    """
     from analysis import comparison_text, load_comparison, write_report
 
-    page = write_report(folder, baseline=baseline)
+    try:
+        page = write_report(folder, baseline=baseline, out=out)
+    except OSError as error:
+        where = folder / "report" if out is None else out
+        raise ValueError(
+            f"the report cannot be written to {where} ({error.strerror or error}); `coeflab report {folder} --out "
+            "FOLDER` writes it elsewhere."
+        ) from error
     comparison = load_comparison(folder)
     if baseline is None and len(comparison.arms) > 1 and comparison.description.get("baseline") in comparison.arms:
         baseline = str(comparison.description["baseline"])
@@ -198,6 +210,9 @@ def write_report_of(folder: Path, baseline: str | None = None) -> None:
     for run in comparison.unfinished:
         print(f"left out: {run.name}: {run.reason}")
     print(f"\nreport: {page}")
+    damaged = [run.name for run in comparison.unfinished if run.damaged]
+    if damaged:
+        raise RuntimeError(f"left out as damaged: {', '.join(damaged)}; the reasons are above.")
 
 
 def checked_workers(workers: int | None) -> int:

@@ -25,6 +25,7 @@ class Plot:
     def run(self) -> None:
         """Do it."""
         from analysis.records.load import load_comparison
+        from analysis.report.export import csv_text
         from analysis.report.paper_figures import FIGURES
         from analysis.report.plots import figure_pdf, figure_png, figure_svg
 
@@ -33,7 +34,7 @@ class Plot:
             "svg": figure_svg(drawn.figure),
             "pdf": figure_pdf(drawn.figure),
             "png": figure_png(drawn.figure),
-            "csv": drawn.values.to_csv(index=False).encode("utf-8"),
+            "csv": csv_text(drawn.values).encode("utf-8"),
         }
         folder = self.out or self.comparison / "report"
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
+from analysis.report.export import csv_text
 from analysis.report.plots import blank_figure, figure_pdf, figure_png, figure_svg, plain_axes
 from experiments.inspection.explain import Explanation
 
@@ -76,7 +77,7 @@ def write_explanation(explanation: Explanation, folder: Path) -> list[Path]:
         "explain_tokens.csv": explanation.tokens,
     }
     files = {f"explain.{kind}": save(figure) for kind, save in SAVERS.items()}
-    files |= {name: table.to_csv(index=False).encode("utf-8") for name, table in tables.items()}
+    files |= {name: csv_text(table).encode("utf-8") for name, table in tables.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)

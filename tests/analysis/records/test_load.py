@@ -109,7 +109,7 @@ def test_unfinished_runs_are_listed_and_left_out(comparison_dir, make_run):
         "rft-seed0": "trained to step 4 but last evaluated at step 0",
         "dpo-seed0": "samples.parquet is missing",
         "grpo-seed2": "last evaluated at step 2, other seeds of grpo at step 4",
-        "online_rft-seed0": "line 2 is not JSON",
+        "online_rft-seed0": "line 2: not JSON",
         "grpo_process-seed1": "config.json: not JSON",
         "grpo_process-seed2": "config.json: not JSON",
     }

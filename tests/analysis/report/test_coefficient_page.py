@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analysis.records.coefficient_record import MethodRecord, read_coefficients
-from analysis.records.frames import RecordError
+from analysis.records.reading import RecordError
 from analysis.report.coefficient_page import coefficient_section, color_limit, shown_sequences
 
 
