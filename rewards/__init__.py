@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rewards.algebra.symbolic import warm_up as warm_up_checker
 from rewards.checker.answers import CORRECT_CLASS, GoldAnswerError, check_answer
 from rewards.checker.extraction import extract_answer
 from rewards.checker.pool import check_answers
@@ -53,4 +54,5 @@ __all__ = [
     "step_rewards_at_tokens",
     "step_token_ends",
     "think_format_reward",
+    "warm_up_checker",
 ]

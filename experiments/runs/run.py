@@ -18,6 +18,7 @@ from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems, render_prompts
 from experiments.runs.start_policy import StartPolicy
+from rewards import warm_up_checker
 from sampling.engines import check_room
 from sampling.sampler import Sampler, SamplingConfig
 from training.config import TrainingConfig
@@ -63,6 +64,7 @@ class LiveRun:
         """
         config = folder.config
         check_unchanged(config.files)
+        warm_up_checker()  # while the policy loads, so that no training step waits for it
         model = start.folder()
         policy = load_policy(model, device=config.engine.device)
         problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)

@@ -41,6 +41,7 @@ __all__ = [
     "SymbolicWorker",
     "compare_symbolically",
     "num_workers",
+    "warm_up",
     "without_workers",
     "worker_pids",
 ]
@@ -128,6 +129,15 @@ class SymbolicWorker:
                 if fresh or reply["died"] != EXHAUSTED:
                     raise SymbolicTimeoutError(f"the symbolic worker ended with code {reply['died']}")
         raise SymbolicTimeoutError(f"the symbolic worker was ended from outside {_ATTEMPTS} times on one pair")
+
+    def start(self) -> None:
+        """Starts the process ahead of its first pair.
+
+        Raises:
+            RuntimeError: the worker does not start.
+        """
+        with self._lock, contextlib.suppress(_WorkerLostError, _WorkerStalledError):  # the first pair tries again
+            self._running()
 
     def close(self) -> None:
         """Ends the process."""
@@ -222,6 +232,20 @@ class _Pool:
                 self._idle.append(worker)
                 self._changed.notify()
 
+    def warm_up(self) -> None:
+        """Starts one worker where there is none yet; who asks in the meantime starts or awaits another."""
+        with self._changed:
+            if self._workers:
+                return
+            worker = SymbolicWorker()
+            self._workers.append(worker)
+        try:
+            worker.start()
+        finally:
+            with self._changed:
+                self._idle.append(worker)
+                self._changed.notify()
+
     def pids(self) -> list[int]:
         """Process ids of the running workers."""
         return [pid for worker in self._workers for pid in worker.pids]
@@ -254,6 +278,22 @@ def compare_symbolically(left: str, right: str, *, deadline: float = DEADLINE_SE
     if not _MAY_ASK.get():
         raise SymbolicNeededError
     return _POOL.compare(left, right, deadline)
+
+
+def warm_up() -> threading.Thread:
+    """Starts a worker in the background, so that the first comparison does not wait for it.
+
+    Returns:
+        The thread that starts it. A worker that does not start is told of by the first comparison, as without this.
+    """
+
+    def start() -> None:
+        with contextlib.suppress(RuntimeError):
+            _POOL.warm_up()
+
+    thread = threading.Thread(target=start, name="symbolic-warm-up", daemon=True)
+    thread.start()
+    return thread
 
 
 @contextlib.contextmanager

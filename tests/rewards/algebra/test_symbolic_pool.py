@@ -179,6 +179,30 @@ def test_many_workers_judge_as_one_does_and_in_order(monkeypatch: pytest.MonkeyP
     assert pool.pids() == []
 
 
+def test_warmed_up_the_first_comparison_finds_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = symbolic._Pool(2)
+    monkeypatch.setattr(symbolic, "_POOL", pool)
+    try:
+        symbolic.warm_up().join()
+        started = pool.pids()
+        assert len(started) == 2 and all(map(is_running, started))
+        symbolic.warm_up().join()  # a second time there is nothing to do
+        assert compare_symbolically("4^n", "2^{2n}")["equal"] is True
+        assert pool.pids() == started
+    finally:
+        pool.close()
+
+
+def test_a_worker_that_cannot_warm_up_is_told_of_by_the_first_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(symbolic, "_POOL", symbolic._Pool(1))
+    monkeypatch.setattr(symbolic, "_WORKER_FILE", tmp_path / "absent.py")
+    symbolic.warm_up().join()
+    with pytest.raises(RuntimeError, match="did not start"):
+        compare_symbolically("4^n", "2^{2n}")
+
+
 def test_in_an_event_loop_and_in_its_threads() -> None:
     async def judge() -> list[bool]:
         direct = check_answer(*PAIRS[0]).correct
