@@ -5,6 +5,7 @@ Only spelling changes here, never meaning: what two texts share after `normalize
 
 from __future__ import annotations
 
+import functools
 import re
 
 from rewards.algebra.bounds import MAX_ANSWER_CHARS
@@ -14,6 +15,7 @@ from rewards.notation.repeating import rewrite_repeating_decimals
 
 __all__ = ["normalize", "squeeze"]
 
+_REMEMBERED = 4_096  # texts: a gold answer meets every sample of its group, an answer is read and compared
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -138,8 +140,11 @@ def normalize(text: str) -> str:
     Text longer than `MAX_ANSWER_CHARS` only loses its outer blanks. Words keep their ``\text{...}``.
     """
     text = text.replace("\x0crac", r"\frac").strip()  # a program took the \f for a form feed
-    if len(text) > MAX_ANSWER_CHARS:
-        return text
+    return text if len(text) > MAX_ANSWER_CHARS else _normalized(text)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _normalized(text: str) -> str:
     if text.startswith("\\") and text.endswith("}") and "box" in text:
         boxes = find_boxes(text)
         text = boxes[0] if len(boxes) == 1 and boxes[0] is not None else text
@@ -174,6 +179,11 @@ def normalize(text: str) -> str:
 
 def squeeze(text: str) -> str:
     """A normalised text without the blanks and braces that carry no meaning: ``x^{2} + 1`` as ``x^2+1``."""
+    return _squeezed(text) if len(text) <= MAX_ANSWER_CHARS else _squeezed.__wrapped__(text)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _squeezed(text: str) -> str:
     tight = re.sub(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])", "", text)
     return re.sub(r"([\^_])\{(\w)\}(?!\w)", r"\1\2", tight)
 
