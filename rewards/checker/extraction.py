@@ -36,6 +36,7 @@ _ANY_TAG = re.compile(rf"<(?:[/|]|(?:{_DRAFTS}|answer|end_of_turn)>)")
 _DRAFT_END = re.compile(rf"<(?:/(?:{_DRAFTS})>|\|end_of_thought\|>|\|channel\|>final<\|message\|>)")
 _DRAFT_START = re.compile(rf"<(?:(?:{_DRAFTS})>|\|begin_of_thought\|>|\|channel\|>analysis<\|message\|>)")
 _OTHER_DRAFTS = (("[THINK]", "<think>"), ("[/THINK]", "</think>"), ("◁think▷", "<think>"), ("◁/think▷", "</think>"))
+_OTHER_TAG = re.compile(r"<(/?)(?:Answer|ANSWER|final_answer|finalanswer)>")
 _ANSWER_TAGS = ("<answer>", "</answer>")
 _NEXT_PROBLEM = re.compile(
     r"\n(?=[ \t*#>QPEHUI问题問])[ \t]{0,8}[*#>]{0,4}[ \t]{0,3}(?:(?:Question|Problem|Exercise|Q|Human|User"
@@ -77,6 +78,8 @@ def extract_answer(completion: str) -> str | None:
     """The final answer as written, or ``None`` where the completion gives none."""
     tagged = "<" in completion and _ANY_TAG.search(completion) is not None
     text = without_draft(completion) if tagged or _has_other_draft(completion) else completion
+    if tagged:
+        text = _OTHER_TAG.sub(r"<\1answer>", text)
     if "\x08" in text:
         text = text.replace(_SWALLOWED, r"\boxed")
     position = 0

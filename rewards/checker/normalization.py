@@ -166,6 +166,8 @@ def _normalized(text: str) -> str:
         text = _PRIMES.sub(lambda match: "'" * match.group().count("prime"), text)
     if "$" in text:
         text = text.replace("$", " dollars ")
+    if "==" in text:
+        text = text.replace("==", "=")
     if "." in text:
         text = rewrite_repeating_decimals(text)
     if any(map(str.isalpha, text)):

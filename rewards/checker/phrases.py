@@ -16,7 +16,8 @@ __all__ = ["attached_before", "attached_behind", "bare_value", "last_phrase_answ
 
 _VERB = (
     r"(?:is|was|(?:will|would|should|must)\s{1,3}be|equals|becomes|comes\s{1,3}out\s{1,3}to)(?![A-Za-z])"
-    r"(?:\s{1,3}(?:therefore|thus|then|hence|clearly|simply|just|exactly|indeed|also|now|in\s{1,3}fact|equal\s{1,3}to"
+    r"(?:\s{1,3}(?:therefore|thus|then|hence|clearly|simply|just|exactly|precisely|definitely|certainly|surely"
+    r"|obviously|only|indeed|also|now|in\s{1,3}fact|equal\s{1,3}to"
     r"|given\s{1,3}by|(?:given\s{1,3}|shown\s{1,3})?below|as\s{1,3}follows|the\s{1,3}following)(?![A-Za-z]))?"
 )
 _OBJECT = (
@@ -320,7 +321,11 @@ def bare_value(text: str) -> str | None:
     if not text or "\n" in text or "\\boxed" in text or "\\fbox" in text:
         return None
     plain = _ESCAPED.sub(" ", text).strip("$ .*`")
-    if _NUMBER_AND_UNIT.fullmatch(plain) or re.fullmatch(r"\(?[A-Za-z]\)?", plain):
+    if (
+        _NUMBER_AND_UNIT.fullmatch(plain)
+        or plain.lower() in ("yes", "no", "true", "false")
+        or re.fullmatch(r"\(?[A-Za-z]\)?", plain)
+    ):
         return text
     if any(len(word) > 1 and word not in _VALUE_WORDS for word in _LETTERS.findall(plain)):
         return None

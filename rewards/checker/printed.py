@@ -132,6 +132,8 @@ class _Writer:
                 return " ".join(pieces)
             case ast.Tuple(elts=items):
                 return f"({', '.join(map(self.write, items))})"
+            case ast.List(elts=[ast.List(), *others]) if all(isinstance(item, ast.List) for item in others):
+                return self._matrix(node)
             case ast.List(elts=items):
                 return f"[{', '.join(map(self.write, items))}]"
             case ast.Set(elts=items):

@@ -12,7 +12,6 @@ import re
 from rewards.algebra.bounds import MAX_ANSWER_CHARS, MAX_ITEMS, MAX_NESTING, OverBoundError, UnreadableError
 from rewards.algebra.canonical import canonical_form
 from rewards.algebra.expressions import parse_expression
-from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK
 from rewards.algebra.nodes import Apply
 from rewards.calculus.evaluation import carry_out
 from rewards.checker.families import family_of, split_family
@@ -23,7 +22,14 @@ from rewards.checker.relations import assigned_names, between, name_of
 from rewards.checker.sets import combined
 from rewards.checker.units import LEADING_CURRENCY, split_unit
 from rewards.checker.values import LISTS, Collection, Relation, Scalar, Value, Words
-from rewards.checker.wording import canonical_words, split_label, split_parts, without_wording
+from rewards.checker.wording import (
+    SIGNS_AND_WORDS,
+    canonical_words,
+    is_wording,
+    split_label,
+    split_parts,
+    without_wording,
+)
 from rewards.notation.brackets import encloses, split_at
 from rewards.notation.environments import Piecewise, in_one_line, read_piecewise
 
@@ -43,14 +49,6 @@ _MATRIX = re.compile(
 )
 _CHOICE = re.compile(r"\(?\s*\\text\s*\{\s*\(?([A-Za-z])\)?\s*\}\s*\)?|\(([A-Z])\)|([A-Z])[.)]")
 _OPTION = re.compile(r"(?:(?:[Oo]ption|[Cc]hoice)\s|选项?|故选|应选)\s*[:：]?\s*(?=\(?[A-Z]\)?[.)]?$)")
-_SIGNS_AND_WORDS = {
-    "\\emptyset": "empty set",
-    "无解": "empty set",
-    "無解": "empty set",
-    "没有解": "empty set",
-    "空集": "empty set",
-    "不存在": "does not exist",
-}
 _REAL_LINE = re.compile(
     r"\\mathbb\{R\}|\\mathbb R|(?:the set of )?(?:all|any) (?:the )?real(?: number)?s?|the real(?: number)?s"
 )
@@ -72,7 +70,6 @@ _PERCENT_WORD = re.compile(
     r"|процент\w*)\b\.?(?:\s*\})?",
     re.IGNORECASE,
 )
-_WORDS = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]{2,}|'s?)*\.?(?: [A-Za-z0-9]+(?:['-][A-Za-z]{2,}|'s?)*\.?)*")
 _LETTER_AND_CONTENT = re.compile(
     r"(?:[Oo]ption\s+)?(?:\\text\s*\{\s*(?:[Oo]ption\s+)?\(?([A-J])\s*[).:]\s*\}"
     r"|\(\s*(?:\\text\s*\{)?\s*([A-J])\s*\}?\s*\)"
@@ -106,7 +103,7 @@ def read_answer(text: str) -> Value:
         if family is not None:
             return family
     normal = without_wording(re.sub(r"^\\approx(?![A-Za-z])\s*", "", normal))
-    if whole is not None and not re.search(r"[,:;]|\b(?:and|or)\b|\\approx", normal):
+    if whole is not None and not re.search(r"[,:;]|\b(?:and|or|to)\b|\\approx", normal):
         return _scalar(normal)
     if parts := split_parts(normal):
         return Collection("parts", tuple(read_answer(part) for part in parts))
@@ -313,7 +310,7 @@ def _scalar(text: str) -> Value:
         return numeral
     if LEADING_CURRENCY.match(text):
         return read_quantity(text)
-    if (meaning := _SIGNS_AND_WORDS.get(text)) is not None:
+    if (meaning := SIGNS_AND_WORDS.get(text)) is not None:
         return Words(meaning)
     if _REAL_LINE.fullmatch(text):
         return _read_bracketed("(-\\infty,\\infty)", 0)
@@ -322,7 +319,7 @@ def _scalar(text: str) -> Value:
         if not isinstance(points, Collection) or points.kind != "list":
             return Relation(("\\ne",), (read_quantity("x"), points))
         return Collection("list", tuple(Relation(("\\ne",), (read_quantity("x"), point)) for point in points.items))
-    if _is_wording(text):
+    if is_wording(text):
         return Words(canonical_words(re.sub(r"[^a-z0-9]+", " ", _BOX.sub(r" \1 ", text).lower()).strip()))
     return read_quantity(text)
 
@@ -339,17 +336,3 @@ def read_quantity(text: str) -> Scalar:
         return Scalar(text=quantity, unit=unit)
     except (OverBoundError, RecursionError):
         return Scalar(text=squeeze(quantity), unit=unit, opaque=True)
-
-
-def _is_wording(text: str) -> bool:
-    """Whether it is words rather than a product of one-letter variables."""
-    plain = _BOX.sub(r" \1 ", text).strip()
-    boxed = plain != text.strip()
-    if not _WORDS.fullmatch(re.sub(r"\s+", " ", plain)):
-        return False
-    words = plain.split()
-    if any(word in FUNCTIONS or word in CONSTANTS or word in GREEK for word in words):
-        return False
-    if not boxed and len(words) > 1 and all(len(word) == 1 for word in words):
-        return False
-    return boxed or len(words) > 1 or len(plain) >= 3 or (len(plain) == 2 and plain.isupper())

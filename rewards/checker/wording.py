@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+from rewards.algebra.lexer import CONSTANTS, FUNCTIONS, GREEK
 from rewards.checker.closed_words import has_negation
 
-__all__ = ["canonical_words", "split_label", "split_parts", "without_wording"]
+__all__ = ["SIGNS_AND_WORDS", "canonical_words", "is_wording", "split_label", "split_parts", "without_wording"]
 
 _OPEN = r"(?:\\text\s*\{\s*)?"
 _GENERIC = re.compile(
@@ -49,6 +50,7 @@ _ROUNDED = re.compile(
 _RESTATED = re.compile(
     r"(?P<number>[-+]?\d{1,6}) ?\(\s*(?:\\text\s*\{)?\s*(?P<words>[A-Za-z -]{3,60}?)\s*\}?\s*\)(?P<unit>.*)"
 )
+_COUNTED = re.compile(r"(?P<words>[A-Za-z -]{3,60}?) ?\( ?(?P<number>\d{1,6}) ?\)")
 _QUALIFIER = re.compile(
     rf"(?P<core>.*?\S)(?:\s*[,;]?\s*\(?\s*{_OPEN}[,;]?\s*(?:for|where|with)\s(?P<words>.{{1,100}})"
     r"|\s*(?:[,;]\s*|\(\s*|\\forall\s*)+(?P<letter>[A-Za-z])\s*\\in\s*\\mathbb\{(?P<set>[RNZQC])\}(?:\^\+"
@@ -78,6 +80,20 @@ _NUMBER_WORDS = (
 _NUMBERS = {word: place if place < 20 else 10 * (place - 18) for place, word in enumerate(_NUMBER_WORDS.split())}
 
 
+SIGNS_AND_WORDS = {
+    "\\emptyset": "empty set",
+    "无解": "empty set",
+    "無解": "empty set",
+    "没有解": "empty set",
+    "空集": "empty set",
+    "不存在": "does not exist",
+    "D.N.E": "does not exist",
+}
+"""Answers of one sign, or of no blanks between words, and what they mean."""
+_WORDS = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]{2,}|'s?)*\.?(?: [A-Za-z0-9]+(?:['-][A-Za-z]{2,}|'s?)*\.?)*")
+_BOX = re.compile(r"\\text\s*\{([^{}]*)\}")
+
+
 def without_wording(text: str) -> str:
     """`text` without what is said around its value, and with a rounding behind ``\\approx``.
 
@@ -100,6 +116,9 @@ def without_wording(text: str) -> str:
     restated = _RESTATED.fullmatch(text) if "(" in text else None
     if restated is not None and number_named(restated["words"]) == int(restated["number"]):
         text = restated["number"] + restated["unit"]
+    counted = _COUNTED.fullmatch(text) if text.endswith(")") else None
+    if counted is not None and number_named(counted["words"]) == int(counted["number"]):
+        text = counted["number"]
     return _without_qualifier(text)
 
 
@@ -202,3 +221,17 @@ def number_named(words: str) -> int | None:
             return None
         named = True
     return total + part if named else None
+
+
+def is_wording(text: str) -> bool:
+    """Whether it is words rather than a product of one-letter variables."""
+    plain = _BOX.sub(r" \1 ", text).strip()
+    boxed = plain != text.strip()
+    if not _WORDS.fullmatch(re.sub(r"\s+", " ", plain)):
+        return False
+    words = plain.split()
+    if any(word in FUNCTIONS or word in CONSTANTS or word in GREEK for word in words):
+        return False
+    if not boxed and len(words) > 1 and all(len(word) == 1 for word in words):
+        return False
+    return boxed or len(words) > 1 or len(plain) >= 3 or (len(plain) == 2 and plain.isupper())

@@ -71,4 +71,11 @@ COMPLETIONS: list[tuple[str, str, bool, str]] = [
     ("5", "The result is 5", False, "no phrase of an answer"),
     ("5 m", "The answer is $5$ cm.", False, "a unit behind a formula"),
     ("5000000", "The answer is $5$ million.", True, "a multiplier behind a formula"),
+    ("7", "<Answer>7</Answer>", True, "tags in other spellings"),
+    ("8", "<answer>7</answer><answer>8</answer>", True, "the last tag"),
+    ("Yes", "Yes", True, "nothing but yes"),
+    ("7", "The answer is seven (7).", True, "a number in words and digits"),
+    ("7", "The answer is seven (8).", False, "that disagree"),
+    ("7", "The answer is definitely 7.", True, "an adverb"),
+    ("7", "The answer is probably 7.", False, "a doubt"),
 ]
