@@ -13,7 +13,7 @@ from training.models.embedded import EmbeddedModelConfig
 def recipe() -> Recipe:
     """Eight arms of three steps on a model of a few thousand parameters.
 
-    Its start policy has half learnt the 32 training problems by heart: about one completion in nine of them is right,
+    Its start policy has half learnt the 16 training problems by heart: about one completion in three of them is right,
     so that rewards differ, gradients are not 0, and a wrong resume shows.
     """
     full = arithmetic()
@@ -27,15 +27,15 @@ def recipe() -> Recipe:
         full,
         name="miniature",
         arms=arms,
-        task=replace(full.task, train_problems=32),
+        task=replace(full.task, train_problems=16),
         evaluation=replace(full.evaluation, problems=6, samples=4, curve_samples=2, every=2, max_tokens=40),
-        embedded=EmbeddedModelConfig(hidden_size=32, num_layers=1, num_heads=2, intermediate_size=64),
+        embedded=EmbeddedModelConfig(hidden_size=32, num_layers=1, num_heads=1, intermediate_size=64),
         supervised=SupervisedConfig(
-            demonstrations=32,
+            demonstrations=16,
             batch_size=16,
             learning_rate=8e-3,
             warmup_steps=20,
-            max_steps=150,
+            max_steps=125,
             measure_from=100,
             measure_every=100,
             decay_steps=20,
