@@ -42,6 +42,8 @@ def carry_out(node: Node) -> Node:
             return definite_integral(body, variable, low, high) or node
         case "sum", (Symbol() as index, low, high, body) if not is_series(node):
             return closed_sum(body, index, low, high) or node
+        case "mod", (Number() | Apply(), _) if _is_residue(*map(_number, parts)):
+            raise UnreadableError("3 mod 7 is a residue class as often as a remainder")
         case (("gcd" | "lcm" | "mod"), _) if all(isinstance(part, Number) for part in map(_number, parts)):
             return Number(evaluate(node))
         case (("max" | "min"), _):
@@ -49,6 +51,11 @@ def carry_out(node: Node) -> Node:
         case (("floor" | "ceil"), (part,)):
             return _rounded(node.name, part) or node
     return node
+
+
+def _is_residue(number: Node, divisor: Node) -> bool:
+    """Whether a number is its own remainder, so that ``mod`` says what it is counted by."""
+    return isinstance(number, Number) and isinstance(divisor, Number) and 0 <= number.value < divisor.value
 
 
 def _number(node: Node) -> Node:

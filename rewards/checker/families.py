@@ -141,5 +141,6 @@ def _body(scalar: Scalar) -> Polynomial | None:
         named = re.compile(rf"(?<![A-Za-z_]){re.escape(name)}(?![A-Za-z_])")
         if any(named.search(text) for _, text in others):
             return None
-        return rest if any(_is_free(*atom) for atom in others) else None
+        named_otherwise = any(kind == "variable" and text not in _INTEGRATED for kind, text in others)
+        return rest if any(_is_free(*atom) for atom in others) and not named_otherwise else None
     return None

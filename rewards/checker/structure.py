@@ -31,6 +31,7 @@ from rewards.checker.wording import (
     without_wording,
 )
 from rewards.notation.brackets import encloses, split_at
+from rewards.notation.congruences import with_modulus
 from rewards.notation.environments import Piecewise, in_one_line, read_piecewise
 
 __all__ = ["read_answer", "read_quantity"]
@@ -199,6 +200,7 @@ def _shared_variable(items: list[Value]) -> list[Value]:
 
 
 def _read_relation(text: str, depth: int) -> Value:
+    text = with_modulus(text)
     pieces = split_at(text, " ".join(sorted(_RELATIONS)))
     if pieces and all(piece.strip() for _, piece in pieces):
         sides = tuple(_read_union(piece.strip(), depth) for _, piece in pieces)

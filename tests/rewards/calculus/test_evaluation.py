@@ -84,6 +84,12 @@ CASES = [
     ("5", "17 \\bmod 5", False),
     ("2", "2^{10} \\bmod 7", True),
     ("3", "-17 \\bmod 5", True),
+    ("3", "3 \\bmod 7", False),  # a residue class as often as a remainder
+    ("3 \\pmod 5", "3 \\bmod 7", False),
+    ("x \\equiv 3 \\pmod 5", "x \\equiv 3 \\bmod 5", True),
+    ("x \\equiv 3 \\pmod 5", "x \\equiv 3 \\bmod 7", False),
+    ("x \\equiv 3 \\mod 5", "x \\equiv 3 \\mod 7", False),
+    ("x \\equiv 3 \\mod 5", "x \\equiv 3 (mod 5)", True),
     ("2", "10 + 7 \\bmod 5", False),
     ("3", "\\lfloor \\pi \\rfloor", True),
     ("4", "\\lceil \\pi \\rceil", True),

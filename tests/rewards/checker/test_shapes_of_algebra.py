@@ -117,6 +117,7 @@ CASES = [
     ("y=Ce^x", "y=ce^x", False),
     ("a+c", "a+C", False),
     ("C", "c", False),
+    ("mx+c", "mx+C", False),
     ("Y(x)=-x+C+\\frac{D}{x}", "Y(x)=A+\\frac{B}{x}-x", False),
 ]
 
