@@ -53,7 +53,7 @@ def document(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{shown(title)}</title><style>{style}</style></head>\n<body><main>"
-        f'<header><h1>{shown(title)}</h1><p class="lead">{shown(lead)}</p><nav>{links}</nav></header>\n'
+        f'<header><h1>{shown(title)}</h1><p class="lead">{shown(lead)}</p></header><nav>{links}</nav>\n'
         f"{body}</main><script>{script}</script></body></html>\n"
     )
 
@@ -82,12 +82,14 @@ def table(columns: Sequence[TextColumn]) -> str:
     return f"{begin}<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
 
 
-def figure(svg: bytes, alt: str, caption: str, wide: bool = False) -> str:
-    """A picture inside the page, with its caption."""
+def figure(svg: bytes, alt: str, caption: str, files: Sequence[str], wide: bool = False) -> str:
+    """A picture inside the page, with its caption and links to `files` beside the page."""
     encoded = base64.b64encode(svg).decode("ascii")
     kind = ' class="wide"' if wide else ""
     image = f'<img alt="{shown(alt)}" src="data:image/svg+xml;base64,{encoded}">'
-    return f"<figure{kind}>{image}<figcaption>{shown(caption)}</figcaption></figure>"
+    links = " · ".join(f'<a href="{escape(name)}">{shown(name.rpartition(".")[2])}</a>' for name in files)
+    below = f'{shown(caption)} <span class="files">{links}</span>'
+    return f"<figure{kind}>{image}<figcaption>{below}</figcaption></figure>"
 
 
 def figures(pictures: Sequence[str]) -> str:

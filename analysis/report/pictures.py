@@ -67,10 +67,12 @@ class Picture:
     pdf: bytes
     alt: str
     caption: str
+    table: str  # of the tables beside the page, the one that it is drawn from
 
     def html(self, wide: bool = False) -> str:
         """The figure as the page shows it."""
-        return page.figure(self.svg, self.alt, self.caption, wide)
+        files = [f"{self.name}.{ending}" for ending in ("svg", "png", "pdf")] + [f"{self.table}.csv"]
+        return page.figure(self.svg, self.alt, self.caption, files, wide)
 
 
 def k_pictures(comparison: ComparisonRecord, curves: Sequence[Curve], baseline: str | None) -> tuple[Picture, ...]:
@@ -87,6 +89,7 @@ def k_pictures(comparison: ComparisonRecord, curves: Sequence[Curve], baseline: 
                     name=f"{quantity}_at_k-{_slug(benchmark)}",
                     alt=f"{title}, {len(group)} arms",
                     caption=K_CAPTIONS[quantity],
+                    table="curves",
                 )
             )
     return tuple(pictures)
@@ -100,7 +103,7 @@ def learning_pictures(comparison: ComparisonRecord, curves: Mapping[str, Sequenc
             here = [curve for curve in group if curve.benchmark == benchmark]
             if not any(len(curve.x_X) > 1 for curve in here):
                 continue
-            title = f"Pass@1 on {benchmark}"
+            title = f"Pass@1 on {benchmark} by {BUDGETS[x].split(' (')[0]}"
             absent = [arm for arm in comparison.arms if arm not in {curve.arm for curve in here}]
             pictures.append(
                 _picture(
@@ -108,6 +111,7 @@ def learning_pictures(comparison: ComparisonRecord, curves: Mapping[str, Sequenc
                     name=f"learning_by_{x}-{_slug(benchmark)}",
                     alt=f"{title} against {BUDGETS[x]}, {len(here)} arms",
                     caption=f"Against {BUDGETS[x]}." + (f" Not here: {', '.join(absent)}." if absent else ""),
+                    table="learning",
                 )
             )
     return tuple(pictures)
@@ -128,6 +132,7 @@ def first_pictures(
                     name=f"contrasts-{_slug(benchmark)}",
                     alt=f"{title}, {len(here)} of them",
                     caption=FOREST_CAPTION,
+                    table="contrasts",
                 )
             )
         curves = [curve for curve in decoded if curve.benchmark == benchmark]
@@ -139,6 +144,7 @@ def first_pictures(
                     name=f"temperature-{_slug(benchmark)}",
                     alt=f"{title}, {len(curves)} arms",
                     caption=TEMPERATURE_CAPTION,
+                    table="decoding",
                 )
             )
     return tuple(pictures)
@@ -154,12 +160,19 @@ def diagnostics_picture(comparison: ComparisonRecord) -> Picture | None:
         name="diagnostics",
         alt="training metrics against the optimiser step",
         caption=DIAGNOSTICS_CAPTION,
+        table="metrics",
     )
 
 
-def _picture(figure: Figure, *, name: str, alt: str, caption: str) -> Picture:
+def _picture(figure: Figure, *, name: str, alt: str, caption: str, table: str) -> Picture:
     return Picture(
-        name=name, svg=figure_svg(figure), png=figure_png(figure), pdf=figure_pdf(figure), alt=alt, caption=caption
+        name=name,
+        svg=figure_svg(figure),
+        png=figure_png(figure),
+        pdf=figure_pdf(figure),
+        alt=alt,
+        caption=caption,
+        table=table,
     )
 
 

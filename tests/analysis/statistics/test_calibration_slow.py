@@ -9,8 +9,7 @@ import pytest
 
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import crossing_of
-from analysis.statistics.differences import holm
-from analysis.statistics.power import design_power, detectable_difference, p_value
+from analysis.statistics.power import design_power, detectable_difference
 from analysis.statistics.scores import VoteTable, score_votes
 from analysis.statistics.seeds import contrast_noise, difference_noise
 from analysis.statistics.simulation import SKEWED_FIT, START_FIT, Arm, Design, scores, simulate, truth
@@ -47,15 +46,14 @@ def test_every_kind_of_contrast_misses_in_4_to_6_per_cent_and_families_in_at_mos
             true_A = truth(design, generator)[:, 0]
             values_NASPK = scores(simulate(design, each, generator), samples)
             for values_ASPK in values_NASPK:
-                p_values = []
+                claimed = False
                 for contrast in CONTRASTS:
                     own = [places[arm] for arm in contrast.arms]
                     noise = contrast_noise([values_ASPK[i] for i in own], contrast.weights, paired=True)
                     error = noise.point_X[0] - float(np.dot(contrast.weights, true_A[own]))
                     missed[contrast.name].append(abs(error) > noise.half_width(0.95)[0])
-                    centred = noise.__class__(**{**vars(noise), "point_X": np.array([error])})
-                    p_values.append(p_value(centred))
-                families.append(holm(np.array(p_values)).min() < 0.05)
+                    claimed |= abs(error) > noise.half_width(1 - 0.05 / len(CONTRASTS))[0]  # Holm's first step
+                families.append(claimed)
     rates = {name: float(np.mean(found)) for name, found in missed.items()}
     print(num_seeds, {name: round(100 * rate, 1) for name, rate in rates.items()}, round(100 * np.mean(families), 1))
     slack = 3 * np.sqrt(0.05 * 0.95 / len(families))
