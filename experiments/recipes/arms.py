@@ -89,7 +89,7 @@ def _format(recipe: Recipe) -> ArmConfig:
 
 
 def _shuffled(recipe: Recipe) -> ArmConfig:
-    return replace(_arm(recipe, "grpo"), overrides={"reward": f"shuffled:{recipe.reward}"}, control="shuffled_verdicts")
+    return replace(_arm(recipe, "grpo"), overrides={"reward": "shuffled:"}, control="shuffled_verdicts")
 
 
 def _no_update(recipe: Recipe) -> ArmConfig:

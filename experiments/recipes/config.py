@@ -163,6 +163,8 @@ class Recipe:
     def overridden(self, overrides: dict[str, Any]) -> Recipe:
         """The recipe with the fields of these dotted names replaced: for an arm, its `ArmConfig.overrides`.
 
+        A reward that ends in a colon, ``"shuffled:"``, is a control of the recipe's own, whichever that is by now.
+
         Raises:
             ValueError: a name is that of no field, or a value is refused.
         """
@@ -170,6 +172,8 @@ class Recipe:
         for path, value in overrides.items():
             if path == "model" and value is not None:
                 recipe = recipe.with_model(value)
+            elif path == "reward" and value.endswith(":"):
+                recipe = dataclasses.replace(recipe, reward=f"{value}{self.reward}")
             else:
                 recipe = _with_field(recipe, path.split("."), value)
         return recipe

@@ -160,8 +160,10 @@ def test_controls_differ_from_grpo_in_what_they_are_named_for_only() -> None:
     grpo, named = base.arms["grpo"], named_arms(base)
     assert named["control_random"] == replace(grpo, overrides={"reward": "random"}, control="random_reward")
     assert named["control_format"] == replace(grpo, overrides={"reward": "format"}, control="format_reward")
-    shuffled = {"reward": f"shuffled:{base.reward}"}
+    shuffled = {"reward": "shuffled:"}
     assert named["control_shuffled"] == replace(grpo, overrides=shuffled, control="shuffled_verdicts")
+    for reward in ("correctness", "mine.py:rules"):  # also where --set reward=… comes after the arms
+        assert replace(base, reward=reward).overridden(shuffled).reward == f"shuffled:{reward}"
     still = replace(grpo.training, learning_rate=0.0)
     assert named["control_no_update"] == replace(grpo, training=still, control="no_update")
     assert (named["control_sft"].algorithm, named["control_sft"].control) == ("sft", "continued_sft")
