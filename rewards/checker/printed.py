@@ -52,6 +52,7 @@ _MARKS = re.compile(
     r"|^\[?\{'?[A-Za-z_]\w*'?:|^\[[({[]|(?<=[A-Za-z0-9)])\*(?:log|sqrt|exp)\(|(?:EmptySet|Reals)$|^-?(?:np|numpy"
     r"|math)\.(?:inf|pi)"
 )
+_RUN_ON = re.compile(r"(?<![A-Za-z_])\d+(?!(?:[eE][-+]?\d|[jJ]\b))[A-Za-z_]")
 _NUMBERS_IN_BLANKS = re.compile(r"\[[\[\]\d.\s+-]*\]")
 _COMPARISONS = {ast.Eq: "=", ast.NotEq: r"\ne", ast.Lt: "<", ast.LtE: r"\le", ast.Gt: ">", ast.GtE: r"\ge"}
 _RELATIONS = {"Eq": "=", "Ne": r"\ne", "Lt": "<", "Le": r"\le", "Gt": ">", "Ge": r"\ge"}
@@ -68,6 +69,8 @@ def rewrite_printed(text: str) -> str:
         text = re.sub(r"\.(?=[\s\]])", ".0", re.sub(r"(?<=[\d.\]])\s+(?=[-+\d.\[])", ", ", text))
     elif "\\" in text or "$" in text or _MARKS.search(text) is None:
         return text
+    if _RUN_ON.search(text):
+        return text  # Python would warn of it on the standard error output
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         return _Writer(text.strip()).top(tree)

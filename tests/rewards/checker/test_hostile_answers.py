@@ -193,6 +193,12 @@ def test_an_unusable_gold_answer_raises(gold: str) -> None:
         check_answer("\\boxed{5}", gold)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("answer", ["[(1or 2)]", "5else**2", "Matrix([[1if]])", "2**3x", "0x1g**2", "1_000or**"])
+def test_text_like_a_program_causes_no_warning(answer: str) -> None:
+    assert not check_answer(f"\\boxed{{{answer}}}", "7").correct
+
+
 def test_the_deadline_is_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(left: str, right: str, *, deadline: float) -> dict[str, object]:
         raise SymbolicTimeoutError
