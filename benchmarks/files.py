@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import string
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from benchmarks.registry import BENCHMARKS
 __all__ = ["FILES", "DataFileError", "DataFileMissingError", "load_from_folder", "pick_split", "read_problems"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+DECIMAL = re.compile(r"\s*([+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,3})?|\d{1,30}/\d{1,30})\s*")
 
 FILES: dict[str, dict[str, str]] = {
     name: {split: held.file for split, held in benchmark.splits.items()} for name, benchmark in BENCHMARKS.items()
@@ -162,10 +164,12 @@ def _tolerance(row: dict[str, object], where: str) -> Tolerance | None:
     if text is None:
         return None
     try:
+        if not DECIMAL.fullmatch(text):  # Fraction would work on 1e999999999 for hours
+            raise ValueError("no decimal of a size that is needed")
         return Tolerance(absolute=Fraction(text))
-    except ValueError as error:
+    except (ValueError, ZeroDivisionError) as error:
         raise DataFileError(
-            f"{where}: the field 'tolerance' is {text!r}, expected a positive number such as \"1e-1\"; correct it."
+            f"{where}: the field 'tolerance' is {text[:80]!r}, expected a positive number such as \"1e-1\"; correct it."
         ) from error
 
 

@@ -42,7 +42,9 @@ class TransformersSampler:
         self._eos_token_ids = torch.tensor(list(eos_token_ids), device=device)
         self._batch_size = batch_size
         self._device = device
-        loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype))
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            model, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
+        )
         self._model = loaded.to(device).eval()
 
     @torch.no_grad()

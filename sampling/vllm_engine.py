@@ -178,6 +178,7 @@ def _build_engine(model: Path, config: VllmConfig) -> LLM:
     with children_preload_nothing():
         return LLM(
             model=str(model),
+            trust_remote_code=False,
             dtype=config.dtype,
             skip_tokenizer_init=True,
             max_model_len=config.max_model_len,

@@ -136,13 +136,13 @@ def open_model(
 
     folder = resolve_model(model)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError) as error:
         raise ModelNotFoundError(
             f"{folder} has no tokenizer that loads ({str(error).splitlines()[0]}); expected tokenizer.json beside "
             "config.json."
         ) from error
-    positions = getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", None)
+    positions = getattr(AutoConfig.from_pretrained(folder, trust_remote_code=False), "max_position_embeddings", None)
     if positions is not None:
         prompts = render_prompts(problems, task, tokenizer)
         for field, most in rooms.items():

@@ -29,7 +29,9 @@ class Critic(nn.Module):
 
     def __init__(self, model: Path, *, device: torch.device) -> None:
         super().__init__()
-        self.backbone = AutoModel.from_pretrained(model, dtype=torch.float32)
+        self.backbone = AutoModel.from_pretrained(
+            model, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        )
         self.head = nn.Linear(self.backbone.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

@@ -118,10 +118,15 @@ def resolve_model(model: str) -> Path:
 def _check_architecture(folder: Path) -> None:
     """Refuse a folder whose config names no causal language model: loading it would give a random output layer."""
     try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelNotFoundError(f"{folder / 'config.json'} cannot be read as JSON: {error}.") from error
-    names = config.get("architectures") or []
+    names = config.get("architectures") if isinstance(config, dict) else config
+    names = [] if names is None else names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelNotFoundError(
+            f"{folder / 'config.json'}: architectures is {repr(names)[:80]}; expected a list of class names."
+        )
     if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
         raise ModelNotFoundError(
             f"{folder} is not a causal language model: its config.json names {', '.join(names) or 'no architecture'}, "
@@ -141,9 +146,11 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
     """
     folder = resolve_model(str(model))
     try:
-        result: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+        result: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, trust_remote_code=False, use_safetensors=True
+        )
         loaded, info = result
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError) as error:
         raise ModelNotFoundError(
             f"{folder} does not load as a causal language model with a tokenizer: {str(error).splitlines()[0]}"
