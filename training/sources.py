@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchmarks.problem import Problem
 from sampling.rollout import Rollout
@@ -201,7 +202,7 @@ class OfflineSource:
                 block = online.rollouts(step)
                 seconds = time.perf_counter() - started
                 rows = [_to_row(rollout) for rollout in block]
-                out.write(json.dumps({"seconds": seconds, "rollouts": rows}) + "\n")
+                out.write(json.dumps({"seconds": seconds, "sha256": _digest(rows), "rollouts": rows}) + "\n")
                 if on_progress is not None:
                     on_progress(len(block))
         put_in_place(temporary, file)
@@ -214,11 +215,13 @@ class OfflineSource:
             file: see `draw`.
             prompts: those that were drawn for.
             first_step: the first of the steps that were drawn.
+
+        Raises:
+            ValueError: the file is not what was written; names the remedy.
         """
         problems = {problem.problem_id: problem for problem in prompts.problems}
         prompt_ids = dict(zip(problems, prompts.prompt_ids, strict=True))
-        with file.open(encoding="utf-8") as lines:
-            drawn = [json.loads(line) for line in lines]
+        drawn = _drawn(file)
         blocks = tuple(
             tuple(
                 _from_row(row, problems[row["problem_id"]], prompt_ids[row["problem_id"]]) for row in item["rollouts"]
@@ -303,6 +306,27 @@ class DemonstrationSource:
             seed=0,
             policy_version=0,
         )
+
+
+def _drawn(file: Path) -> list[dict[str, Any]]:
+    """The blocks of a file, each checked against its SHA-256 (files of coeflab 0.1 have none)."""
+    try:
+        blocks = [json.loads(line) for line in file.read_bytes().splitlines()]
+        whole = all(
+            block.get("sha256", digest) == digest for block in blocks for digest in [_digest(block["rollouts"])]
+        )
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{file} is damaged: it is not what was drawn. Remove it, and where it lies in a run's folder that folder, "
+            "and start the same command again: the same completions are drawn anew."
+        )
+    return blocks
+
+
+def _digest(rows: list[dict[str, object]]) -> str:
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _to_row(rollout: Rollout) -> dict[str, object]:

@@ -20,7 +20,7 @@ from tests.training.small_run import SAMPLING, TRAINING, Rows, make_trainer, pro
 from training.loop import take_step
 from training.models.policy import load_policy, named_weights
 from training.requirements import check_requirements
-from training.sources import IteratedSource, Source
+from training.sources import IteratedSource, OfflineSource, Source
 from training.trainer import Trainer
 
 ONLINE_DPO = DPO(data_source=DataSource.ONLINE, dpo_beta=5.0)
@@ -133,6 +133,22 @@ def test_an_iteration_whose_completions_are_gone_is_not_drawn_from_another_polic
         run(make_trainer(start, ITERATED_DPO, tmp_path), tmp_path, rows=4)
 
 
+def test_drawn_completions_that_are_damaged_are_refused(start: Path, tmp_path: Path) -> None:
+    """One other token in one completion, and a file cut short."""
+    trainer = make_trainer(start, ITERATED_DPO, tmp_path)
+    trainer.source.rollouts(0)
+    file = tmp_path / "drawn-000000.jsonl"
+    whole = file.read_text()
+    place = whole.index("completion_ids") + len('completion_ids": [')
+    changed = whole[:place] + ("1" if whole[place] != "1" else "2") + whole[place + 1 :]
+    for damaged in (changed, whole[:-20], "\0" * len(whole)):
+        file.write_text(damaged)
+        with pytest.raises(ValueError, match=r"drawn-000000\.jsonl is damaged.*Remove it"):
+            OfflineSource.read(file, prompts_of(trainer.policy))
+    file.write_text(whole)
+    assert OfflineSource.read(file, prompts_of(trainer.policy)).rollouts(0) == trainer.source.rollouts(0)
+
+
 def test_completions_of_later_policies_are_forgotten_on_resume(start: Path, tmp_path: Path) -> None:
     trainer = make_trainer(start, ITERATED_DPO, tmp_path)
     run(trainer, tmp_path / "checkpoints")
@@ -166,8 +182,7 @@ def test_iterations_that_cannot_be_are_refused(algorithm: Algorithm, change: dic
 @pytest.mark.parametrize("source", [DataSource.ITERATED, DataSource.OFFLINE, DataSource.DEMONSTRATIONS])
 @pytest.mark.parametrize("need", [Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT, Need.SAMPLER_LOGPROBS])
 def test_a_ratio_to_completions_of_another_policy_is_refused(need: Need, source: DataSource) -> None:
-    algorithm = _with_source(RFT(), source)
-    object.__setattr__(algorithm, "needs", frozenset({need}))
+    algorithm = _with_source(type("Mine", (RFT,), {"needs": frozenset({need})})(), source)
     training = replace(TRAINING, iteration_steps=2 if source is DataSource.ITERATED else None)
     with pytest.raises(ValueError, match=f"come from {source}; expected data source π_θ"):
         check_requirements(algorithm, training, "mine")
