@@ -30,14 +30,12 @@ from rewards.checker.wording import (
     split_parts,
     without_wording,
 )
-from rewards.notation.brackets import encloses, split_at
+from rewards.notation.brackets import encloses, split_at, without_thousands
 from rewards.notation.congruences import with_modulus
 from rewards.notation.environments import Piecewise, in_one_line, read_piecewise
 
 __all__ = ["read_answer", "read_quantity"]
 
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
-_SPACED_THOUSANDS = re.compile(r"(?<![\d.,/] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d,/ ])")
 _CONJUNCTION = re.compile(
     r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|(?<=[)\]\d])(?:and|or)(?=[(\[\d])"
     r"|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
@@ -117,7 +115,7 @@ def read_answer(text: str) -> Value:
     if "U" in normal:
         normal = _UNION_LETTER.sub(r"\\cup ", normal)
     try:
-        return _read_list(_SPACED_THOUSANDS.sub(_without_separators, _THOUSANDS.sub(_without_separators, normal)), 0)
+        return _read_list(without_thousands(normal), 0)
     except (OverBoundError, RecursionError):
         return Scalar(text=squeeze(normal), opaque=True)
 
@@ -130,16 +128,6 @@ def _read_piecewise(piecewise: Piecewise) -> Value:
     ]
     function = Collection("cases", tuple(pieces))
     return Relation(("=",), (read_answer(piecewise.label), function)) if piecewise.label else function
-
-
-def _without_separators(match: re.Match[str]) -> str:
-    """The number without its separators; between brackets a comma separates entries, so there nothing changes."""
-    before = match.string[: match.start()]
-    if any(
-        before.count(opening) > before.count(closing) for opening, closing in (("(", ")"), ("[", "]"), ("\\{", "\\}"))
-    ):
-        return match.group()
-    return match.group().replace(",", "").replace(" ", "")
 
 
 def _read_list(text: str, depth: int) -> Value:

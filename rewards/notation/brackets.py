@@ -1,4 +1,4 @@
-r"""Pieces of a text between separators that stand outside all brackets."""
+r"""Separators inside and outside of brackets: pieces of a text, and thousands."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 
 from rewards.algebra.bounds import MAX_ITEMS, MAX_NESTING, OverBoundError
 
-__all__ = ["encloses", "split_at"]
+__all__ = ["encloses", "split_at", "without_thousands"]
 
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_SPACED_THOUSANDS = re.compile(r"(?<![\d.,/] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d,/ ])")
 _SCAN = re.compile(
     r"\\begin\s*\{\w+\*?\}|\\end\s*\{\w+\*?\}|\\[{}]|[(){}\[\]]|\\(?:le|ge|ne|in|approx|equiv|cup|cap|setminus|backslash|pm"
     r"|mp)(?![A-Za-z])|\\[A-Za-z]+|[,;:=<>]"
@@ -48,3 +50,18 @@ def encloses(text: str) -> bool:
         if depth == 0:
             return index == len(text) - 1
     return False
+
+
+def without_thousands(text: str) -> str:
+    """Numbers without their thousands separators: ``1,234,567`` and ``1 234 567``; between brackets as they are."""
+    return _SPACED_THOUSANDS.sub(_without_separators, _THOUSANDS.sub(_without_separators, text))
+
+
+def _without_separators(match: re.Match[str]) -> str:
+    """The number without its separators; between brackets a comma separates entries, so there nothing changes."""
+    before = match.string[: match.start()]
+    if any(
+        before.count(opening) > before.count(closing) for opening, closing in (("(", ")"), ("[", "]"), ("\\{", "\\}"))
+    ):
+        return match.group()
+    return match.group().replace(",", "").replace(" ", "")
