@@ -25,10 +25,10 @@ from typing import Literal
 
 from benchmarks.problem import Problem
 
-__all__ = ["SPLITS", "Chain", "Split", "generate_problems", "render_question", "render_solution", "split_of"]
+__all__ = ["SPLITS", "Chain", "SplitName", "generate_problems", "render_question", "render_solution", "split_of"]
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 BENCHMARK = "arithmetic"
 NUM_OPERATIONS = (2, 3, 4)
@@ -96,14 +96,14 @@ def render_solution(chain: Chain, merged: frozenset[int] = frozenset()) -> str:
     return "\n".join([*lines, f"\\boxed{{{known}}}"])
 
 
-def split_of(question: str) -> Split:
+def split_of(question: str) -> SplitName:
     """The split that a question belongs to: one in ten to test, one in ten to validation, the rest to train."""
     bucket = hashlib.blake2b(question.encode(), digest_size=8).digest()[0] % 10
     return {0: "test", 1: "validation"}.get(bucket, "train")  # type: ignore[return-value]
 
 
 def generate_problems(
-    split: Split, count: int, *, seed: int = 0, shortcut_probability: float = SHORTCUT_PROBABILITY
+    split: SplitName, count: int, *, seed: int = 0, shortcut_probability: float = SHORTCUT_PROBABILITY
 ) -> list[Problem]:
     """Draw `count` different problems of one split.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import metadata
 from typing import Any
@@ -13,7 +14,7 @@ from experiments.commands.audit_run import AuditRun
 from experiments.commands.compare import Compare, Train
 from experiments.commands.convert import Convert
 from experiments.commands.curves import Curves
-from experiments.commands.evaluate import Evaluate, Report
+from experiments.commands.evaluate import Evaluate, WriteReport
 from experiments.commands.explain import Explain
 from experiments.commands.inspect import Benchmarks, Coefficients, Methods
 from experiments.commands.laws import Laws
@@ -24,7 +25,7 @@ from experiments.commands.power import Power
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
 
-__all__ = ["main", "version"]
+__all__ = ["main", "told", "version"]
 
 
 # One dataclass a command, its fields the options; what is heavy is imported when the command runs.
@@ -36,7 +37,7 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "evaluate": Evaluate,
     "status": Status,
-    "report": Report,
+    "report": WriteReport,
     "plot": Plot,
     "power": Power,
     "curves": Curves,
@@ -67,8 +68,27 @@ def main() -> None:
         print(f"error: {error}. `make setup`, or `pip install coeflab[train]`, brings what trains.", file=sys.stderr)
         sys.exit(1)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {told(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def told(error: Exception) -> str:
+    """An error's own words; where they are the system's, what they mean and what to do."""
+    if type(error).__module__ != "builtins" or not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    file = error.filename or "a file"
+    match error.errno:
+        case errno.ENOENT:
+            return f"{file} does not exist; check the path."
+        case errno.EEXIST:
+            return f"{file} is there already; remove it, or name another one."
+        case errno.ENOTDIR:
+            return f"{file} is a file, or lies below one; expected a folder."
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"{file} may not be read or written here ({error.strerror}); choose another place, e.g. with --out."
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"no space is left for {file}; free some and start the same command again: what is there is kept."
+    return str(error)
 
 
 def version() -> str:

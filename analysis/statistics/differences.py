@@ -19,7 +19,7 @@ from analysis.statistics.power import detectable_difference, p_value
 from analysis.statistics.scores import ArmScores
 from analysis.statistics.seeds import contrast_noise
 
-Verdict = Literal["better", "worse", "undecided", "none"]
+Judgement = Literal["better", "worse", "undecided", "none"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +61,7 @@ class Difference:
         return self.num_comparisons > 0
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Judgement:
         """What may be said after Holm's correction; "none" where it was not declared or an arm has a single seed."""
         if not self.declared or min(self.num_seeds, self.num_baseline_seeds) < 2:
             return "none"

@@ -91,7 +91,7 @@ class AuditGolds:
     """Write everything here as well."""
 
     def run(self) -> None:
-        """Do it."""
+        """Print the table and the findings, and write them where asked."""
         audits = []
         for name, split in _splits(self.benchmark, self.data_dir):
             problems = load_from_folder(name, split, self.data_dir)

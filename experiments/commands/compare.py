@@ -30,7 +30,7 @@ class Compare(RecipeOptions):
     """One number: so many seeds, from 0. Several: these seeds. Default: the recipe's."""
 
     def run(self) -> None:
-        """Do it."""
+        """Run what is missing of the comparison and write its report."""
         recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms, with_controls
 
@@ -59,7 +59,7 @@ class Train(RecipeOptions):
     """Of everything random in the run."""
 
     def run(self) -> None:
-        """Do it."""
+        """Run what is missing of the run and write its report."""
         recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
 

@@ -20,7 +20,7 @@ class Convert:
     """Folder to make."""
 
     def run(self) -> None:
-        """Do it."""
+        """Make the model folder, or find it made."""
         from training.models.gguf import convert_gguf, find_gguf
 
         print(f"model folder: {convert_gguf(find_gguf(self.source), self.out)}")

@@ -10,7 +10,7 @@ import tyro
 
 from experiments.commands.options import Repeated, current_device, write_report_of
 
-__all__ = ["Evaluate", "Report"]
+__all__ = ["Evaluate", "WriteReport"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Evaluate:
     """Folder of the results; a stopped evaluation goes on from what it holds."""
 
     def run(self) -> None:
-        """Do it."""
+        """Evaluate what is left of the problems and write the report."""
         from experiments.recipes.catalogue import real_model_engine
         from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
         from experiments.recipes.fields import apply_settings
@@ -80,7 +80,7 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class WriteReport:
     """Write the report of a finished or half-finished comparison or run again."""
 
     folder: tyro.conf.Positional[Path]
@@ -91,5 +91,5 @@ class Report:
     """Folder of the report, where the comparison's own cannot be written. Default: report/ in it."""
 
     def run(self) -> None:
-        """Do it."""
+        """Write the report and print its table."""
         write_report_of(self.folder, self.baseline, self.out)

@@ -22,7 +22,7 @@ class Methods:
     """One method, or path/to/file.py:Name: its formula, source, fields with their defaults, and what it needs."""
 
     def run(self) -> None:
-        """Do it."""
+        """Print the table, or the one method."""
         from experiments.inspection.methods import print_method, print_methods
 
         if self.name is None:
@@ -64,7 +64,7 @@ class Coefficients:
     """Show what each coefficient is made of: credit, ratio and clip, KL, mismatch correction, weight."""
 
     def run(self) -> None:
-        """Do it."""
+        """Print the tables, or JSON where asked."""
         from rich.console import Console
 
         from experiments.inspection.coefficients import coefficients_of, print_explanations, print_tables

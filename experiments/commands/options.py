@@ -64,8 +64,8 @@ class RecipeOptions:
         """The recipe with these options put in."""
         from experiments.recipes.catalogue import find_recipe
 
-        say(f"{name}: loading (the first start after set-up takes up to two minutes)")
         make = find_recipe(name)  # before torch is loaded to ask for the device
+        say(f"{name}: loading (the first start after set-up takes up to two minutes)")
         recipe = make(current_device())
         task = replace(
             recipe.task,
@@ -102,6 +102,9 @@ class RecipeOptions:
 
         workers = checked_workers(self.workers)
         recipe = check_recipe(recipe)
+        from experiments.runs.folder import check_folder
+
+        check_folder(out)
         overlaps = contamination(recipe)
         for line in overlaps:
             say(f"warning: {line}")

@@ -23,7 +23,7 @@ class Plot:
     """Folder of the files. Default: the comparison's folder report/."""
 
     def run(self) -> None:
-        """Do it."""
+        """Write the figure in four formats."""
         from analysis.records.load import load_comparison
         from analysis.report.export import csv_text
         from analysis.report.paper_figures import FIGURES

@@ -31,7 +31,7 @@ class Speed:
     """The last line is one JSON object: ours_s, peer_s, peer_over_ours."""
 
     def run(self) -> None:
-        """Do it."""
+        """Print the times, and JSON last where asked."""
         if self.part == "analysis":
             from experiments.speed.analysis import measure_analysis, timing_table
 

@@ -45,7 +45,7 @@ class Sweep(RecipeOptions):
     """Print the grid with the completions and the time it will take, and do nothing."""
 
     def run(self) -> None:
-        """Do it."""
+        """Run what is missing of the grid and write its report; or print the plan."""
         recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
         from experiments.recipes.grid import grid_arms, parse_varied

@@ -105,7 +105,7 @@ def find_field(recipe: Recipe, name: str, within: Iterable[str] = ()) -> str:
     found = [path for path in known if path == name] or [path for path in known if path.endswith(f".{name}")]
     if not found:
         names = known if "." in name else sorted({path.rpartition(".")[2] for path in known})
-        hint = did_you_mean(name, names, cutoff=0.5) or f"known: {', '.join(sorted(known))}."
+        hint = did_you_mean(name, names, cutoff=0.5) or "`coeflab show` and `coeflab methods NAME` list the fields."
         raise ValueError(f"no field {name!r}; {hint}")
     if len(found) > 1:
         raise ValueError(f"{name!r} is {' and '.join(found)}; give the one you mean.")

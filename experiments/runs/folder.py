@@ -18,7 +18,7 @@ from experiments.runs.samples import SampleFile
 from rewards.verdict import CHECKER_VERSION
 from training.durable import flush, write_whole
 
-__all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "lock_folder"]
+__all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "check_folder", "holds_work", "lock_folder"]
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
 
@@ -36,7 +36,8 @@ class FolderBusyError(RuntimeError):
 class RunFolder(Generic[AnyConfig]):
     """One arm, one seed. Also the `RunLog` of the training loop.
 
-    A finished run whose files are not what was finished is unfinished again: what is damaged is made anew.
+    A finished run whose files are not what was finished is unfinished again: what is damaged is made anew. The
+    configuration of a run that failed before it did anything is replaced by whatever is asked for next.
 
     Args:
         path: the folder; made if absent.
@@ -60,6 +61,9 @@ class RunFolder(Generic[AnyConfig]):
             raise FolderKindError(f"{path} holds a comparison; a single run needs a folder of its own (--out).")
         path.mkdir(parents=True, exist_ok=True)
         self._leave_finished()
+        if not holds_work(path):  # what was written before it was refused binds nobody
+            for name in ("config.json", "environment.json"):
+                (path / name).unlink(missing_ok=True)
         check_same_config(path / "config.json", config, keep=self.finished)
         if not (path / "environment.json").exists():
             write_json(path / "environment.json", environment(config.seed))
@@ -164,6 +168,25 @@ class RunFolder(Generic[AnyConfig]):
             self.samples.path.rename(self.path / "samples.damaged")
 
 
+def check_folder(path: Path) -> None:
+    """Refuse a file where results are to be written.
+
+    Raises:
+        FolderKindError: `path`, or what it lies below, is a file.
+    """
+    for place in (path, *path.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise FolderKindError(f"{place} is a file; expected a folder for the results (--out).")
+            return
+
+
+def holds_work(path: Path) -> bool:
+    """Whether a run has done anything in its folder: a step, a sample, a checkpoint."""
+    made = ("metrics.jsonl", "samples.parquet", "finished.json")
+    return any((path / name).exists() for name in made) or any((path / "checkpoints").glob("*"))
+
+
 @contextmanager
 def lock_folder(path: Path) -> Iterator[None]:
     """Hold `path` for this process; the lock goes with the process, however it ends.
@@ -172,7 +195,9 @@ def lock_folder(path: Path) -> Iterator[None]:
 
     Raises:
         FolderBusyError: another process holds it.
+        FolderKindError: it is a file.
     """
+    check_folder(path)
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     lock = path / ".lock"

@@ -20,9 +20,9 @@ from rewards import GoldAnswerError, check_answer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["BENCHMARKS", "UnknownBenchmarkError", "load_problems", "overlap_lines", "render_prompts"]
+__all__ = ["KNOWN_BENCHMARKS", "UnknownBenchmarkError", "load_problems", "overlap_lines", "render_prompts"]
 
-BENCHMARKS = ("arithmetic", *FILES)
+KNOWN_BENCHMARKS = ("arithmetic", *FILES)
 
 # The generated benchmark has as many problems as one asks for; these are the defaults.
 ARITHMETIC_SIZES = {"train": 20000, "validation": 100, "test": 100}
@@ -51,9 +51,9 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
         raise ValueError(f"{count} problems of split {split!r} are asked for; expected at least 1.")
     if task.benchmark.endswith(SUFFIXES):
         problems = _of_own_files(task.benchmark, split)
-    elif task.benchmark not in BENCHMARKS:
-        near = did_you_mean(task.benchmark, BENCHMARKS)
-        known = f"Known: {', '.join(BENCHMARKS)}, or a file FILE.jsonl."
+    elif task.benchmark not in KNOWN_BENCHMARKS:
+        near = did_you_mean(task.benchmark, KNOWN_BENCHMARKS)
+        known = f"Known: {', '.join(KNOWN_BENCHMARKS)}, or a file FILE.jsonl."
         raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {near} {known}")
     elif task.benchmark == "arithmetic":
         return generate_problems(split, ARITHMETIC_SIZES[split] if count is None else count)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
 from experiments.runs.config import RunConfig
 from experiments.runs.environment import other_checker, processor_name
-from experiments.runs.folder import FolderKindError
+from experiments.runs.folder import FolderKindError, holds_work
 from experiments.runs.jobs import EvaluationJob, Job
 from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
 from experiments.runs.start_policy import StartPolicy
@@ -56,6 +56,8 @@ def compare(
         raise ValueError(f"workers is {workers}; expected at least 1.")
     if (out / "config.json").exists():
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
+    if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
+        (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
     recipe = replace(recipe, task=_dated(recipe.task, _held(out / "recipe.json")))
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     _check_checker(jobs, out)

@@ -16,7 +16,7 @@ from experiments.runs.config import RunConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJob
 from experiments.runs.problems import load_problems
 
-__all__ = ["Cost", "Rates", "assumed_rates", "job_costs", "measured_rates"]
+__all__ = ["JobCost", "Rates", "assumed_rates", "job_costs", "measured_rates"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Rates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class JobCost:
     """Of one job.
 
     Attributes:
@@ -57,7 +57,7 @@ class Cost:
     seconds: float
 
 
-def job_costs(jobs: Iterable[Job], rates: Rates) -> list[Cost]:
+def job_costs(jobs: Iterable[Job], rates: Rates) -> list[JobCost]:
     """The cost of each job of a plan.
 
     Args:
@@ -150,7 +150,7 @@ def assumed_rates(recipe: Recipe) -> Rates:
     )
 
 
-def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, *, start_is_shared: bool) -> Cost:
+def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, *, start_is_shared: bool) -> JobCost:
     samples = run.evaluation.samples
     if run.training is None:
         evaluated = problems * samples
@@ -171,8 +171,8 @@ def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, *, start_is
     )
 
 
-def _cost(job: Job, *, seconds: float, arm: str | None = None, training: int = 0, evaluation: int = 0) -> Cost:
-    return Cost(
+def _cost(job: Job, *, seconds: float, arm: str | None = None, training: int = 0, evaluation: int = 0) -> JobCost:
+    return JobCost(
         job=job.name, arm=arm, training_completions=training, evaluation_completions=evaluation, seconds=seconds
     )
 

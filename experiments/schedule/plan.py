@@ -56,10 +56,11 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
         if evaluate_start:
             _evaluate_start(recipe, START_ARM, {}, seed, out, first, evaluated)
             for name, start_arm in starts.items():
-                _evaluate_start(recipe, start_arm, recipe.arms[name].overrides, seed, out, first, evaluated)
+                overrides = changed_by(recipe, recipe.arms[name].overrides)
+                _evaluate_start(recipe, start_arm, overrides, seed, out, first, evaluated)
         for name, arm in recipe.arms.items():
             own = recipe.overridden(arm.overrides)
-            start_of_arm = _start(recipe, arm.overrides, seed, out, first)
+            start_of_arm = _start(recipe, changed_by(recipe, arm.overrides), seed, out, first)
             offline = _offline(own, arm, seed, start_of_arm, out, shared)
             measured = evaluated.get(starts[name]) if own.evaluation.every else None
             config = RunConfig(
@@ -80,7 +81,12 @@ def start_arms(recipe: Recipe) -> dict[str, str]:
     Called ``sft_start`` where that is the recipe's, and ``sft_start evaluation.max_tokens=32`` where an arm has another
     start policy or is evaluated otherwise.
     """
-    return {name: _start_arm(arm.overrides) for name, arm in recipe.arms.items()}
+    return {name: _start_arm(changed_by(recipe, arm.overrides)) for name, arm in recipe.arms.items()}
+
+
+def changed_by(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides that are not what the recipe holds anyway."""
+    return {path: value for path, value in overrides.items() if recipe.overridden({path: value}) != recipe}
 
 
 def _start_arm(overrides: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def run_jobs(
     _check_names(jobs)
     logs.mkdir(parents=True, exist_ok=True)
     waiting, done = list(jobs), set[str]()
-    with _threads_of_children(threads), closing(_Pool(threads=threads, logs=logs)) as pool:
+    with _threads_of_children(threads), closing(_WorkerPool(threads=threads, logs=logs)) as pool:
         while waiting or pool.running:
             pool.grow(min(workers, len(pool.running) + len(waiting)))
             failures = []
@@ -174,7 +174,7 @@ def _take_dependents(failed: str, waiting: list[Job]) -> list[str]:
     return gone[1:]
 
 
-class _Pool:
+class _WorkerPool:
     """Worker processes by the pipe to each, and the job that each one is at."""
 
     def __init__(self, *, threads: int, logs: Path) -> None:

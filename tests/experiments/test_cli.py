@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -71,6 +72,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         (["evaluate", "--model", ".", "--data-dir", "broken"], "test.jsonl"),
         (["evaluate", "--model", ".", "--data-dir", "data", "--limit", "0"], "expected at least 1"),
         (["report", "nowhere"], "nowhere"),
+        (["compare", "--out", "data/gsm8k/test.jsonl"], "is a file; expected a folder for the results"),
+        (["train", "--out", "data/gsm8k/test.jsonl/below"], "is a file; expected a folder for the results"),
+        (["coefficients", "--batch", "nowhere.json"], "nowhere.json does not exist; check the path"),
+        (["status", "data"], "holds no results of coeflab"),
+        (["show", "arithmetik"], "did you mean 'arithmetic'"),
+        (["new", "method", "data/gsm8k/x.txt"], "is no Python file"),
         (["convert", "nothing-here"], "neither a file nor an installed package"),
     ],
 )
@@ -81,9 +88,23 @@ def test_wrong_input(arguments: list[str], message: str, run, tmp_path: Path) ->
     code, _, err = run(*arguments)
     assert code == 1
     assert message in " ".join(err.split())
-    assert err.startswith("error: ")
+    assert sum(line.startswith("error: ") for line in err.splitlines()) == 1
     assert "Traceback" not in err
     assert not (tmp_path / "runs").exists(), "a refused command leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out/report"), "no space is left for out/report; free some"),
+        (PermissionError(errno.EACCES, "Permission denied", "out"), "out may not be read or written here"),
+        (FileExistsError(errno.EEXIST, "File exists", "mine.py"), "mine.py is there already"),
+        (OSError(errno.EIO, "Input/output error"), "[Errno 5] Input/output error"),
+        (ValueError("as it is"), "as it is"),
+    ],
+)
+def test_errors_of_the_system_are_said_in_words(error: Exception, words: str) -> None:
+    assert cli.told(error).startswith(words)
 
 
 HEAVY = ("torch", "transformers", "vllm", "datasets", "matplotlib", "pandas", "scipy", "sympy")

@@ -50,7 +50,7 @@ def test_the_first_command_of_a_starting_file_runs(
     assert "Pass@1" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         coeflab(monkeypatch, f"coeflab new {kind} mine.py")
-    assert "File exists" in capsys.readouterr().err
+    assert "mine.py is there already" in capsys.readouterr().err
 
 
 def test_the_recipe_of_a_starting_file_is_one(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

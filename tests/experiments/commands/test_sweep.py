@@ -110,7 +110,6 @@ def test_only_what_changes_the_start_policy_makes_another_one() -> None:
     names = [job.name for job in jobs]
     assert [name for name in names if name.startswith("start")] == [
         "start-seed0",
-        "start_supervised.decay_steps=5-seed0",
         "start_supervised.decay_steps=6-seed0",
     ]
     # RFT and DPO share what is drawn: one draw for each of two start policies and two training sets.

@@ -96,12 +96,13 @@ def test_a_model_that_was_just_made_and_the_same_one_loaded_share_an_engine(tmp_
     assert samplers.get(SLOW_ENGINE, tmp_path, made) is samplers.get(SLOW_ENGINE, tmp_path, load_policy(tmp_path))
 
 
-def test_only_arms_of_the_recipes_model_take_their_first_point_from_its_evaluation() -> None:
+def test_arms_take_their_first_point_from_the_evaluation_of_their_own_model() -> None:
     base = replace(recipe(), model="models/one", supervised=None, arms=select_arms(recipe(), ["grpo"]))
     base = replace(base, arms=grid_arms(base, [parse_varied("model=models/one,models/two")]))
     jobs = plan_jobs(base, Path("out"), evaluate_start=True)
     taken = {job.config.model: job.evaluated_start for job in jobs if isinstance(job, RunJob)}
-    assert taken == {"models/one": Path("out/runs/sft_start-seed0"), "models/two": None}
+    runs = Path("out/runs")
+    assert taken == {"models/one": runs / "sft_start-seed0", "models/two": runs / "sft_start_model=models_two-seed0"}
 
 
 def test_coefficients_come_with_small_models_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def newer_checker(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_an_unfinished_run_is_not_judged_by_two_checkers(tmp_path: Path, newer_checker: Callable[[], None]) -> None:
-    RunFolder(tmp_path / "stopped", run_config())
+    RunFolder(tmp_path / "stopped", run_config()).append({"step": 1})
     RunFolder(tmp_path / "finished", run_config()).finish({})
     RunFolder(tmp_path / "stopped", run_config())  # the same checker goes on
     newer_checker()
@@ -244,3 +245,15 @@ def test_no_arm_is_added_to_runs_of_another_checker(
     assert list(json.loads((tmp_path / "recipe.json").read_text())["arms"]) == ["rft"]
     start(one)  # nothing is left to do
     assert len(started) == 2
+
+
+def test_what_was_refused_before_it_did_anything_binds_nobody(tmp_path: Path) -> None:
+    """`evaluate` with too long completions failed, and then refused the corrected command."""
+    asked = run_config()
+    RunFolder(tmp_path, asked)
+    corrected = replace(asked, evaluation=replace(asked.evaluation, max_tokens=8))
+    folder = RunFolder(tmp_path, corrected)
+    assert json.loads((tmp_path / "config.json").read_text())["evaluation"]["max_tokens"] == 8
+    folder.append({"step": 1})
+    with pytest.raises(ConfigMismatchError, match="already holds a run with another configuration"):
+        RunFolder(tmp_path, asked)
