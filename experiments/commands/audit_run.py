@@ -10,17 +10,20 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import tyro
 
-from analysis.records.record import RunRecord
 from benchmarks.files import FILES, load_from_folder
 from benchmarks.problem import Tolerance
 from benchmarks.registry import BENCHMARKS
-from experiments.inspection.rejudged import Rejudged, finished_runs, rejudge, versions_in_words
 from rewards import CHECKER_VERSION
+
+if TYPE_CHECKING:  # heavy, and imported by every command
+    import pandas as pd
+
+    from analysis.records.record import RunRecord
+    from experiments.inspection.rejudged import Rejudged
 
 __all__ = ["AuditRun"]
 
@@ -43,6 +46,8 @@ class AuditRun:
 
     def run(self) -> None:
         """Judges, and prints tables and examples."""
+        from experiments.inspection.rejudged import finished_runs, rejudge, versions_in_words
+
         runs, left_out = finished_runs(self.run_folder)
         for sentence in left_out:
             print(f"left out: {sentence}")
@@ -84,6 +89,8 @@ def _with_tolerance_by_row(runs: Iterable[RunRecord]) -> list[str]:
 
 
 def _report(rejudged: list[Rejudged], show: int) -> str:
+    import pandas as pd
+
     samples = pd.concat([one.samples.assign(run=one.name) for one in rejudged], ignore_index=True)
     moved = pd.concat([one.transitions().assign(run=one.name) for one in rejudged], ignore_index=True)
     votes = sum(one.votes_moved() for one in rejudged)
@@ -102,6 +109,8 @@ def _report(rejudged: list[Rejudged], show: int) -> str:
 
 
 def _effects(rejudged: list[Rejudged]) -> str:
+    import pandas as pd
+
     tables = []
     for one in rejudged:
         table = one.pass_at_1()
