@@ -36,11 +36,15 @@ def fits(value: Any, hint: Any) -> bool:
         return isinstance(value, (int, hint)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if hint is type(None):
         return value is None
+    if origin in (tuple, list):
+        return isinstance(value, list | tuple) and all(fits(item, get_args(hint)[0]) for item in value)
     return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
 
 
 def converted(value: Any, hint: Any) -> Any:
-    """A value that `fits`, with text made the member of an enumeration that it names."""
+    """A value that `fits`, with text made the member of an enumeration that it names, and a list a tuple."""
+    if get_origin(hint) is tuple:
+        return tuple(value)
     return hint(value) if _is_enum(hint) else value
 
 
@@ -54,6 +58,8 @@ def type_in_words(hint: Any) -> str:
         return "one of " + ", ".join(repr(str(member)) for member in hint)
     if hint is type(None):
         return "null"
+    if get_origin(hint) in (tuple, list):
+        return f"a list, each {type_in_words(get_args(hint)[0])}"
     return f"a finite {hint.__name__}" if hint in (int, float) else f"a {getattr(hint, '__name__', hint)}"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, get_type_hints
 
-from algorithms.settings import fits, type_in_words
+from algorithms.settings import converted, fits, type_in_words
 from benchmarks.naming import did_you_mean
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.plugins import load_algorithm
@@ -67,8 +67,7 @@ def apply_settings(recipe: Recipe, settings: Sequence[str], within: Iterable[str
         name, value = parse_setting(setting)
         path = find_field(recipe, name, within)
         if path in recipe_fields(recipe):
-            _check_value(path, value, recipe_fields(recipe)[path])
-            recipe = recipe.overridden({path: value})
+            recipe = recipe.overridden({path: _checked(path, value, recipe_fields(recipe)[path])})
             continue
         lacking = [arm for arm, config in recipe.arms.items() if path not in _arm_fields(config)]
         refused = [arm for arm in lacking if recipe.arms[arm].control is None]
@@ -123,7 +122,7 @@ def with_value(recipe: Recipe, arm: ArmConfig, path: str, value: Any) -> ArmConf
     hints = _arm_fields(arm) | recipe_fields(recipe)
     if path not in hints:
         raise ValueError(f"{arm.algorithm} has no field {path!r}.")
-    _check_value(path, value, hints[path])
+    value = _checked(path, value, hints[path])
     section, _, name = path.partition(".")
     if section == "method":
         return replace(arm, settings={**arm.settings, name: value})
@@ -144,9 +143,10 @@ def recipe_fields(recipe: Recipe) -> dict[str, Any]:
     return {path: hint for path, hint in fields.items() if path.split(".")[0] not in NOT_A_SETTING}
 
 
-def _check_value(path: str, value: Any, hint: Any) -> None:
+def _checked(path: str, value: Any, hint: Any) -> Any:
     if not fits(value, hint):
         raise ValueError(f"{path} is {value!r}; expected {type_in_words(hint)}.")
+    return value if isinstance(value, str) else converted(value, hint)  # the method itself reads enumerations
 
 
 def _arm_fields(arm: ArmConfig) -> dict[str, Any]:

@@ -25,8 +25,6 @@ from rewards.verdict import CHECKER_VERSION
 
 __all__ = ["compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
 
-# Fields of a recipe that give an arm another start policy, or another evaluation, than the start has.
-
 
 def compare(
     recipe: Recipe,

@@ -35,6 +35,13 @@ def test_fields_of_methods_training_and_recipe_are_set_by_name() -> None:
     assert [arm.overrides for arm in changed.arms.values()] == [{}, {}], "the start policy is measured alike"
 
 
+def test_a_field_of_several_values_takes_a_list() -> None:
+    changed = apply_settings(only("grpo"), ["decoding_temperatures=[0, 0.5]"])
+    assert changed.evaluation.decoding_temperatures == (0, 0.5)
+    with pytest.raises(ValueError, match="expected a list, each a finite float"):
+        apply_settings(only("grpo"), ['decoding_temperatures=["a"]'])
+
+
 def test_a_control_keeps_what_makes_it_one_and_lacks_what_it_lacks() -> None:
     base = only("grpo")
     base = replace(base, arms=with_controls(recipe(), base.arms))

@@ -11,6 +11,7 @@ import pytest
 
 from algorithms.settings import fits
 from analysis.records.schema import START_ARM
+from analysis.statistics.contrasts import TUNED_START
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe
 from experiments.recipes.fields import find_field, recipe_fields
@@ -20,8 +21,15 @@ from experiments.schedule.compare import _description
 from experiments.schedule.plan import plan_jobs, start_arms
 from tests.experiments.miniature import recipe
 
-ANOTHER_START = {"model", "task.prompt"}  # and all of embedded and supervised
-EVALUATED_OTHERWISE = {"evaluation.samples", "evaluation.temperature", "evaluation.top_p", "evaluation.max_tokens"}
+ANOTHER_START = {"model", "task.prompt", "task.date"}  # and all of embedded and supervised
+EVALUATED_OTHERWISE = {
+    "evaluation.decoding_samples",
+    "evaluation.decoding_temperatures",
+    "evaluation.max_tokens",
+    "evaluation.samples",
+    "evaluation.temperature",
+    "evaluation.top_p",
+}
 SAME_START = {
     "checkpoint_every",
     "evaluation.chunk_problems",
@@ -51,7 +59,7 @@ def another(value: Any, hint: Any) -> Any:
     doubled = [2 * value] if isinstance(value, int | float) and not isinstance(value, bool) else []
     members = [choice for part in (hint, *get_args(hint)) for choice in get_args(part)]
     tried = [0.5] if value == 1.0 else []
-    for candidate in [*tried, *doubled, *get_args(hint), *members, 2, "chain_of_thought", True]:
+    for candidate in [*tried, *doubled, *get_args(hint), *members, 2, "2026-01-01", True, [0.5]]:
         if candidate != value and fits(candidate, hint):
             return candidate
     raise AssertionError(f"no other value of {hint}")
@@ -88,7 +96,8 @@ def test_an_arm_is_compared_with_its_own_start_under_the_same_evaluation(path: s
     assert (start.config.engine, start.config.model) == (run.config.engine, run.config.model)
     about = _description(swept, list(jobs.values()), True, {})
     against = [each for each in about["contrasts"] if each["plus"] == [name]]
-    assert [each["minus"] for each in against] == [[start_name]]
+    # Where all arms share the start, they are compared with it at its best temperature.
+    assert [each["minus"] for each in against] == [[start_name if with_own_start(path) else TUNED_START]]
     if with_own_start(path):
         assert about["starts"] == {name: start_name}
         if path.split(".")[0] in ("embedded", "supervised") or path == "task.prompt":
