@@ -172,7 +172,7 @@ class Recipe:
         for path, value in overrides.items():
             if path == "model" and value is not None:
                 recipe = recipe.with_model(value)
-            elif path == "reward" and value.endswith(":"):
+            elif path == "reward" and str(value).endswith(":"):
                 recipe = dataclasses.replace(recipe, reward=f"{value}{self.reward}")
             else:
                 recipe = _with_field(recipe, path.split("."), value)
