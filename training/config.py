@@ -24,6 +24,7 @@ class TrainingConfig:
             packed; no result depends on it beyond rounding. It is halved where the device runs out of memory.
         microbatch_size: most sequences of one such pass; ``None`` sets no such limit.
         packed: sequences end to end without padding; ``None`` does so in bfloat16 on a GPU where the model can.
+        compiled: decoder layers of packed models fused by `torch.compile`; ``None`` does so on a GPU.
         max_grad_norm: gradients are scaled down to this norm.
         weight_decay: AdamW's.
         adam_beta2: AdamW's second decay; the first is 0.9.
@@ -47,6 +48,7 @@ class TrainingConfig:
     microbatch_tokens: int = 16384
     microbatch_size: int | None = None
     packed: bool | None = None
+    compiled: bool | None = None
     max_grad_norm: float = 1.0
     weight_decay: float = 0.0
     adam_beta2: float = 0.999

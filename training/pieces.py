@@ -56,8 +56,7 @@ class PieceSize:
             if self.tokens // 2 < SMALLEST:
                 raise torch.OutOfMemoryError(
                     f"a piece of {self.tokens} tokens does not fit into memory ({failure}). The model, its optimiser "
-                    "and the engine leave no room: lower engine.vllm.kv_cache_gib, or turn on gradient_checkpointing, "
-                    "lora_rank or adamw_bits."
+                    "and the engine leave no room: lower engine.vllm.kv_cache_gib or take a smaller model."
                 )
             self.tokens //= 2
             if torch.cuda.is_available():

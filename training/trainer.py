@@ -24,7 +24,7 @@ from training.drawing import Drawn, draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions
-from training.models.packing import can_pack, pack_attention
+from training.models.packing import can_pack, compile_layers, pack_attention
 from training.models.policy import Policy
 from training.models.scores import score_logprobs, score_values
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
@@ -99,6 +99,8 @@ class Trainer:
             for model in (self.policy.model, self.reference, getattr(self.critic, "backbone", None)):
                 if model is not None:
                     pack_attention(model)
+                    if self.policy.device.type == "cuda" if self.config.compiled is None else self.config.compiled:
+                        compile_layers(model)
         self.policy_optimizers = self.make_optimizers(self.policy.model, self.config)
         if self.critic is not None:
             self.critic_optimizer = adamw(self.critic, self.config, learning_rate=self.config.critic_learning_rate)

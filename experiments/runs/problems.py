@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ KNOWN_BENCHMARKS = ("arithmetic", *FILES)
 ARITHMETIC_SIZES = {"train": 20000, "validation": 100, "test": 100}
 SPLIT = "{split}"  # in the name of a user's file
 VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
+CALCULATOR_MARK = re.compile(r"<<[^<>\n]*>>")  # GSM8K's "48/2 = <<48/2=24>>24"
 
 
 class UnknownBenchmarkError(ValueError):
@@ -110,9 +112,10 @@ def _check_gold_answers(problems: list[Problem]) -> None:
 
 
 def _with_boxed_answer(problem: Problem) -> Problem:
-    """GSM8K's worked solutions do not end in their answer; as demonstrations of the paper's prompt they must box it."""
+    """GSM8K's worked solutions as demonstrations of the paper's prompt: without calculator marks, the answer boxed."""
     if problem.solution is None or r"\boxed" in problem.solution:
         return problem
+    problem = replace(problem, solution=CALCULATOR_MARK.sub("", problem.solution))
     return replace(problem, solution=f"{problem.solution}\nThe answer is \\boxed{{{problem.gold_answer}}}.")
 
 

@@ -52,5 +52,5 @@ def test_a_model_that_does_not_fit_at_all_says_what_to_lower() -> None:
     def work(tokens: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    with pytest.warns(RuntimeWarning), pytest.raises(torch.OutOfMemoryError, match="gradient_checkpointing"):
+    with pytest.warns(RuntimeWarning), pytest.raises(torch.OutOfMemoryError, match="kv_cache_gib"):
         PieceSize(tokens=512).run(work)

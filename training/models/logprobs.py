@@ -58,8 +58,9 @@ def token_logprobs(
     Returns:
         (B, T) float32 (float64 from a float64 model) in nats, zero outside the completion mask.
     """
+    apart = splits_at_head(model)  # outside autocast, which would keep the weights it casts without gradient
     with autocast(batch.input_ids.device, use_autocast):
-        if not splits_at_head(model):
+        if not apart:
             return _from_whole_logits(model, batch, temperature)
         body: Any = model.base_model
         head: Any = model.get_output_embeddings()  # type: ignore[operator]

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from training.models.batches import TrainingBatch
 
-__all__ = ["PackedBatch", "can_pack", "is_packed", "pack_attention", "pack_batch"]
+__all__ = ["PackedBatch", "can_pack", "compile_layers", "is_packed", "pack_attention", "pack_batch"]
 
 ATTENTION = "coeflab_varlen"
 # What an architecture's attention may add that neither varlen nor plain SDPA computes.
@@ -98,6 +99,17 @@ def pack_attention(model: nn.Module) -> None:
         )
     AttentionInterface.register(ATTENTION, _attention)
     model.set_attn_implementation(ATTENTION)  # type: ignore[operator]
+
+
+def compile_layers(model: nn.Module) -> None:
+    """Fuse what each decoder layer does between its matrix products, in place; lengths stay free.
+
+    On an H100 an update of SmolLM2-135M in pieces of 16,384 tokens takes 1.5 s instead of 2.3 s, in 15.5 GiB instead
+    of 21.1 (docs/performance.md). Parameters keep their names.
+    """
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.compile(dynamic=True)
 
 
 def is_packed(model: nn.Module) -> bool:
