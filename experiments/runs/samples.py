@@ -64,7 +64,7 @@ class SampleFile:
 
     def tokens(self, step: int) -> int:
         """Completion tokens at `step`."""
-        return int(self.at(step)["num_tokens"].sum())
+        return int(self.at(step)["num_tokens"].to_numpy().sum())
 
     def add(self, step: int, judged: Sequence[tuple[Rollout, Verdict]]) -> None:
         """Add samples of one evaluation, in place of what it had of the same problems."""
