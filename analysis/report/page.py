@@ -82,13 +82,13 @@ def table(columns: Sequence[TextColumn]) -> str:
     return f"{begin}<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
 
 
-def figure(svg: bytes, alt: str, caption: str, files: Sequence[str], wide: bool = False) -> str:
-    """A picture inside the page, with its caption and links to `files` beside the page."""
+def figure(svg: bytes, alt: str, caption: str, files: Sequence[str] = (), wide: bool = False) -> str:
+    """A picture inside the page, with its caption and links to `files` beside the page, where there are any."""
     encoded = base64.b64encode(svg).decode("ascii")
     kind = ' class="wide"' if wide else ""
     image = f'<img alt="{shown(alt)}" src="data:image/svg+xml;base64,{encoded}">'
     links = " · ".join(f'<a href="{escape(name)}">{shown(name.rpartition(".")[2])}</a>' for name in files)
-    below = f'{shown(caption)} <span class="files">{links}</span>'
+    below = f'{shown(caption)} <span class="files">{links}</span>' if links else shown(caption)
     return f"<figure{kind}>{image}<figcaption>{below}</figcaption></figure>"
 
 
