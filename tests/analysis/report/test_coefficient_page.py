@@ -105,7 +105,7 @@ def test_a_comparison_without_coefficients_has_no_section(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("{", "not a record of coefficients"),
+        ("{", "coefficients.json: not JSON"),
         ({"sequences": []}, "not a record of coefficients"),
         (
             {**content(), "methods": [{"name": "grpo", "coefficients": [[1.0]] * 7, "weights": [1.0] * 7}]},
@@ -118,6 +118,6 @@ def test_a_broken_file_is_named(tmp_path: Path, data: Any, message: str) -> None
     with pytest.raises(RecordError, match=message):
         read_coefficients(folder)
     note = section(folder)  # the report goes on without it
-    assert note.startswith('<p class="note">Left out: coefficients.json is not a record of coefficients')
+    assert note.startswith('<p class="note">Left out: coefficients.json')
     assert message in note
     assert str(tmp_path) not in note
