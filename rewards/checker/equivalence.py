@@ -100,7 +100,7 @@ def _scalars_equal(left: Scalar, right: Scalar, decide: Decide) -> bool | None:
     if left.text.endswith("%") != right.text.endswith("%"):
         return _percentage_equals(left, right, decide)
     for value, other in ((left, right), (right, left)):
-        split = None if value.unit else split_letter_unit(value.text)
+        split = None if value.unit else split_letter_unit(value.text, bare=not other.unit)
         if split is not None and units_agree(split[1], other.unit) and (other.unit or _is_constant(other)):
             return other.text == split[0] or decide(read_quantity(split[0]), other)
     return False

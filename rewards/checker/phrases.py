@@ -133,15 +133,18 @@ _NUMBER_AND_UNIT = re.compile(r"[-+]?[\d.,/]*\d(?: ?[A-Za-z%²³/.]+){0,3}")
 def last_phrase_answer(text: str) -> tuple[bool, str | None]:
     """Whether a phrase announces an answer, and the answer that the last one gives.
 
-    From the end of the text only the surroundings of the key words are searched; after `_PROBES` of them that announce
-    nothing, all the rest in one pass.
+    From the end of the text only the surroundings of the key words are searched, first in its last `_LATE` characters;
+    after `_PROBES` of them that announce nothing, all the rest in one pass.
     """
-    places = {word: text.rfind(word) for word in _KEY_WORDS}  # each moves towards the start of the text, once through
-    places |= {word: text.rfind(word, max(0, len(text) - _LATE)) for word in _LATE_KEY_WORDS}
-    if not text.isascii():
-        places |= {word: text.rfind(word) for word in _FOREIGN_KEY_WORDS}
+    words = _KEY_WORDS if text.isascii() else (*_KEY_WORDS, *_FOREIGN_KEY_WORDS)
+    late = max(0, len(text) - _LATE)
+    places = {word: text.rfind(word, late) for word in (*words, *_LATE_KEY_WORDS)}  # each moves towards the start
+    sought = [*words, *(word for word in _LATE_KEY_WORDS if places[word] >= 0)]
     for _ in range(_PROBES):
         start = max(places.values())
+        if start < 0 < late:
+            places = {word: text.rfind(word, 0, late + len(word) - 1) for word in sought}
+            start, late = max(places.values()), 0
         if start < 0:
             return False, None
         word = next(word for word, place in places.items() if place == start)
@@ -149,8 +152,10 @@ def last_phrase_answer(text: str) -> tuple[bool, str | None]:
         found = _last_answer(text, phrases)
         if found is not None:
             return True, found
-        places[word] = text.rfind(word, 0, start)
+        places[word] = text.rfind(word, late, start)
     last = max(places.values())
+    if last < 0 < late:
+        last = max(text.rfind(word, 0, late + len(word) - 1) for word in sought)
     found = _last_answer(text, list(_PHRASE.finditer(text, 0, last + 60))) if last >= 0 else None
     return found is not None, found
 

@@ -42,6 +42,8 @@ _ACCENTED = re.compile(r"(?<=[\d})!%]) ([^\W\d_]+\.?(?: [^\W\d_]+){0,4})$")
 _PHRASE = re.compile(r"[ (]*[A-Za-z](?:[A-Za-z .'()/*-]|\^ ?-?[1-9])*[23]?[ )]*")
 _KNOWN_WORDS = FUNCTIONS | GREEK | CONSTANTS.keys()
 _LETTER = re.compile(r"(.*[\d})]) ([mgshLNJWVK])")
+_LETTERS = r"\{ ?([A-Za-z]{1,3}(?: ?\^ ?\{?[1-9]\}?)?(?:[ *]{1,2}[A-Za-z]{1,3}(?: ?\^ ?\{?[1-9]\}?)?)?) ?\}"
+_FRACTION_OF_LETTERS = re.compile(rf"(.*[\d}})])( ?)\\frac ?{_LETTERS} ?{_LETTERS}")
 
 
 def split_unit(text: str) -> tuple[str, str]:
@@ -92,12 +94,28 @@ def _plainly_boxed(text: str) -> str:
     return text
 
 
-def split_letter_unit(text: str) -> tuple[str, str] | None:
-    """``5 m`` as a quantity and the unit that its last letter may stand for; ``None`` where it can only be a
-    variable.
+def split_letter_unit(text: str, *, bare: bool) -> tuple[str, str] | None:
+    r"""``5 m`` and ``5 \frac{m}{s}`` as a quantity and the unit that their letters may stand for; ``None`` where they
+    can only be variables.
+
+    Args:
+        text: a normalised scalar.
+        bare: whether it meets a number without a unit; then only letters behind a blank are one.
     """
-    match = _LETTER.fullmatch(text)
-    return None if match is None else (match.group(1), canonical_unit(match.group(2)))
+    if (match := _LETTER.fullmatch(text)) is not None:
+        return match.group(1), canonical_unit(match.group(2))
+    match = _FRACTION_OF_LETTERS.fullmatch(text) if "\\frac" in text else None
+    if match is None or (bare and not match.group(2)):
+        return None
+    above, below = (re.sub(r"[{}]", "", side).replace("*", " ") for side in match.groups()[2:])
+    if not all(_is_symbol(name) for name in re.findall(r"[A-Za-z]+", f"{above} {below}")):
+        return None
+    return match.group(1), canonical_unit(f"{above} " + re.sub(r"(?<![A-Za-z])(?=[A-Za-z])", "/", below))
+
+
+def _is_symbol(name: str) -> bool:
+    """Whether letters are a unit's symbol: m, s, km, kg, mol."""
+    return name in CANONICAL and (len(name) > 1 or name in "mgshLNJWVK")
 
 
 def canonical_unit(phrase: str) -> str:

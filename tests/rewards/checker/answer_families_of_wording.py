@@ -53,10 +53,28 @@ FAMILIES: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = [
         "compound units in every layout",
         (
             *("5 m/s", r"5 \frac{\text{m}}{\text{s}}", r"5\,\mathrm{m\,s^{-1}}", r"5\,\text{m}\cdot\text{s}^{-1}"),
-            r"5\,\mathrm{m\cdot s^{-1}}",
+            *(r"5\,\mathrm{m\cdot s^{-1}}", r"5 \frac{m}{s}", r"5\frac{m}{s}", r"5\,\dfrac{m}{s}"),
+            r"v = 5 \frac{m}{s}",
         ),
-        (r"5\text{ m/s}^2", r"5\,\mathrm{m\cdot s}", r"5 \frac{\text{s}}{\text{m}}", "5 km/h"),
+        (
+            *(r"5 \frac{m}{s^2}", r"5 \frac{s}{m}", r"5 \frac{km}{h}", r"6 \frac{m}{s}", r"\frac{m}{s}"),
+            *(r"5 \frac{m}{t}", r"5 \frac{m^2}{s}", r"5 \frac{n}{s}"),
+            *(r"5\text{ m/s}^2", r"5\,\mathrm{m\cdot s}", r"5 \frac{\text{s}}{\text{m}}", "5 km/h"),
+        ),
     ),
+    (
+        r"\frac{m}{s}",
+        "letters without a number are variables",
+        ("m/s", r"\dfrac{m}{s}", r"\frac{2m}{2s}"),
+        (r"5 \frac{m}{s}", "1", r"\frac{s}{m}"),
+    ),
+    (
+        r"12 \frac{kg}{m^3}",
+        "symbols of units in a fraction",
+        (r"12\text{ kg/m}^3", r"12\,\frac{\text{kg}}{\text{m}^3}", r"12 \frac{kg}{m^{3}}"),
+        (r"12\text{ kg/m}^2", r"12 \frac{g}{m^3}", r"12 \frac{kg}{m}"),
+    ),
+    (r"\frac{5m}{s}", "a product of variables", (r"5 \frac{m}{s}", r"5m/s"), ("5", r"\frac{5s}{m}")),
     (r"5\,\Omega", "ohms", ("5 Ω", "5 ohms", r"5\text{ ohm}"), ("5 kΩ", "5 V", r"5\,M\Omega")),
     ("5 MW", "case in abbreviations", ("5 megawatts",), ("5 mW", "5 kW")),
     (

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
 
 from rewards import Status, check_answer, extract_answer
+from rewards.checker.extraction import _NEXT_PROBLEM, _next_problem  # pyright: ignore[reportPrivateUsage]
 
 EXTRACTED: list[tuple[str, str | None, str]] = [
     ("It is \\boxed{5}.", "5", "a box"),
@@ -122,6 +124,8 @@ def test_an_earlier_right_answer_does_not_rescue_a_final_wrong_one() -> None:
         "答案是",
         "选",
         "$x$ ",
+        "<|im_end|>\n: ",
+        "<|im_end|>\n问题 ",
     ],
 )
 def test_extraction_takes_linear_time(piece: str) -> None:
@@ -138,3 +142,25 @@ def test_extraction_takes_linear_time(piece: str) -> None:
         return min(trials)
 
     assert seconds(400_000) < 24 * max(seconds(50_000), 1e-3)
+
+
+HEADINGS = ("\nQuestion: ", "\n## Problem 12:", "\n**Exercise 3**:", "\nQ:", "\n Human:", "\n* Instruction :")
+NO_HEADINGS = ("\nSolution:", "\nStep 1: ", "x:", "a Question:", "\n12:", ":", "\n", " 3:4 ", "\nthe problem:")
+
+
+def test_from_colon_to_colon_the_same_headings_are_found_as_from_line_to_line() -> None:
+    rng = random.Random(0)
+    for _ in range(3_000):
+        text = "".join(rng.choice(HEADINGS + NO_HEADINGS * 2) for _ in range(rng.randrange(1, 9)))
+        position = rng.randrange(len(text))
+        found, expected = (
+            None if match is None else match.span()
+            for match in (_next_problem(text, position), _NEXT_PROBLEM.search(text, position))
+        )
+        assert found == expected, (text, position)
+
+
+@pytest.mark.parametrize("behind", [0, 1_980, 1_990, 1_995, 2_000, 2_005, 9_000])
+def test_a_phrase_is_found_wherever_it_stands(behind: int) -> None:
+    assert extract_answer("a " * 3_000 + "The answer is 7.\n" + "b" * behind) == "7"
+    assert extract_answer("The answer is 7.\n" + "c " * behind + "I hope this answer is helpful.") == "7"
