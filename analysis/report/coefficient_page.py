@@ -1,10 +1,13 @@
 """The report's page of coefficients: the same completions under each method, token by token.
 
 Tokens are coloured on one scale for all methods, purple for positive and orange for negative, which colour-blind
-readers tell apart. Only completions that the record holds are shown; everything is computed from coefficients.json.
+readers tell apart. The scale is a symmetric logarithm that ends at the largest coefficient: DPO's are ten times those
+of the others, so that a linear one shows either them all in one colour or the others in white. Only completions that
+the record holds are shown; everything is computed from coefficients.json.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -26,11 +29,12 @@ COLORS = colormaps["PuOr"]  # orange to purple through white: no red against gre
 SHOWN_PER_VERDICT = 2
 RIGHT, WRONG = "#5e3c99", "#e66101"
 POSITIONS = 10
+PANEL_CHARACTERS = 24  # of a title above half a figure
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 NOTE = (
     "Each line is the same completion under one method; the background of a token is its gradient coefficient, on one "
-    "scale for all methods, and pointing at a token shows the number. The aggregation weight is apart from it. A "
-    "method that leaves a completion out (no pair, say) has no line."
+    "scale for all methods (a symmetric logarithm), and pointing at a token shows the number. The aggregation weight "
+    "is apart from it. A method that leaves a completion out (no pair, say) has no line."
 )
 COSINE_NOTE = (
     "Cosine of the gradients that the methods imply on these completions, over all parameters of the policy: 1 is the "
@@ -47,9 +51,9 @@ def coefficient_section(comparison: ComparisonRecord) -> str:
         return page.paragraph(f"Left out: {str(error).replace(f'{comparison.path}/', '')}.", "note")
     if record is None or not record.methods:
         return ""
-    limit = color_limit(record.methods)
-    parts = [page.paragraph(f"Completions of {record.policy}. {NOTE}", "note"), _legend(limit)]
-    parts += [_sequence(record, index, limit) for index in shown_sequences(record)]
+    scale = color_scale(record.methods)
+    parts = [page.paragraph(f"Completions of {record.policy}. {NOTE}", "note"), _legend(scale)]
+    parts += [_sequence(record, index, scale) for index in shown_sequences(record)]
     names = [method.name for method in record.methods]
     pictures = [
         (_histograms(record), "histograms of coefficients", "Coefficients of all tokens, by the verdict."),
@@ -70,15 +74,29 @@ def coefficient_section(comparison: ComparisonRecord) -> str:
     return "".join(parts) + page.figures(drawn) + cosines
 
 
-def color_limit(methods: Sequence[MethodRecord]) -> float:
-    """Where the colours end: the median over methods of their 95th percentile of |coefficient|; 1 where all are 0."""
-    ends = []
-    for method in methods:
-        values = [row for row in method.coefficients if row is not None]
-        if values and np.abs(np.concatenate(values)).max() > 0:
-            ends.append(np.quantile(np.abs(np.concatenate(values)), 0.95))
-    limit = float(np.median(ends)) if ends else 0.0
-    return limit if limit > 0 else 1.0
+@dataclass(frozen=True, kw_only=True)
+class ColorScale:
+    """A symmetric logarithm: about linear below `linear`, full colour at `end`, the largest |coefficient| of all."""
+
+    linear: float
+    end: float
+
+    def shade(self, value: float) -> float:
+        """Where a coefficient stands in -1..1."""
+        return float(np.sign(value) * np.log1p(abs(value) / self.linear) / np.log1p(self.end / self.linear))
+
+
+def color_scale(methods: Sequence[MethodRecord]) -> ColorScale:
+    """Linear below a tenth of the median over methods of their largest |coefficient|; ends at 1 where all are 0."""
+    tops = [max((float(np.abs(row).max()) for row in _rows(method)), default=0.0) for method in methods]
+    tops = [top for top in tops if top > 0] or [1.0]
+    return ColorScale(linear=float(np.median(tops)) / 10, end=max(tops))
+
+
+def _rows(method: MethodRecord) -> list[np.ndarray]:
+    """The method's finite coefficients, completion by completion; only those that have any."""
+    rows = [row[np.isfinite(row)] for row in method.coefficients if row is not None]
+    return [row for row in rows if len(row)]
 
 
 def shown_sequences(record: CoefficientRecord) -> tuple[int, ...]:
@@ -97,17 +115,20 @@ def shown_sequences(record: CoefficientRecord) -> tuple[int, ...]:
     return tuple(sorted(right + wrong))
 
 
-def _legend(limit: float) -> str:
-    stops = [-limit, -limit / 2, 0.0, limit / 2, limit]
-    labels = [f"≤ {-limit:.3g}", f"{-limit / 2:.3g}", "0", f"{limit / 2:.3g}", f"≥ {limit:.3g}"]
+def _legend(scale: ColorScale) -> str:
+    middle = (scale.linear * scale.end) ** 0.5
+    stops = [-scale.end, -middle, -scale.linear, 0.0, scale.linear, middle, scale.end]
     swatches = "".join(
-        f'<span style="{_paint(value, limit)}">&nbsp;{page.shown(label)}&nbsp;</span>'
-        for value, label in zip(stops, labels, strict=True)
+        f'<span style="{_paint(scale.shade(value))}">&nbsp;{page.shown(f"{value:.3g}")}&nbsp;</span>' for value in stops
     )
-    return f'<p class="tokens legend">coefficient: {swatches}</p>'
+    words = (
+        f" symmetric logarithm, about linear below {scale.linear:.3g}; the ends are the largest |coefficient| of any "
+        "method"
+    )
+    return f'<p class="tokens legend">coefficient: {swatches}{page.shown(words)}</p>'
 
 
-def _sequence(record: CoefficientRecord, index: int, limit: float) -> str:
+def _sequence(record: CoefficientRecord, index: int, scale: ColorScale) -> str:
     sequence = record.sequences[index]
     verdict = str(sequence["verdict"]).lower().replace("_", " ")
     title = f"{sequence['question']} · gold answer {sequence['gold_answer']} · {verdict}, reward {sequence['reward']:g}"
@@ -115,20 +136,21 @@ def _sequence(record: CoefficientRecord, index: int, limit: float) -> str:
     for method in record.methods:
         row = method.coefficients[index]
         if row is not None:
-            lines.append(f"<dt>{page.shown(method.name)}</dt><dd>{_tokens(sequence, row, limit)}</dd>")
+            lines.append(f"<dt>{page.shown(method.name)}</dt><dd>{_tokens(sequence, row, scale)}</dd>")
     return f'{page.heading(title)}<dl class="tokens">{"".join(lines)}</dl>'
 
 
-def _tokens(sequence: dict[str, Any], row: np.ndarray, limit: float) -> str:
+def _tokens(sequence: dict[str, Any], row: np.ndarray, scale: ColorScale) -> str:
     spans = []
     for text, value in zip(sequence["tokens"], row, strict=True):
         label = page.shown(str(text)).replace("\n", "↵") or "⟨end⟩"
-        spans.append(f'<span style="{_paint(float(value), limit)}" title="{value:.4g}">{label}</span>')
+        spans.append(f'<span style="{_paint(scale.shade(float(value)))}" title="{value:.4g}">{label}</span>')
     return "".join(spans)
 
 
-def _paint(value: float, limit: float) -> str:
-    red, green, blue, _ = COLORS(0.5 + 0.5 * max(-1.0, min(1.0, value / limit)))
+def _paint(shade: float) -> str:
+    """The style of a cell; `shade` in -1..1, orange to purple."""
+    red, green, blue, _ = COLORS(0.5 + 0.5 * max(-1.0, min(1.0, shade)))
     channels = [round(255 * channel) for channel in (red, green, blue)]
     dark = 0.299 * channels[0] + 0.587 * channels[1] + 0.114 * channels[2] < 140
     return f"background:rgb({channels[0]},{channels[1]},{channels[2]});color:{'#fff' if dark else '#111'}"
@@ -137,7 +159,8 @@ def _paint(value: float, limit: float) -> str:
 def _histograms(record: CoefficientRecord) -> Figure:
     columns = 2
     rows = -(-len(record.methods) // columns)
-    figure = blank_figure((5.6, 1.0 + 1.35 * rows))
+    lines = max(-(-len(method.name) // PANEL_CHARACTERS) for method in record.methods)
+    figure = blank_figure((5.6, 1.0 + (1.35 + 0.17 * (lines - 1)) * rows))
     panels = np.atleast_2d(figure.subplots(rows, columns)).ravel()
     right = np.array([sequence["reward"] > 0 for sequence in record.sequences])
     handles = {}
@@ -154,7 +177,7 @@ def _histograms(record: CoefficientRecord) -> Figure:
             handles[label] = panel.stairs(
                 counts, edges, color=color, fill=fill, alpha=0.55 if fill else 1.0, linewidth=1.4
             )
-        plain_axes(panel, method.name)
+        plain_axes(panel, method.name, PANEL_CHARACTERS)
         panel.set_yscale("symlog", linthresh=1)
         panel.yaxis.set_major_formatter(PLAIN)
         panel.tick_params(labelsize=7)
@@ -230,7 +253,7 @@ def _cosines(record: CoefficientRecord) -> str:
     numbers = "".join(f'<th scope="col">{number}</th>' for number in range(1, len(record.gradient_names) + 1))
     rows = []
     for number, (name, cosines) in enumerate(zip(record.gradient_names, record.cosines_NN, strict=True), start=1):
-        cells = "".join(f'<td style="{_paint(float(value), 1.0)}">{_short(value)}</td>' for value in cosines)
+        cells = "".join(f'<td style="{_paint(float(value))}">{_short(value)}</td>' for value in cosines)
         rows.append(f'<tr><th scope="row">{page.shown(name)} {number}</th>{cells}</tr>')
     head = f"<thead><tr><td></td>{numbers}</tr></thead>"
     return f'<div class="scroll"><table class="matrix">{head}<tbody>{"".join(rows)}</tbody></table></div>'

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from analysis.records.evaluations import BUDGETS
 from analysis.report.styles import ArmStyle, arm_styles
@@ -23,6 +23,9 @@ DOTS_PER_INCH = 160
 INK, GRID = "#333333", "#e4e4e4"
 LEGEND_CHARACTERS = 70  # a longer name takes two lines
 LETTER_POINTS, HANDLE_POINTS, ROW_INCHES = 4.6, 40, 0.19  # of a legend in 9 points
+TITLE_CHARACTERS = 58  # of a panel as wide as PANEL_INCHES; a longer title takes two lines
+FOREST_CHARACTERS = 38  # of a contrast's name in a line
+NUMBERED_TICKS = 7
 VERDICT_COLORS = {"better": "#0072b2", "worse": "#d55e00", "undecided": "#7a7a7a", "none": "#b0b0b0"}
 FOREST_ROW_INCHES = 0.32
 Y_LABELS = {
@@ -68,7 +71,7 @@ def draw_learning_curves(curves: Sequence[Curve], arms: Sequence[str], x: str, t
     plain_axes(axes, title)
     styles = arm_styles(arms)
     lines = {curve.arm: draw_learning_curve(axes, curve, styles[curve.arm], len(curves)) for curve in curves}
-    number_axis(axes, BUDGETS[x])
+    evaluation_axis(axes, curves, BUDGETS[x])
     percent_axis(axes, curves[0].quantity)
     axes.set_ylabel("Pass@1 (%)")
     legend_below(figure, lines)
@@ -88,7 +91,10 @@ def draw_learning_curve(axes: Axes, curve: Curve, style: ArmStyle, num_curves: i
 
 def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
     """A row a contrast: its point and interval in points, blue or orange where it is decided, a tick a seed."""
-    figure = blank_figure((7.6, 1.3 + FOREST_ROW_INCHES * len(differences)))
+    names = [fill(each.name, FOREST_CHARACTERS) for each in differences]
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    row_inches = max(FOREST_ROW_INCHES, ROW_INCHES * lines)
+    figure = blank_figure((7.6, 1.3 + row_inches * len(differences)))
     axes = figure.subplots()
     plain_axes(axes, title)
     axes.axvline(0, color=INK, linewidth=0.9)
@@ -105,7 +111,7 @@ def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
             linestyle="none",
             alpha=0.7,
         )
-    axes.set_yticks(range(len(differences)), [each.name for each in differences])
+    axes.set_yticks(range(len(differences)), names)
     axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.set_xlabel("Pass@1, in points")
     return figure
@@ -182,9 +188,9 @@ def blank_figure(inches: tuple[float, float]) -> Figure:
     return Figure(figsize=inches, dpi=DOTS_PER_INCH, layout=layout, facecolor="white")
 
 
-def plain_axes(axes: Axes, title: str) -> None:
-    """A light grid, no box, the title to the left."""
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
+def plain_axes(axes: Axes, title: str, characters: int = TITLE_CHARACTERS) -> None:
+    """A light grid, no box, the title to the left in lines of so many characters."""
+    axes.set_title(fill(title, characters), loc="left", fontsize=11, color=INK)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -205,6 +211,26 @@ def number_axis(axes: Axes, label: str) -> None:
     axes.set_xlabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+
+
+def evaluation_axis(axes: Axes, curves: Sequence[Curve], label: str) -> None:
+    """A tick at every evaluation of a curve that has more than one; numbers at those that stand far enough apart."""
+    number_axis(axes, label)
+    places = sorted({float(x) for curve in curves if len(curve.x_X) > 1 for x in curve.x_X})
+    if places:
+        axes.xaxis.set_major_locator(FixedLocator(spaced(places)))
+        axes.xaxis.set_minor_locator(FixedLocator(places))
+        axes.tick_params(axis="x", which="minor", length=3, color=INK)
+
+
+def spaced(places: Sequence[float]) -> list[float]:
+    """Of sorted places the last, and from the first on each that is 1/7 of the span from those taken."""
+    least = (places[-1] - places[0]) / NUMBERED_TICKS
+    taken: list[float] = []
+    for place in places[:-1]:
+        if (not taken or place - taken[-1] >= least) and places[-1] - place >= least:
+            taken.append(place)
+    return [*taken, places[-1]]
 
 
 def k_axis(axes: Axes, ks: Sequence[int]) -> None:

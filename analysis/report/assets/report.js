@@ -87,7 +87,7 @@ function sampleCard(data, sample, showProblem) {
   header.append(
     element("span", `${verdict}${sample.cut_off ? ", cut off" : ""}`, `verdict ${side}`),
     element("strong", data.arms[sample.arm]),
-    element("span", `seed ${sample.seed}, sample ${sample.index}`),
+    element("span", `seed ${sample.seed}, step ${sample.step}, sample ${sample.index}`),
     element("span", `problem ${problemName(data, problem)}`),
     element("span", sample.answer ? `answer ${sample.answer}` : "no answer"),
     element("span", `gold ${problem.gold}`),
@@ -109,7 +109,12 @@ function option(select, value, text) {
 }
 
 function fillFilters(form, data) {
-  data.arms.forEach((arm, place) => option(form.elements.arm, place, arm));
+  for (const name of ["arm", "right", "wrong"])
+    data.arms.forEach((arm, place) => option(form.elements[name], place, arm));
+  for (const seed of data.seeds) option(form.elements.seed, seed, seed);
+  option(form.elements.step, "every", "every step");
+  const steps = [...new Set(data.samples.map((sample) => sample.step))].sort((one, other) => one - other);
+  for (const step of steps) option(form.elements.step, step, step);
   data.verdicts.forEach((verdict, place) => option(form.elements.verdict, place, verdict));
   if (data.samples.some((sample) => sample.cut_off))
     option(form.elements.verdict, "cut_off", "cut off at the length limit");
@@ -127,14 +132,40 @@ function searchText(data, sample) {
   return sample.searched;
 }
 
+// The share of an arm's samples of a problem that are right at the last step: of one seed, or over all ("").
+function rightShare(data, problem, arm, seed) {
+  const shares = data.problems[problem].right[arm] || [];
+  const known = shares.filter((share, place) => share !== null && (seed === "" || data.seeds[place] === Number(seed)));
+  return known.length ? known.reduce((sum, share) => sum + share, 0) / known.length : null;
+}
+
+// The problems that arm A ("" for any) gets right in more than half of its samples, and B in less than half.
+function contrastedProblems(data, a, b, seed) {
+  const kept = data.problems.map((_, problem) => problem).filter((problem) => {
+    const [right, wrong] = [a, b].map((arm) => (arm === "" ? null : rightShare(data, problem, arm, seed)));
+    return (a === "" || (right !== null && right > 0.5)) && (b === "" || (wrong !== null && wrong < 0.5));
+  });
+  return new Set(kept);
+}
+
+function isContrasted(data, sample, a, b) {
+  const correct = data.verdicts[sample.verdict] === "CORRECT";
+  return (a !== "" && sample.arm === Number(a) && correct) || (b !== "" && sample.arm === Number(b) && !correct);
+}
+
 function chosenSamples(form, data) {
-  const { arm, verdict, problem, text } = form.elements;
+  const { arm, seed, step, verdict, problem, right, wrong, text } = form.elements;
   const wanted = text.value.trim().toLowerCase();
+  const contrast = right.value !== "" || wrong.value !== "";
+  const problems = contrast ? contrastedProblems(data, right.value, wrong.value, seed.value) : null;
   return data.samples.filter((sample) =>
     (arm.value === "" || sample.arm === Number(arm.value)) &&
+    (seed.value === "" || sample.seed === Number(seed.value)) &&
+    (step.value === "every" || (step.value === "" ? sample.last : sample.step === Number(step.value))) &&
     (verdict.value === "" ||
       (verdict.value === "cut_off" ? sample.cut_off : sample.verdict === Number(verdict.value))) &&
     (problem.value === "" || sample.problem === Number(problem.value)) &&
+    (!contrast || (problems.has(sample.problem) && isContrasted(data, sample, right.value, wrong.value))) &&
     (wanted === "" || searchText(data, sample).includes(wanted)));
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.records.coefficient_record import MethodRecord, read_coefficients
+from analysis.records.coefficient_record import CoefficientRecord, MethodRecord, read_coefficients
 from analysis.records.reading import RecordError
-from analysis.report.coefficient_page import coefficient_section, color_limit, shown_sequences
+from analysis.report.coefficient_page import _histograms, coefficient_section, color_scale, shown_sequences
 
 
 def sequence(problem: str, reward: float, tokens: list[str]) -> dict[str, Any]:
@@ -72,13 +73,56 @@ def test_the_most_mixed_problem_is_shown_two_of_each_verdict(tmp_path: Path) -> 
     assert shown_sequences(record) == (2, 3, 4, 5)
 
 
-def test_the_scale_ends_at_the_median_of_the_methods_own_95_percent() -> None:
-    def method(*values: float) -> MethodRecord:
-        return MethodRecord(name="m", coefficients=(np.array(values), None), weights=(1.0, None))
+def method(*values: float) -> MethodRecord:
+    return MethodRecord(name="m", coefficients=(np.array(values), None), weights=(1.0, None))
 
-    assert color_limit([method(1.0, -1.0), method(3.0, -3.0), method(100.0)]) == 3.0
-    assert color_limit([method(1.0, -1.0), method(0.0)]) == 1.0  # a method that is 0 everywhere has no scale
-    assert color_limit([method(0.0)]) == 1.0
+
+def test_the_scale_ends_at_the_largest_and_is_linear_below_a_tenth_of_the_median_method() -> None:
+    scale = color_scale(
+        [method(1.0, -1.0), method(3.0, -3.0), method(-100.0, np.inf, np.nan), method(0.0)]
+    )  # 0 everywhere: no say
+    assert (scale.linear, scale.end) == pytest.approx((0.3, 100.0))
+    assert [scale.shade(value) for value in (-100.0, 0.0, 100.0)] == [-1.0, 0.0, 1.0]
+    # log(1 + 3 / 0.3) / log(1 + 100 / 0.3) = 2.3979 / 5.8121
+    assert scale.shade(3.0) == -scale.shade(-3.0) == pytest.approx(0.41257, abs=1e-5)
+    nothing = color_scale([method(0.0)])
+    assert (nothing.end, nothing.shade(0.0)) == (1.0, 0.0)
+
+
+def test_coefficients_ten_times_those_of_the_others_do_not_all_look_alike(tmp_path: Path) -> None:
+    data = content()
+    for name, values in (("grpo", [-0.5, 0.1]), ("dpo", [2.0, 7.0])):
+        [own] = [each for each in data["methods"] if each["name"] == name]
+        own["coefficients"][3] = values
+    data["methods"][1]["coefficients"][2] = [16.0, 23.0, 23.0]
+    html = section(written(tmp_path, data))
+    found = re.findall(r'<span style="background:rgb\((\d+),(\d+),(\d+)\);color:#\w+" title="([^"]+)">', html)
+    colors = {float(value): np.array([int(red), int(green), int(blue)]) for red, green, blue, value in found}
+    strong = [colors[value] for value in (0.1, 2.0, 7.0, 16.0, 23.0)]
+    for one, other in pairwise(strong):
+        assert np.abs(one - other).max() > 8, (one, other)
+    assert "symmetric logarithm, about linear below" in html and "largest |coefficient| of any method" in html
+
+
+def test_a_long_method_name_stays_above_its_panel() -> None:
+    name = "grpo-" + "kl_coef=0.04-" * 7 + "last"
+    record = CoefficientRecord(
+        policy="p",
+        sequences=tuple(sequence("a", reward, ["4"]) for reward in (1.0, 0.0)),
+        methods=tuple(
+            MethodRecord(name=name + end, coefficients=(np.array([1.0]), np.array([-1.0])), weights=(1.0, 1.0))
+            for end in "ab"
+        ),
+        gradient_names=(),
+        cosines_NN=np.empty((0, 0)),
+    )
+    figure = _histograms(record)
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        box = panel.title.get_window_extent() if panel.title.get_text() else panel._left_title.get_window_extent()  # type: ignore[attr-defined]
+        assert box.x1 <= panel.get_window_extent().x1 + 10
+        assert box.y1 <= figure.bbox.y1
+        assert panel.get_position().height * figure.get_figheight() > 0.6
 
 
 def test_every_token_of_every_method_is_painted_with_its_number(tmp_path: Path) -> None:

@@ -232,14 +232,14 @@ def test_tables_are_sorted_by_a_button_in_the_heading(report_page: Path, tmp_pat
 
 def test_samples_are_filtered_and_found(report_page: Path, tmp_path: Path) -> None:
     first, second, grpo, unanswered, nothing, cut_off, searched = act_in(report_page, tmp_path, FILTER)
-    assert (first["count"], len(first["cards"])) == ("1 to 20 of 40 samples that match (40 in the page)", 20)
-    assert second["count"] == "21 to 40 of 40 samples that match (40 in the page)"
+    assert (first["count"], len(first["cards"])) == ("1 to 20 of 40 samples that match (56 in the page)", 20)
+    assert second["count"] == "21 to 40 of 40 samples that match (56 in the page)"
     assert len({card[3] for card in [*first["cards"], *second["cards"]]}) == 40  # no sample on both pages
     assert len(grpo["cards"]) == 16 and {card[0] for card in grpo["cards"]} == {"grpo"}
     [[_, verdict, text, header]] = unanswered["cards"]
-    assert verdict == "NO_ANSWER, cut off" and "seed 1, sample 3" in header
+    assert verdict == "NO_ANSWER, cut off" and "seed 1, step 4, sample 3" in header
     assert text == 'sample 3 of grpo: <script>alert(1)</script> & "quoted"' + HOSTILE_TEXT
-    assert (nothing["count"], nothing["cards"]) == ("None of the 40 samples in the page match", [])
+    assert (nothing["count"], nothing["cards"]) == ("None of the 56 samples in the page match", [])
     # of problem 0: sample 3 of either seed of sft_start ("CabN", "aabN") and of grpo's second ("CCaN")
     assert [card[:2] for card in cut_off["cards"]] == [
         [arm, "NO_ANSWER, cut off"] for arm in ("sft_start",) * 2 + ("grpo",)

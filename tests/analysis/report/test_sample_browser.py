@@ -1,5 +1,8 @@
 """Which samples the report carries, and what of each."""
 
+import json
+import shutil
+import subprocess
 from collections import Counter
 
 import pytest
@@ -7,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import load_comparison
-from analysis.report.sample_browser import browser_data, ends, fair_shares, stratified_samples
+from analysis.report.page import ASSETS
+from analysis.report.sample_browser import (
+    browser_data,
+    browser_html,
+    earlier_samples,
+    ends,
+    fair_shares,
+    right_shares,
+    stratified_samples,
+)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +105,22 @@ def test_a_long_completion_keeps_its_end():
 
 def test_data_of_the_page(comparison_dir):
     comparison = load_comparison(comparison_dir)
-    data = browser_data(stratified_samples(comparison), comparison.arms)
+    data = browser_data(stratified_samples(comparison), comparison)
+    right = [  # by hand, from the votes: arm by arm, seed 0 and seed 1
+        [[0.25, 0.0], [0.75, 0.5]],
+        [[0.5, 0.5], [0.5, 0.75]],
+    ]
     assert data["problems"] == [
-        {"id": f"sums-{problem}", "benchmark": "sums", "question": f"What is {problem} + 1?", "gold": str(problem + 1)}
+        {
+            "id": f"sums-{problem}",
+            "benchmark": "sums",
+            "question": f"What is {problem} + 1?",
+            "gold": str(problem + 1),
+            "right": right[problem],
+        }
         for problem in (0, 1)
     ]
+    assert data["seeds"] == [0, 1]
     rows = [dict(zip(data["columns"], row, strict=True)) for row in data["samples"]]
     [row] = [
         row
@@ -109,6 +132,8 @@ def test_data_of_the_page(comparison_dir):
         "problem": 0,
         "arm": 0,
         "seed": 0,
+        "step": 0,
+        "last": 1,
         "index": 3,
         "cut_off": 1,
         "answer": "",
@@ -119,3 +144,77 @@ def test_data_of_the_page(comparison_dir):
         "left_out": 0,
         "tail": "",
     }
+
+
+def test_earlier_evaluations_are_there_step_by_step(comparison_dir):
+    comparison = load_comparison(comparison_dir)
+    earlier = earlier_samples(comparison, limit=100)
+    found = Counter((sample.arm, sample.seed, sample.step) for sample in earlier)
+    assert found == {("grpo", seed, step): 4 for seed in (0, 1) for step in (0, 2)}  # sft_start has its last step alone
+    assert not any(sample.is_last for sample in earlier)
+    assert all(sample.is_last for sample in stratified_samples(comparison))
+    few = Counter((sample.seed, sample.step) for sample in earlier_samples(comparison, limit=8))
+    assert set(few) == {(0, 0), (0, 2), (1, 0), (1, 2)}  # of 8 strata each has its share
+    assert "16 more are of earlier evaluations." in browser_html(comparison)
+
+
+def test_a_problem_that_an_arm_was_not_asked_is_neither_right_nor_wrong(make_run, tmp_path):
+    make_run("rft", 0, {0: ["CC", "Ca"]})
+    make_run("grpo", 1, {0: ["aa", "CC"]})
+    shares = right_shares(load_comparison(tmp_path / "cmp"))
+    assert {problem: rows for (_, problem), rows in shares.items()} in (
+        {"sums-0": [[1.0, None], [None, 0.0]], "sums-1": [[0.5, None], [None, 1.0]]},  # arms in either order
+        {"sums-0": [[None, 0.0], [1.0, None]], "sums-1": [[None, 1.0], [0.5, None]]},
+    )
+
+
+CHOOSE = """
+const page = { querySelectorAll: () => [], getElementById: () => null };
+const input = JSON.parse(require("fs").readFileSync(0, "utf-8"));
+const script = require("fs").readFileSync(process.argv[1], "utf-8");
+const choose = new Function("document", script + "; return chosenSamples;")(page);
+const rows = input.data.samples.map((row) => Object.fromEntries(input.data.columns.map((name, at) => [name, row[at]])));
+const names = ["arm", "seed", "step", "verdict", "problem", "right", "wrong", "text"];
+console.log(JSON.stringify(input.forms.map((form) => choose(
+  { elements: Object.fromEntries(names.map((name) => [name, { value: form[name] || "" }])) },
+  { ...input.data, samples: rows }).map((each) => [each.arm, each.seed, each.step, each.problem, each.index]))));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on PATH")
+def test_samples_are_filtered_by_seed_step_and_a_right_b_wrong(comparison_dir):
+    comparison = load_comparison(comparison_dir)
+    data = browser_data((*stratified_samples(comparison), *earlier_samples(comparison, 100)), comparison)
+    grpo, start = (str(comparison.arms.index(arm)) for arm in ("grpo", "sft_start"))
+    forms = [
+        {},
+        {"step": "every"},
+        {"step": "2"},
+        {"seed": "1", "step": "0"},
+        {"right": grpo, "wrong": start},  # over both seeds problem 0 alone: 0.625 and 0.125; problem 1: 0.625 and 0.5
+        {"right": grpo, "wrong": start, "seed": "1"},  # of seed 1 none: 0.5 and 0, 0.75 and 0.5
+        {"right": grpo, "seed": "1"},  # problem 1, three of four
+        {"wrong": start, "seed": "1"},  # problem 0, four of four
+    ]
+    run = subprocess.run(
+        ["node", "-e", CHOOSE, str(ASSETS / "report.js")],
+        input=json.dumps({"data": data, "forms": forms}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    last, every, second, first, contrast, contrast_1, right_1, wrong_1 = json.loads(run.stdout)
+    assert (len(last), len(every), len(second)) == (32, 48, 8)
+    assert {(arm, seed, step) for arm, seed, step, *_ in second} == {(int(grpo), 0, 2), (int(grpo), 1, 2)}
+    assert Counter(arm for arm, *_ in first) == {int(grpo): 4, int(start): 8}  # all of the step 0, last or not
+    # grpo "CCCa" and "CCaN": the right ones; sft_start "CabN" and "aabN": the wrong ones
+    assert sorted(each for each in contrast if each[0] == int(grpo)) == [
+        [int(grpo), seed, 4, 0, index] for seed, index in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1))
+    ]
+    assert sorted(each for each in contrast if each[0] == int(start)) == [
+        [int(start), seed, 0, 0, index] for seed, index in ((0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3))
+    ]
+    assert contrast_1 == []
+    assert [each[3:] for each in right_1] == [[1, 0], [1, 1], [1, 2]]
+    assert [each[3:] for each in wrong_1] == [[0, 0], [0, 1], [0, 2], [0, 3]]
