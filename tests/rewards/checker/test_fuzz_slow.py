@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,17 +24,25 @@ from rewards.algebra.symbolic import compare_symbolically, worker_pids
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-_SPEC = importlib.util.spec_from_file_location("answer_cases", Path(__file__).with_name("answer_cases.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_MODULE = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-GOLDS: list[str] = sorted({gold for gold, *_ in _MODULE.CASES})
-ANSWERS: list[str] = sorted({answer for _, answer, *_ in _MODULE.CASES})
+
+def _load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_CASES: list[tuple[str, str, str, str]] = _load("answer_cases").CASES
+GOLDS: list[str] = sorted({gold for gold, *_ in _CASES})
+ANSWERS: list[str] = sorted({answer for _, answer, *_ in _CASES})
+worded: Callable[[random.Random], list[tuple[str, str, bool]]] = _load("worded_answers").worded
 
 NUM_HOSTILE = 20_000
 NUM_GOLDS = 3_000
 NUM_PAIRS = 3_000
+NUM_WORDED = 3_000
 MOST_SECONDS = 2.0
 Idle = Callable[[float], float]
 FUZZ_SECONDS = 600
@@ -278,6 +287,21 @@ def test_two_bare_answers_are_judged_alike_both_ways(idle_seconds: Idle) -> None
     print(f"{judged} pairs judged both ways, {equal} of them equal")
     assert judged >= NUM_PAIRS / 4 and equal >= NUM_PAIRS / 20
     assert not wrong, f"{len(wrong)} pairs judged differently:\n" + "\n".join(wrong[:40])
+
+
+def test_values_among_words_signs_labels_and_other_boxes(idle_seconds: Idle) -> None:
+    """By construction it is known which are right; after random edits they still get a verdict in time."""
+    wrong = []
+    for case in range(NUM_WORDED):
+        rng = random.Random(5_000_000 + case)
+        for completion, gold, right in worded(rng):
+            verdict, seconds = timed_verdict(completion, gold, idle_seconds)
+            if verdict.correct is not right or seconds >= MOST_SECONDS:
+                wrong.append(f"{completion!r} for {gold!r}: {verdict.status}, {seconds:.2f} s")
+            edited = mutated(rng, completion)
+            seconds = timed_verdict(edited, gold, idle_seconds)[1]
+            assert seconds < MOST_SECONDS, f"case {case}: {edited!r} against {gold!r} took {seconds:.2f} s"
+    assert not wrong, f"{len(wrong)} wrong verdicts:\n" + "\n".join(wrong[:40])
 
 
 def test_ten_minutes_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
