@@ -37,6 +37,7 @@ _ANY_TAG = re.compile(rf"<(?:[/|]|(?:{_DRAFTS}|answer|end_of_turn)>)")
 _DRAFT_END = re.compile(rf"<(?:/(?:{_DRAFTS})>|\|end_of_thought\|>|\|channel\|>final<\|message\|>)")
 _DRAFT_START = re.compile(rf"<(?:(?:{_DRAFTS})>|\|begin_of_thought\|>|\|channel\|>analysis<\|message\|>)")
 _OTHER_DRAFTS = (("[THINK]", "<think>"), ("[/THINK]", "</think>"), ("◁think▷", "<think>"), ("◁/think▷", "</think>"))
+_SHORT = 4_000  # characters, up to which one pattern is faster than a jump from place to place
 _OTHER_TAG = re.compile(r"<(/?)(?:Answer|ANSWER|final_answer|finalanswer)>")
 _ANSWER_TAGS = ("<answer>", "</answer>")
 _NEXT_PROBLEM = re.compile(
@@ -78,7 +79,7 @@ class _Box:
 
 def extract_answer(completion: str) -> str | None:
     """The final answer as written, or ``None`` where the completion gives none."""
-    tagged = "<" in completion and any(_ANY_TAG.match(completion, place) for place in _places(completion, "<"))
+    tagged = "<" in completion and _has_tag(completion)
     text = without_draft(completion) if tagged or _has_other_draft(completion) else completion
     if tagged:
         text = _OTHER_TAG.sub(r"<\1answer>", text)
@@ -91,6 +92,12 @@ def extract_answer(completion: str) -> str | None:
             return _nonempty(answer)
         position = end
     return _nonempty(bare_value(text))
+
+
+def _has_tag(text: str) -> bool:
+    if len(text) < _SHORT:
+        return _ANY_TAG.search(text) is not None
+    return any(_ANY_TAG.match(text, place) for place in _places(text, "<"))
 
 
 def _has_other_draft(text: str) -> bool:
@@ -159,6 +166,11 @@ def find_boxes(text: str) -> list[str | None]:
 
 def matching_brace(text: str, start: int) -> int | None:
     """Index of the brace that closes the one at `start`, ``None`` where it never does; escaped braces do not count."""
+    first = text.find("}", start)
+    if first < 0:
+        return None
+    if text.startswith("{", start) and text.find("{", start + 1, first) < 0 and text.find("\\", start, first) < 0:
+        return first
     depth = 0
     for match in _BRACE.finditer(text, start):
         if match.group() == "{":
