@@ -112,7 +112,7 @@ YOURS = """\
 coeflab laws my_advantages.py:advantages my_method.py:MyMethod
 ```
 
-A plain function takes rewards and group labels (torch tensors, or numpy arrays where it cannot work with those) and
+(`coeflab` is `.venv/bin/coeflab` after `make setup`.) A plain function takes rewards and group labels (torch tensors, or numpy arrays where it cannot work with those) and
 returns one number a reward:
 
 ```python
