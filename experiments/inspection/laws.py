@@ -112,8 +112,8 @@ YOURS = """\
 coeflab laws my_advantages.py:advantages my_method.py:MyMethod
 ```
 
-(`coeflab` is `.venv/bin/coeflab` after `make setup`.) A plain function takes rewards and group labels (torch tensors, or numpy arrays where it cannot work with those) and
-returns one number a reward:
+(`coeflab` is `.venv/bin/coeflab` after `make setup`.) A plain function takes rewards and group labels (torch tensors,
+or numpy arrays where it cannot work with those) and returns one number a reward:
 
 ```python
 def advantages(rewards, groups):
