@@ -54,10 +54,11 @@ class GroupStatistics:
         count = self.size - 1
         lowest = torch.where(present, others, torch.inf).amin(dim=-1, keepdim=True)
         shifted = torch.where(present, others - lowest, 0)
-        deviation = torch.where(present, shifted - (shifted.sum(dim=-1) / count)[:, None], 0)
+        # Sums from left to right: where a larger group pads the rows with zeros, not even the last digit changes.
+        deviation = torch.where(present, shifted - (shifted.cumsum(dim=-1)[:, -1] / count)[:, None], 0)
         unit = deviation.abs().amax(dim=-1)
         unit = torch.where(unit == 0, torch.ones_like(unit), unit)
-        squares = (deviation / unit[:, None]).square().sum(dim=-1)
+        squares = (deviation / unit[:, None]).square().cumsum(dim=-1)[:, -1]
         return (squares / (count - ddof).clamp_min(1)).sqrt() * unit
 
     def others_equal(self) -> Tensor:
