@@ -159,6 +159,11 @@ class RunFolder(Generic[AnyConfig]):
         if damaged:
             self.note(f"was finished and is not what was finished ({damaged[0]}): what is damaged is made anew")
             file.unlink()
+            rows = self.path / "metrics.jsonl"
+            if (
+                rows.name in damaged and rows.is_file()
+            ):  # a flipped bit may leave lines that can be read: none is trusted
+                rows.rename(self.path / "metrics.damaged")
 
     def _set_damaged_samples_aside(self) -> None:
         try:

@@ -176,6 +176,8 @@ def test_a_folder_with_another_configuration_is_refused(whole: Path) -> None:
 
 def test_arms_can_be_added_but_neither_changed_nor_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("experiments.schedule.compare.run_jobs", lambda jobs, **options: None)
+    (tmp_path / "runs" / "rft-seed0").mkdir(parents=True)
+    (tmp_path / "runs" / "rft-seed0" / "metrics.jsonl").touch()  # something ran: nothing else binds
     one = replace(recipe(), arms=select_arms(recipe(), ["rft"]))
     two = replace(recipe(), arms=select_arms(recipe(), ["rft", "grpo"]))
     run(one, tmp_path)

@@ -35,6 +35,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
             experiments.schedule.compare, "run_jobs", lambda jobs, **options: given.update(options, jobs=jobs)
         )
         compare(base, tmp_path, workers=workers, board=Board(None))
+        (tmp_path / "runs" / "grpo-seed0").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runs" / "grpo-seed0" / "metrics.jsonl").touch()  # something ran: nothing else binds
         return given
 
     return start
