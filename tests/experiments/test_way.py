@@ -23,6 +23,7 @@ from tests.experiments.miniature import recipe
 from tests.training.small_run import save_start
 
 ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("algorithms", "analysis", "benchmarks", "experiments", "rewards", "sampling", "training")
 
 
 class Arrived(BaseException):
@@ -31,11 +32,11 @@ class Arrived(BaseException):
 
 def frames_of_ours() -> list[str]:
     """``file:function`` of every frame of the rooms, from the outside in."""
-    tests = str(ROOT / "tests")
+    frames = traceback.extract_stack()
     return [
         f"{Path(frame.filename).relative_to(ROOT).as_posix()}:{frame.name}"
-        for frame in traceback.extract_stack()
-        if frame.filename.startswith(str(ROOT)) and not frame.filename.startswith(tests)
+        for frame in frames
+        if any(Path(frame.filename).is_relative_to(ROOT / room) for room in ROOMS)
     ]
 
 
