@@ -1,5 +1,7 @@
 """Run folders into statements: Pass@K, Maj@K, bands, differences, curves, tables and the report. Reads files only."""
 
+from analysis.noise.intervals import Band, Interval, Resampling, bootstrap_difference, bootstrap_mean
+from analysis.noise.simultaneous import share_band
 from analysis.records.load import load_comparison, load_run
 from analysis.records.reading import RecordError, UnfinishedRunError
 from analysis.records.record import ComparisonRecord, RunRecord, UnfinishedRun
@@ -16,11 +18,9 @@ from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import Crossing, crossing_of, crossings
 from analysis.statistics.curves import Curve, difference_curves, learning_curves, majority_curves, pass_curves
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
-from analysis.statistics.intervals import Band, Interval, Resampling, bootstrap_difference, bootstrap_mean
 from analysis.statistics.metrics import maj_at_k, majority_curve, pass_at_k
 from analysis.statistics.scores import ArmScores, VoteTable, count_votes, score_comparison
 from analysis.statistics.selection import best_of_k, weighted_maj_at_k
-from analysis.statistics.simultaneous import share_band
 from analysis.statistics.summaries import sample_summaries
 
 __all__ = [

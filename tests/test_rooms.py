@@ -26,8 +26,10 @@ OURS = {*MAY_IMPORT, "tests"}
 STOREYS = {
     "algorithms/laws": {""},
     "analysis/records": set(),
-    "analysis/statistics": {"records"},
-    "analysis/report": {"records", "statistics"},
+    "analysis/noise": set(),
+    "analysis/statistics": {"records", "noise"},
+    "analysis/figures": {"records", "noise", "statistics"},
+    "analysis/report": {"records", "noise", "statistics", "figures"},
     "rewards/algebra": set(),
     "rewards/calculus": {"algebra"},
     "rewards/notation": {"algebra"},

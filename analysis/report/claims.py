@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.figures.plots import short_number
+from analysis.noise.intervals import Resampling
 from analysis.records.evaluations import BUDGETS
 from analysis.records.frames import column, records_of
 from analysis.records.record import ComparisonRecord
 from analysis.records.schema import CONTROL_KINDS
 from analysis.report import page
 from analysis.report.contrast_tables import DASH, TextColumn, contrast_columns, pair_columns
-from analysis.report.plots import short_number
 from analysis.report.sentences import (
     INTERVAL_NOTE,
     at_temperature,
@@ -28,7 +29,6 @@ from analysis.statistics.contrasts import Contrast, default_contrasts, from_reco
 from analysis.statistics.crossings import Crossing, crossings
 from analysis.statistics.decoding import TunedStart, tuned_starts
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts, reverse
-from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, scores_alike
 
 SAME_SPENDING = 0.01  # budgets that differ by less are called equal

@@ -16,12 +16,12 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from analysis.figures.plots import INK, blank_figure, figure_svg, legend_below, number_axis, plain_axes
+from analysis.figures.styles import arm_styles
 from analysis.records.coefficient_record import CoefficientRecord, MethodRecord, read_coefficients
 from analysis.records.reading import RecordError
 from analysis.records.record import ComparisonRecord
 from analysis.report import page
-from analysis.report.plots import INK, blank_figure, figure_svg, legend_below, number_axis, plain_axes
-from analysis.report.styles import arm_styles
 
 __all__ = ["coefficient_section"]
 

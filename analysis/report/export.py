@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from analysis.noise.intervals import Resampling
 from analysis.records.evaluations import BUDGETS
 from analysis.records.record import ComparisonRecord
 from analysis.records.run_frames import evaluation_table, metric_table, run_table
@@ -19,7 +20,6 @@ from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import curve_table, differences_to_own, learning_curves, majority_curves, pass_curves
 from analysis.statistics.decoding import temperature_curves
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
-from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison, scores_alike
 from analysis.statistics.summaries import sample_summaries
 

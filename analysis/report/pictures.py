@@ -6,10 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from analysis.records.evaluations import BUDGETS
-from analysis.records.record import ComparisonRecord
-from analysis.report import page
-from analysis.report.plots import (
+from analysis.figures.plots import (
     draw_diagnostics,
     draw_forest,
     draw_k_curves,
@@ -19,6 +16,9 @@ from analysis.report.plots import (
     figure_png,
     figure_svg,
 )
+from analysis.records.evaluations import BUDGETS
+from analysis.records.record import ComparisonRecord
+from analysis.report import page
 from analysis.statistics.curves import Curve, diagnostic_traces
 from analysis.statistics.differences import Difference
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.noise.intervals import Resampling
 from analysis.records.evaluations import BUDGETS
 from analysis.records.load import load_comparison
 from analysis.records.record import ComparisonRecord
@@ -26,7 +27,6 @@ from analysis.report.sample_browser import browser_html
 from analysis.report.tables import cost_columns, score_columns, summarize_scores, verdict_table
 from analysis.statistics.curves import differences_to_own, learning_curves, majority_curves, pass_curves
 from analysis.statistics.decoding import temperature_curves
-from analysis.statistics.intervals import Resampling
 from analysis.statistics.scores import ArmScores, score_comparison
 
 RESAMPLING = Resampling()

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.noise.intervals import Interval
+from analysis.noise.seeds import FEWEST_SEEDS
 from analysis.records.evaluations import BUDGETS
 from analysis.statistics.budget import BudgetDifference
 from analysis.statistics.contrasts import TUNED_START
 from analysis.statistics.crossings import Crossing
 from analysis.statistics.decoding import TunedStart
 from analysis.statistics.differences import Difference
-from analysis.statistics.intervals import Interval
-from analysis.statistics.seeds import FEWEST_SEEDS
 
 INTERVAL_NOTE = (
     "Every interval is 95 % over problems and training seeds together (over problems alone where an arm has one seed). "

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.figures.plots import short_number
+from analysis.noise.intervals import Interval, Resampling
+from analysis.noise.simultaneous import share_band
 from analysis.records import frames
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import BUDGET_COLUMNS, VERDICTS
 from analysis.report.contrast_tables import DASH, TextColumn, contrast_columns
-from analysis.report.plots import short_number
 from analysis.report.sentences import at_temperature
 from analysis.statistics.curves import baseline_scores
 from analysis.statistics.differences import Difference, compare_arms
-from analysis.statistics.intervals import Interval, Resampling
 from analysis.statistics.scores import ArmScores, score_comparison
-from analysis.statistics.simultaneous import share_band
 
 MAJORITY_K = 16  # the table shows Maj@16, or the largest K below it
 INTERVALS = ("pass_at_1", "difference", "maj_at_k", "pass_at_k")

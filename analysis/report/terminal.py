@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from analysis.noise.intervals import Resampling
+from analysis.noise.power import components_of, detectable_difference, seeds_needed
 from analysis.records.record import ComparisonRecord
 from analysis.report.claims import comparison_contrasts
 from analysis.report.contrast_tables import DASH, TextColumn
@@ -11,8 +13,6 @@ from analysis.report.tables import align, render_text, spent_on, summarize_score
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.decoding import tuned_starts
 from analysis.statistics.differences import judge_contrasts
-from analysis.statistics.intervals import Resampling
-from analysis.statistics.power import components_of, detectable_difference, seeds_needed
 from analysis.statistics.scores import ArmScores, score_comparison
 
 

@@ -1,1 +1,1 @@
-"""Estimators and their uncertainty: metrics, intervals, differences, curves and budgets."""
+"""Estimators: Pass@K, Maj@K, differences, contrasts, curves, budgets, and comparisons simulated to calibrate them."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.noise.intervals import Band, Resampling
+from analysis.noise.simultaneous import share_band
 from analysis.records.evaluations import BUDGETS, accuracy_by_step, spent_by_step
 from analysis.records.record import ComparisonRecord
 from analysis.statistics.differences import ArmValues, Difference, compare_values
-from analysis.statistics.intervals import Band, Resampling
-from analysis.statistics.simultaneous import share_band
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

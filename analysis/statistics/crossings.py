@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from analysis.statistics.intervals import Resampling
+from analysis.noise.intervals import Resampling
+from analysis.noise.seeds import difference_noise
 from analysis.statistics.scores import ArmScores, pass_scores
-from analysis.statistics.seeds import difference_noise
 
 STEPS_A_DOUBLING = 4  # values of K between K and 2K at which the curves are compared
 SAME = 1e-12  # differences below this are rounding

@@ -1,6 +1,6 @@
 """Curves with bands: accuracy against K, difference to a baseline, learning curves, and training diagnostics.
 
-Everything that a figure shows is computed here; `analysis.report.plots` only draws it.
+Everything that a figure shows is computed here; `analysis.figures.plots` only draws it.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.noise.intervals import Band, Resampling, problem_means, within
+from analysis.noise.seeds import difference_noise
+from analysis.noise.simultaneous import curve_factor, share_band
 from analysis.records.evaluations import accuracy_by_step, spent_by_step
 from analysis.records.frames import column
 from analysis.records.record import ComparisonRecord, RunRecord
-from analysis.statistics.intervals import Band, Resampling, problem_means, within
 from analysis.statistics.scores import ArmScores
-from analysis.statistics.seeds import difference_noise
-from analysis.statistics.simultaneous import curve_factor, share_band
 
 DIAGNOSTICS = {
     "reward_mean": "mean reward",

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.noise.simultaneous import share_band
 from analysis.records.decoding import decoded_samples
 from analysis.records.frames import codes_of, column, rows_where
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.statistics.contrasts import TUNED_START
 from analysis.statistics.curves import Curve
 from analysis.statistics.scores import ArmScores, count_votes, score_votes
-from analysis.statistics.simultaneous import share_band
 
 HALVES_SEED = 0  # of the split of the problems; no result depends on it but by chance
 

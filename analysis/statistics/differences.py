@@ -13,11 +13,11 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.noise.intervals import Band, Interval, Resampling, within
+from analysis.noise.power import detectable_difference, p_value
+from analysis.noise.seeds import contrast_noise
 from analysis.statistics.contrasts import TUNED_START, Contrast
-from analysis.statistics.intervals import Band, Interval, Resampling, within
-from analysis.statistics.power import detectable_difference, p_value
 from analysis.statistics.scores import ArmScores
-from analysis.statistics.seeds import contrast_noise
 
 Judgement = Literal["better", "worse", "undecided", "none"]
 

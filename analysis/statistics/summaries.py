@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from analysis.noise.intervals import Resampling
+from analysis.noise.seeds import total_band
+from analysis.noise.simultaneous import share_band
 from analysis.records.frames import codes_of, column
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import VERDICTS
-from analysis.statistics.intervals import Resampling
-from analysis.statistics.seeds import total_band
-from analysis.statistics.simultaneous import share_band
 
 QUANTITIES = ("num_tokens", "truncated", *VERDICTS)
 

@@ -24,10 +24,10 @@ class Plot:
 
     def run(self) -> None:
         """Write the figure in four formats."""
+        from analysis.figures.paper_figures import FIGURES
+        from analysis.figures.plots import figure_pdf, figure_png, figure_svg
         from analysis.records.load import load_comparison
         from analysis.report.export import csv_text
-        from analysis.report.paper_figures import FIGURES
-        from analysis.report.plots import figure_pdf, figure_png, figure_svg
 
         drawn = FIGURES[self.figure](load_comparison(self.comparison))
         files = {

@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
+from analysis.figures.plots import blank_figure, figure_pdf, figure_png, figure_svg, plain_axes
 from analysis.report.export import csv_text
-from analysis.report.plots import blank_figure, figure_pdf, figure_png, figure_svg, plain_axes
 from experiments.inspection.explain import Explanation
 
 __all__ = ["draw_explanation", "print_explanation", "write_explanation"]

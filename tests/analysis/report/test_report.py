@@ -14,10 +14,10 @@ import pytest
 from matplotlib.image import imread
 
 from analysis import RecordError, load_comparison, render_text, summary_table, verdict_table, write_report
+from analysis.figures.plots import blank_figure, figure_pdf, figure_png, figure_svg, legend_below, short_number
+from analysis.figures.styles import KNOWN_STYLES
 from analysis.report.page import json_block, shown
-from analysis.report.plots import blank_figure, figure_pdf, figure_png, figure_svg, legend_below, short_number
 from analysis.report.sections import failures_section, run_section, warnings
-from analysis.report.styles import KNOWN_STYLES
 
 
 def count_pixels(image: np.ndarray, color: str) -> int:

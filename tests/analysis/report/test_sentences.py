@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.noise.intervals import Interval
 from analysis.report.sentences import (
     budget_sentence,
     control_sentence,
@@ -15,7 +16,6 @@ from analysis.report.sentences import (
 from analysis.statistics.budget import BudgetDifference
 from analysis.statistics.crossings import Crossing
 from analysis.statistics.differences import Difference
-from analysis.statistics.intervals import Interval
 
 AHEAD = Difference(
     name="GRPO+OS − RFT",

@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from analysis import Contrast, Resampling, compare_arms, crossing_of, difference_table, judge_contrasts
+from analysis.noise.power import detectable_difference, p_value
+from analysis.noise.seeds import Noise, difference_noise, total_noise
 from analysis.statistics.crossings import dense_ks
 from analysis.statistics.differences import holm, reverse
-from analysis.statistics.power import detectable_difference, p_value
 from analysis.statistics.scores import ArmScores, VoteTable, score_votes
-from analysis.statistics.seeds import Noise, difference_noise, total_noise
 
 FEW = Resampling(num_resamples=200)
 

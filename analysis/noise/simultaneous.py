@@ -20,8 +20,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from analysis.statistics.intervals import Band, problem_means
-from analysis.statistics.seeds import total_noise
+from analysis.noise.intervals import Band, problem_means
+from analysis.noise.seeds import total_noise
 
 PRIOR = 0.5  # w
 DRAWS = 40_000  # of the maximum; its 95 % quantile is then good to about 0.3 %

@@ -36,8 +36,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from analysis.statistics.intervals import SAME, Band, problem_means, unseen_share
-from analysis.statistics.two_noises import half_width
+from analysis.noise.intervals import SAME, Band, problem_means, unseen_share
+from analysis.noise.two_noises import half_width
 
 FEWEST_SEEDS = 3  # below these a verdict says what it assumes
 FLOOR = 0.75  # of the half width over problems alone

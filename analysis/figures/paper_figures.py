@@ -14,12 +14,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.records.evaluations import BUDGETS
-from analysis.records.reading import RecordError
-from analysis.records.record import ComparisonRecord
-from analysis.records.schema import START_ARM
-from analysis.report.paper_values import PaperCurve, paper_curves, value_table
-from analysis.report.plots import (
+from analysis.figures.paper_values import PaperCurve, paper_curves, value_table
+from analysis.figures.plots import (
     blank_figure,
     draw_k_curve,
     draw_learning_curve,
@@ -30,9 +26,13 @@ from analysis.report.plots import (
     percent_axis,
     plain_axes,
 )
-from analysis.report.styles import DASHED, DOTTED, KNOWN_STYLES, SOLID, ArmStyle
+from analysis.figures.styles import DASHED, DOTTED, KNOWN_STYLES, SOLID, ArmStyle
+from analysis.noise.intervals import Band, Resampling
+from analysis.records.evaluations import BUDGETS
+from analysis.records.reading import RecordError
+from analysis.records.record import ComparisonRecord
+from analysis.records.schema import START_ARM
 from analysis.statistics.curves import Curve, learning_curves, majority_curves, pass_curves
-from analysis.statistics.intervals import Band, Resampling
 from analysis.statistics.scores import score_comparison
 
 PANEL_INCHES = (4.6, 4.1)

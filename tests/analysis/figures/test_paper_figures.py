@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from analysis import RecordError, load_comparison
-from analysis.report.paper_figures import FIGURES, PaperFigure
-from analysis.report.paper_values import paper_curves
-from analysis.report.styles import KNOWN_STYLES
+from analysis.figures.paper_figures import FIGURES, PaperFigure
+from analysis.figures.paper_values import paper_curves
+from analysis.figures.styles import KNOWN_STYLES
 from experiments.commands.plot import Plot
 
 FIGURE_5_ARMS = ["rft", "online_rft", "grpo", "grpo_process"]

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis import Resampling, bootstrap_difference, bootstrap_mean
-from analysis.statistics.intervals import bootstrap_band
+from analysis.noise.intervals import bootstrap_band
 
 
 def test_width_is_that_of_the_standard_error_over_problems():

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from analysis import bootstrap_mean, share_band
-from analysis.statistics.seeds import FLOOR, contrast_noise, difference_noise, total_band, total_noise
-from analysis.statistics.simultaneous import curve_factor
-from analysis.statistics.two_noises import half_width, miss_rate
+from analysis.noise.seeds import FLOOR, contrast_noise, difference_noise, total_band, total_noise
+from analysis.noise.simultaneous import curve_factor
+from analysis.noise.two_noises import half_width, miss_rate
 
 
 def scores(num_seeds: int, num_problems: int, *, seed_sd: float, rest_sd: float, seed: int) -> np.ndarray:

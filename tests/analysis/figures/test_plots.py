@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from analysis.report.plots import draw_forest, draw_k_curves, draw_learning_curves, spaced
+from analysis.figures.plots import draw_forest, draw_k_curves, draw_learning_curves, spaced
+from analysis.noise.intervals import Band, Interval
 from analysis.statistics.curves import Curve
 from analysis.statistics.differences import Difference
-from analysis.statistics.intervals import Band, Interval
 
 LONG = "grpo " + "kl_coef=0.04-group_size=16-" * 3 + "clip_high=0.28"
 

@@ -14,7 +14,7 @@ miss is 4.2 to 5.8 % with two seeds, 4.9 to 5.1 % with three or more (`miss_rate
 misses in 1.3, 2.4 and 3.5 % of cases with two, three and five seeds where the parts are alike. At smaller levels, which
 Holm's correction needs, the solution errs to the cautious side; from 0.0001 on it is Banerjee's bound.
 
-`python -m analysis.statistics.two_noises` solves the equation anew and writes the file (a minute).
+`python -m analysis.noise.two_noises` solves the equation anew and writes the file (a minute).
 """
 
 import json

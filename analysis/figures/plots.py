@@ -13,8 +13,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from analysis.figures.styles import ArmStyle, arm_styles
 from analysis.records.evaluations import BUDGETS
-from analysis.report.styles import ArmStyle, arm_styles
 from analysis.statistics.curves import DIAGNOSTICS, Curve, Trace
 from analysis.statistics.differences import Difference
 

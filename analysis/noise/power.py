@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.statistics.seeds import FLOOR, Noise, contrast_noise
-from analysis.statistics.two_noises import half_width
+from analysis.noise.seeds import FLOOR, Noise, contrast_noise
+from analysis.noise.two_noises import half_width
 
 POWER = 0.8
 GRID = (np.arange(80) + 0.5) / 80  # quantile levels at which the law of a variance is averaged over

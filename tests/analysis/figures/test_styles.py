@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from analysis.report.styles import KNOWN_STYLES, OTHER_COLORS, arm_styles
+from analysis.figures.styles import KNOWN_STYLES, OTHER_COLORS, arm_styles
 
 METHODS = ["sft_start", "continued_sft", "rft", "online_rft", "dpo", "ppo", "grpo", "grpo_process"]
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB

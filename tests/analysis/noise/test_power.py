@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analysis import load_comparison
+from analysis.noise.power import Components, components_of, design_power, detectable_difference, seeds_needed
 from analysis.report.terminal import power_text
-from analysis.statistics.power import Components, components_of, design_power, detectable_difference, seeds_needed
 
 
 def test_the_variances_of_a_simulated_contrast_are_found_again():

@@ -7,13 +7,13 @@ difficulty of the embedded start policy or of a trained one. Limits leave three 
 import numpy as np
 import pytest
 
+from analysis.noise.power import design_power, detectable_difference
+from analysis.noise.seeds import contrast_noise, difference_noise
+from analysis.noise.simultaneous import share_band
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import crossing_of
-from analysis.statistics.power import design_power, detectable_difference
 from analysis.statistics.scores import VoteTable, score_votes
-from analysis.statistics.seeds import contrast_noise, difference_noise
 from analysis.statistics.simulation import SKEWED_FIT, START_FIT, Arm, Design, scores, simulate, truth
-from analysis.statistics.simultaneous import share_band
 
 pytestmark = pytest.mark.slow
 
