@@ -20,7 +20,7 @@ class Rollout:
         problem: what was asked.
         prompt_ids: token ids of the rendered prompt.
         completion_ids: sampled token ids, the end-of-sequence token included where the model wrote it.
-        completion: text of `completion_ids` without special tokens.
+        completion: text of `completion_ids` without BOS, EOS and padding (`sampling.text.completion_text`).
         finish_reason: ``"stop"`` if the model ended the sequence itself, ``"length"`` if it was cut at the limit.
         sample_index: 0-based index among the samples of this problem in this batch.
         seed: seed of this very request (`sampling.seeds.request_seed`).

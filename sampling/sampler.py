@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.problem import Problem
 from sampling.rollout import FinishReason, Rollout
 from sampling.seeds import request_seed
+from sampling.text import TextTokenizer, completion_text
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Generation", "Request", "Sampler", "SamplingConfig", "TextTokenizer", "sample_rollouts"]
+__all__ = ["Generation", "Request", "Sampler", "SamplingConfig", "sample_rollouts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,14 +96,6 @@ class Sampler(Protocol):
         ...
 
 
-class TextTokenizer(Protocol):
-    """The part of a Hugging Face tokenizer that sampling needs."""
-
-    def decode(self, token_ids: Any, skip_special_tokens: bool = False) -> Any:
-        """Text of the token ids."""
-        ...
-
-
 def sample_rollouts(
     sampler: Sampler,
     tokenizer: TextTokenizer,
@@ -145,7 +138,7 @@ def sample_rollouts(
             problem=problem,
             prompt_ids=request.prompt_ids,
             completion_ids=generation.completion_ids,
-            completion=tokenizer.decode(list(generation.completion_ids), skip_special_tokens=True),
+            completion=_text(tokenizer, generation),
             finish_reason=generation.finish_reason,
             sample_index=index,
             seed=request.seed,
@@ -154,3 +147,9 @@ def sample_rollouts(
         )
         for (problem, index, request), generation in zip(plan, generations, strict=True)
     ]
+
+
+def _text(tokenizer: TextTokenizer, generation: Generation) -> str:
+    """Text of a completion without the token that ended it, whichever of the model's that is."""
+    ids = generation.completion_ids
+    return completion_text(tokenizer, ids, ids[-1:] if generation.finish_reason == "stop" else ())

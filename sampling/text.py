@@ -1,20 +1,39 @@
-"""Where each token ends in the decoded text."""
+"""The text of a completion, and where each token ends in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from sampling.sampler import TextTokenizer
-
-__all__ = ["token_ends"]
+__all__ = ["TextTokenizer", "completion_text", "token_ends"]
 
 _MAX_TOKENS_OF_A_CHARACTER = 8  # UTF-8 has four bytes; tokens without text may stand between them
 
 
-def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int]) -> list[int]:
-    """Character offset just past each token in ``tokenizer.decode(token_ids, skip_special_tokens=True)``.
+class TextTokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that sampling needs."""
+
+    def decode(self, token_ids: Any, skip_special_tokens: bool = False) -> Any:
+        """Text of the token ids."""
+        ...
+
+
+def completion_text(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids: Collection[int] = ()) -> str:
+    """The text that is judged: without the tokens that begin, end and fill up sequences, with every other special one.
+
+    Some tokenizers hold ``<think>`` and ``</think>`` as special tokens; without them the checker would take a draft for
+    the answer, and no format reward could be earned.
+
+    Args:
+        tokenizer: decodes.
+        token_ids: of the completion.
+        end_token_ids: tokens that end a completion beside the tokenizer's own EOS.
+    """
+    return tokenizer.decode(_without_bounds(tokenizer, token_ids, end_token_ids), skip_special_tokens=False)
+
+
+def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids: Collection[int] = ()) -> list[int]:
+    """Character offset just past each token in `completion_text` of the same arguments.
 
     Tokens are decoded one by one; a character that is spread over several tokens is decoded with all of them, and a
     token that completes no character ends where the last one did. Where these pieces do not make up the text (a
@@ -23,33 +42,44 @@ def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int]) -> list[int]:
     Args:
         tokenizer: decodes.
         token_ids: T token ids.
+        end_token_ids: see `completion_text`.
 
     Returns:
         T offsets, never decreasing, the last one the length of the text.
     """
     ids = list(token_ids)
-    text = tokenizer.decode(ids, skip_special_tokens=True)
-    ends = _ends_by_character(tokenizer, ids, text)
+
+    def decode(part: Sequence[int]) -> str:
+        return completion_text(tokenizer, part, end_token_ids)
+
+    text = decode(ids)
+    ends = _ends_by_character(decode, ids, text)
     if ends is None:
         ends = []
         for length in range(1, len(ids) + 1):
-            prefix = tokenizer.decode(ids[:length], skip_special_tokens=True).rstrip("\ufffd")
+            prefix = decode(ids[:length]).rstrip("\ufffd")
             ends.append(max(ends[-1] if ends else 0, min(len(prefix), len(text))))
     ends[-1:] = [len(text)] if ends else []
     return ends
 
 
-def _ends_by_character(tokenizer: TextTokenizer, ids: list[int], text: str) -> list[int] | None:
+def _without_bounds(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids: Collection[int]) -> list[int]:
+    """The ids without BOS, EOS and padding; a tokenizer that names none of them has none."""
+    bounds = {getattr(tokenizer, f"{role}_token_id", None) for role in ("bos", "eos", "pad")} | set(end_token_ids)
+    return [token for token in token_ids if token not in bounds]
+
+
+def _ends_by_character(decode: Callable[[Sequence[int]], str], ids: list[int], text: str) -> list[int] | None:
     """The ends, decoding as few tokens at a time as make whole characters; ``None`` where that gives another text."""
     ends: list[int] = []
     pieces: list[str] = []
     done = start = 0
     for index in range(len(ids)):
-        piece = tokenizer.decode(ids[start : index + 1], skip_special_tokens=True)
+        piece = decode(ids[start : index + 1])
         whole = not piece.endswith("\ufffd") or index + 1 - start >= _MAX_TOKENS_OF_A_CHARACTER
         ends.append(done + len(piece if whole else piece.rstrip("\ufffd")))
         if whole:
             pieces.append(piece)
             done, start = done + len(piece), index + 1
-    pieces.append(tokenizer.decode(ids[start:], skip_special_tokens=True) if start < len(ids) else "")
+    pieces.append(decode(ids[start:]) if start < len(ids) else "")
     return ends if "".join(pieces) == text else None

@@ -1,4 +1,7 @@
-"""Where completions come from (Table 10, column 1): demonstrations, the frozen start policy, the policy itself."""
+"""Where completions come from (Table 10, column 1): the frozen start policy, or the policy itself.
+
+Demonstrations are in `training.demonstrations`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +22,6 @@ from training.durable import put_in_place
 from training.models.policy import Policy
 
 __all__ = [
-    "DemonstrationSource",
     "IteratedSource",
     "OfflineSource",
     "OnlineSource",
@@ -270,42 +272,6 @@ class IteratedSource:
             OfflineSource.draw(self.online, range(first, min(first + self.every, self.steps)), file)
             self._block = OfflineSource.read(file, self.online.prompts, first_step=first)
         return self._block
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemonstrationSource:
-    """q, o ~ P_sft: worked solutions, ended by the end-of-sequence token.
-
-    Attributes:
-        policy: its tokenizer encodes the solutions.
-        prompts: problems, every one with a solution; `per_step` demonstrations make a step.
-    """
-
-    policy: Policy
-    prompts: Prompts
-
-    def rollouts(self, step: int) -> list[Rollout]:
-        """P demonstrations."""
-        return [self._demonstration(problem, prompt_ids) for problem, prompt_ids in self.prompts.of_step(step)]
-
-    def sampling_seconds(self, step: int, *, elapsed: float) -> float:
-        """Nothing is drawn, but what is read takes its time."""
-        return elapsed
-
-    def _demonstration(self, problem: Problem, prompt_ids: tuple[int, ...]) -> Rollout:
-        if problem.solution is None:
-            raise ValueError(f"problem {problem.problem_id!r} has no worked solution; SFT needs one for every problem.")
-        ids: Sequence[int] = self.policy.tokenizer(problem.solution, add_special_tokens=False).input_ids
-        return Rollout(
-            problem=problem,
-            prompt_ids=prompt_ids,
-            completion_ids=(*ids, self.policy.end_token_id),
-            completion=problem.solution,
-            finish_reason="stop",
-            sample_index=0,
-            seed=0,
-            policy_version=0,
-        )
 
 
 def _drawn(file: Path) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ class Trainer:
             rollouts,
             reward=self.reward,
             step_reward=self.step_reward if Need.STEP_REWARDS in self.algorithm.needs else None,
-            token_ends=lambda ids: token_ends(self.policy.tokenizer, ids),
+            token_ends=lambda ids: token_ends(self.policy.tokenizer, ids, self.policy.eos_token_ids),
         )
 
     def batch(self, scored: Sequence[ScoredRollout]) -> TrainingBatch | None:

@@ -20,7 +20,8 @@ from algorithms import METHODS, Algorithm, BatchUnit, Need, build_algorithm, cou
 from algorithms.interface import aggregation_weights
 from experiments.recipes.config import TaskConfig
 from experiments.recipes.plugins import load_algorithm, load_step_reward
-from experiments.runs.problems import load_problems, render_prompts
+from experiments.runs.problems import load_problems
+from experiments.runs.prompts import render_prompts
 from experiments.schedule.plan import start_folder_name
 from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout
@@ -161,10 +162,11 @@ def _draw(policy: Policy, model: Path, task: TaskConfig, max_tokens: int, seed: 
     engine = replace(engine, vllm=replace(engine.vllm, dtype="float32"))
     sampler = build_sampler(model, engine, eos_token_ids=policy.eos_token_ids, max_positions=policy.max_positions)
     problems = load_problems(task, "validation", PROBLEMS)
+    rendered = render_prompts(problems, task, policy.tokenizer)
     rollouts = sample_rollouts(
         sampler,
         policy.tokenizer,
-        list(zip(problems, render_prompts(problems, task, policy.tokenizer), strict=True)),
+        [(problem, prompt.ids) for problem, prompt in zip(problems, rendered, strict=True)],
         SamplingConfig(temperature=1.0, max_tokens=max_tokens, with_logprobs=True),
         samples_per_problem=GROUP_SIZE,
         run_seed=seed,
@@ -174,7 +176,7 @@ def _draw(policy: Policy, model: Path, task: TaskConfig, max_tokens: int, seed: 
     return score_rollouts(
         rollouts,
         step_reward=load_step_reward(task.step_reward),
-        token_ends=lambda ids: token_ends(policy.tokenizer, ids),
+        token_ends=lambda ids: token_ends(policy.tokenizer, ids, policy.eos_token_ids),
     )
 
 
@@ -257,7 +259,7 @@ def _cosines(gradients: Mapping[str, Tensor]) -> dict[str, Any]:
 def _sequence(policy: Policy, item: ScoredRollout) -> dict[str, Any]:
     rollout = item.rollout
     ids = list(rollout.completion_ids)
-    ends = token_ends(policy.tokenizer, ids)
+    ends = token_ends(policy.tokenizer, ids, policy.eos_token_ids)
     starts = [0, *ends[:-1]]
     return {
         "problem_id": rollout.problem.problem_id,

@@ -12,7 +12,8 @@ from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
 from experiments.runs.samples import SampleFile
 from rewards.scoring import judge
-from sampling.sampler import Sampler, SamplingConfig, TextTokenizer, sample_rollouts
+from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
+from sampling.text import TextTokenizer
 
 __all__ = ["Cost", "evaluate"]
 

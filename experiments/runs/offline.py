@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.runs.config import OfflineConfig
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.run import training_prompts
+from experiments.runs.prompts import training_prompts
 from sampling.engines import check_room
 from sampling.sampler import SamplingConfig
 from training.models.engine_check import check_weight_loading

@@ -1,12 +1,10 @@
-"""From a task's configuration to problems and prompts."""
+"""From a task's configuration to problems."""
 
 from __future__ import annotations
 
-import datetime
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from benchmarks.arithmetic import generate_problems
 from benchmarks.decontamination import find_overlaps, question_key
@@ -14,14 +12,10 @@ from benchmarks.files import FILES, SUFFIXES, load_from_folder, read_problems
 from benchmarks.hub import load_from_hub
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
-from benchmarks.prompts import deepseek_chat, load_prompt
 from experiments.recipes.config import TaskConfig
 from rewards import GoldAnswerError, check_answer
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-__all__ = ["KNOWN_BENCHMARKS", "UnknownBenchmarkError", "load_problems", "overlap_lines", "render_prompts"]
+__all__ = ["KNOWN_BENCHMARKS", "UnknownBenchmarkError", "load_problems", "overlap_lines"]
 
 KNOWN_BENCHMARKS = ("arithmetic", *FILES)
 
@@ -144,30 +138,3 @@ def overlap_lines(training: list[Problem], evaluated: list[Problem]) -> list[str
         f"all the same. The first: {training[first.text].problem_id} and {evaluated[first.other].problem_id} share "
         f'"{first.words}".'
     ]
-
-
-def render_prompts(
-    problems: list[Problem], task: TaskConfig, tokenizer: PreTrainedTokenizerBase
-) -> list[tuple[int, ...]]:
-    """Token ids of each problem's prompt: the bare question, or the prompt in a chat template.
-
-    Raises:
-        ValueError: no such prompt.
-    """
-    prompt = load_prompt(task.prompt)
-    if task.prompt == "bare":
-        return [tuple(tokenizer(problem.question, add_special_tokens=False).input_ids) for problem in problems]
-    if task.prompt == "deepseek_chat":  # a chat template itself
-        return [tuple(tokenizer(prompt(problem.question)).input_ids) for problem in problems]
-    texts = [prompt(problem.question) for problem in problems]
-    if tokenizer.chat_template is None:
-        return [tuple(tokenizer(deepseek_chat(text)).input_ids) for text in texts]
-    conversations = [[{"role": "user", "content": text}] for text in texts]
-    day = datetime.date.today() if task.date is None else datetime.date.fromisoformat(task.date)
-    rendered: Any = tokenizer.apply_chat_template(
-        conversations,
-        add_generation_prompt=True,
-        tokenize=False,
-        strftime_now=day.strftime,  # what templates call that print today's date
-    )
-    return [tuple(tokenizer(text, add_special_tokens=False).input_ids) for text in rendered]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
-from experiments.recipes.config import TaskConfig
 from experiments.recipes.files import check_unchanged
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward
 from experiments.runs.config import RunConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder
-from experiments.runs.problems import load_problems, render_prompts
+from experiments.runs.problems import load_problems
+from experiments.runs.prompts import demonstrations, render_prompts, training_prompts
 from experiments.runs.start_policy import StartPolicy
 from rewards import warm_up_checker
 from sampling.engines import check_room
@@ -26,11 +26,11 @@ from training.models.critic import Critic
 from training.models.engine_check import check_weight_loading
 from training.models.policy import Policy, load_policy, named_weights
 from training.restore import restore
-from training.sources import DemonstrationSource, IteratedSource, OfflineSource, OnlineSource, Prompts, Source
+from training.sources import IteratedSource, OfflineSource, OnlineSource, Source
 from training.stopping import AtStep, StopRule
 from training.trainer import Trainer
 
-__all__ = ["LiveRun", "training_prompts"]
+__all__ = ["LiveRun"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,8 @@ class LiveRun:
         model = start.folder()
         policy = load_policy(model, device=config.engine.device)
         problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
-        prompts = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
+        rendered = render_prompts(problems, config.task, policy.tokenizer)
+        prompts = [(problem, prompt.ids) for problem, prompt in zip(problems, rendered, strict=True)]
         ids = [prompt_ids for _, prompt_ids in prompts]
         check_room(ids, "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine)
         sampler = samplers.get(config.engine, model, policy)
@@ -183,9 +184,8 @@ class LiveRun:
         config, policy, group = self.folder.config, self.policy, training.group_size
         if algorithm.data_source is DataSource.DEMONSTRATIONS:
             per_step = training.problems_per_step * group
-            return DemonstrationSource(
-                policy=policy, prompts=training_prompts(config.task, policy, per_step=per_step, seed=config.seed)
-            )
+            count, seed = config.task.train_problems, f"train/{config.seed}"
+            return demonstrations(config.task, policy, count=count, per_step=per_step, seed=seed)
         prompts = training_prompts(config.task, policy, per_step=training.problems_per_step, seed=config.seed)
         if algorithm.data_source is DataSource.OFFLINE:
             if offline is None:
@@ -212,14 +212,3 @@ class LiveRun:
             every = training.iteration_steps or training.steps
             return IteratedSource(online=online, every=every, steps=training.steps, folder=self.folder.path)
         return online
-
-
-def training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int) -> Prompts:
-    """The training problems of a task with their prompts; every arm of a seed gets the same ones at a step."""
-    problems = load_problems(task, "train", task.train_problems)
-    return Prompts(
-        problems=tuple(problems),
-        prompt_ids=tuple(render_prompts(problems, task, policy.tokenizer)),
-        per_step=per_step,
-        seed=f"train/{seed}",
-    )

@@ -12,15 +12,16 @@ from benchmarks.problem import Problem
 from experiments.runs.config import StartConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.folder import RunFolder
-from experiments.runs.problems import load_problems, render_prompts
+from experiments.runs.problems import load_problems
+from experiments.runs.prompts import demonstrations, render_prompts
 from rewards.scoring import judge
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
+from training.demonstrations import DemonstrationSource
 from training.models.embedded import build_embedded_model, build_embedded_tokenizer
 from training.models.engine_check import check_weight_loading
 from training.models.policy import Policy, load_policy, named_weights, resolve_model
 from training.optimizers import muon_and_adamw, named_adamw
 from training.restore import restore
-from training.sources import DemonstrationSource, Prompts
 from training.stopping import StopRule, UntilCompetent
 from training.trainer import Trainer
 
@@ -58,10 +59,17 @@ class LiveStart:
         """
         config = folder.config
         policy, model = _untrained(config, folder.path / "untrained")
-        source = _demonstrations(config, policy)
+        supervised = config.supervised
+        source = demonstrations(
+            config.task,
+            policy,
+            count=supervised.demonstrations,
+            per_step=supervised.batch_size,
+            seed=f"start/{config.seed}",
+        )
         policy.model.to(config.engine.device)
         sampler, validation = None, []
-        if config.supervised.target_pass_at_1 is not None:
+        if supervised.target_pass_at_1 is not None:
             sampler = samplers.get(config.engine, model, policy)
             prompts, tolerance = list(source.prompts.prompt_ids[:8]), config.engine.logprob_tolerance
             check = check_weight_loading(
@@ -69,7 +77,8 @@ class LiveStart:
             )
             folder.keep("sampler_check", dataclasses.asdict(check))
             problems = load_problems(config.task, "validation")
-            validation = list(zip(problems, render_prompts(problems, config.task, policy.tokenizer), strict=True))
+            rendered = render_prompts(problems, config.task, policy.tokenizer)
+            validation = [(problem, prompt.ids) for problem, prompt in zip(problems, rendered, strict=True)]
         return cls(folder=folder, policy=policy, source=source, sampler=sampler, validation=validation, report=report)
 
     def prepare(self) -> tuple[Trainer, StopRule, int]:
@@ -134,14 +143,3 @@ def _untrained(config: StartConfig, folder: Path) -> tuple[Policy, Path]:
     )
     policy.save(folder)
     return policy, folder
-
-
-def _demonstrations(config: StartConfig, policy: Policy) -> DemonstrationSource:
-    problems = load_problems(config.task, "train", config.supervised.demonstrations)
-    prompts = Prompts(
-        problems=tuple(problems),
-        prompt_ids=tuple(render_prompts(problems, config.task, policy.tokenizer)),
-        per_step=config.supervised.batch_size,
-        seed=f"start/{config.seed}",
-    )
-    return DemonstrationSource(policy=policy, prompts=prompts)

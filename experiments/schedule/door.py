@@ -12,7 +12,8 @@ from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, che
 from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.runs.config import RunConfig
-from experiments.runs.problems import load_problems, overlap_lines, render_prompts
+from experiments.runs.problems import load_problems, overlap_lines
+from experiments.runs.prompts import render_prompts
 from sampling.engines import EngineConfig, check_room
 
 __all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
@@ -144,7 +145,7 @@ def open_model(
         ) from error
     positions = getattr(AutoConfig.from_pretrained(folder, trust_remote_code=False), "max_position_embeddings", None)
     if positions is not None:
-        prompts = render_prompts(problems, task, tokenizer)
+        prompts = [prompt.ids for prompt in render_prompts(problems, task, tokenizer)]
         for field, most in rooms.items():
             check_room(prompts, field, most, positions, engine)
     return folder

@@ -13,8 +13,10 @@ from algorithms import Algorithm, DataSource
 from benchmarks.arithmetic import generate_problems
 from rewards.reward import EachCompletion, Reward
 from rewards.scoring import correctness_reward
+from sampling.prompt import encode_prompts
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
+from training.demonstrations import DemonstrationSource
 from training.loop import train
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
 from training.models.policy import Policy, load_policy, named_weights
@@ -128,6 +130,13 @@ def prompts_of(policy: Policy) -> Prompts:
     problems = generate_problems("train", 30)
     ids = [tuple(policy.tokenizer(item.question, add_special_tokens=False).input_ids) for item in problems]
     return Prompts(problems=tuple(problems), prompt_ids=tuple(ids), per_step=3, seed="0")
+
+
+def demonstrations_of(policy: Policy) -> DemonstrationSource:
+    """Their worked solutions."""
+    prompts = prompts_of(policy)
+    texts = [problem.question for problem in prompts.problems]
+    return DemonstrationSource.encode(policy, prompts, encode_prompts(policy.tokenizer, texts, templated=False))
 
 
 def weights(model: torch.nn.Module) -> torch.Tensor:

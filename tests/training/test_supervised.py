@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from algorithms import SFT, Aggregation
-from tests.training.small_run import Rows, prompts_of, save_start
+from tests.training.small_run import Rows, demonstrations_of, save_start
 from training.config import SupervisedConfig
 from training.loop import train
 from training.models.policy import load_policy
 from training.optimizers import muon_and_adamw
-from training.sources import DemonstrationSource
 from training.stopping import UntilCompetent
 from training.trainer import Trainer
 
@@ -97,7 +96,7 @@ def fit(config: SupervisedConfig, folder: Path, rule: UntilCompetent) -> Rows:
         policy=policy,
         algorithm=SFT(aggregation=Aggregation.TOKEN_MEAN),
         config=config.as_training(),
-        source=DemonstrationSource(policy=policy, prompts=prompts_of(policy)),
+        source=demonstrations_of(policy),
         sampler=None,
         reward=None,
         make_optimizers=muon_and_adamw,

@@ -14,7 +14,8 @@ from transformers import PreTrainedTokenizerFast
 import experiments.schedule.compare
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
-from experiments.runs.problems import load_problems, render_prompts
+from experiments.runs.problems import load_problems
+from experiments.runs.prompts import render_prompts
 from experiments.runs.same import ConfigMismatchError
 from experiments.schedule.compare import compare
 from experiments.schedule.progress import Board
@@ -68,7 +69,9 @@ def test_templates_print_the_day_of_the_task() -> None:
     tokenizer.chat_template = "{{ strftime_now('%d%m%Y') }}"
     task = TaskConfig(benchmark="arithmetic", prompt="chain_of_thought", date="2024-02-29")
     problems = load_problems(task, "test", 2)
-    assert [tokenizer.decode(ids) for ids in render_prompts(problems, task, tokenizer)] == ["29022024"] * 2
+    assert [tokenizer.decode(list(prompt.ids)) for prompt in render_prompts(problems, task, tokenizer)] == [
+        "29022024"
+    ] * 2
     with pytest.raises(ValueError, match=r"task\.date is 'monday'; expected a day"):
         replace(task, date="monday")
 
