@@ -27,7 +27,7 @@ from analysis.report.sentences import (
 from analysis.report.tables import spent_on
 from analysis.statistics.contrasts import Contrast, default_contrasts, from_records
 from analysis.statistics.crossings import Crossing, crossings
-from analysis.statistics.decoding import TunedStart, tuned_starts
+from analysis.statistics.decoding import TunedStart, contrast_scores, tuned_starts
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts, reverse
 from analysis.statistics.scores import ArmScores, scores_alike
 
@@ -63,7 +63,7 @@ def make_claims(
     contrasts, declared = comparison_contrasts(comparison, baseline)
     tuned = tuned_starts(comparison, baseline)
     controls = control_kinds(comparison)
-    judged = judge_contrasts([*scores, *(each.scores for each in tuned)], contrasts, resampling=resampling)
+    judged = judge_contrasts(contrast_scores(comparison, scores, contrasts, tuned), contrasts, resampling=resampling)
     sides = {contrast.name: contrast for contrast in contrasts}
     return Claims(
         summary=summary,
@@ -165,8 +165,8 @@ def rankings(claims: Claims) -> list[str]:
         ]
         here = [each for each in claims.contrasts if each.benchmark == benchmark]
         if here:
-            names = "; ".join(each.name for each in decided) or "none"
-            sentences.append(f"Decided, of {len(here)} contrasts on {benchmark}{where}: {names}.")
+            names = "; ".join(each.name + at_temperature(each.temperature) for each in decided) or "none"
+            sentences.append(f"Decided, of {len(here)} contrasts on {benchmark}: {names}.")
     return sentences
 
 

@@ -29,6 +29,7 @@ def contrast_columns(differences: Sequence[Difference]) -> list[TextColumn]:
         "contrast": [each.name for each in differences],
         "verdict": [VERDICT_WORDS[each.verdict] for each in differences],
         "benchmark": [each.benchmark for each in differences],
+        "decoded": [_decoded(each.temperature) for each in differences],
         "difference": [interval_cell(each) for each in differences],
         "p (Holm)": [_p_text(each.p_holm) for each in differences],
         "by seed": [" ".join(signed(value) for value in each.seed_points) or DASH for each in differences],
@@ -40,7 +41,7 @@ def contrast_columns(differences: Sequence[Difference]) -> list[TextColumn]:
         TextColumn(
             heading=name,
             cells=tuple(cells),
-            is_text=name in ("contrast", "verdict", "benchmark"),
+            is_text=name in ("contrast", "verdict", "benchmark", "decoded"),
             shortens=name == "contrast",
         )
         for name, cells in columns.items()
@@ -64,6 +65,10 @@ def interval_cell(difference: Difference) -> str:
     low, high = difference.interval.low, difference.interval.high
     ends = f"{minus(100 * low)}, {minus(100 * high)}" if np.isfinite(low) else DASH
     return f"{signed(difference.point)} [{ends}]"
+
+
+def _decoded(temperature: float | None) -> str:
+    return DASH if temperature is None else "greedily" if temperature == 0 else f"at {temperature:g}"
 
 
 def _p_text(p: float) -> str:

@@ -105,16 +105,23 @@ def sharpening_sentences(tuned: Sequence[TunedStart], contrasts: Sequence[Differ
             f"other half of the problems); Pass@1 {accuracy:.1f} %."
         )
         against = [found for found in contrasts if (found.benchmark, found.baseline) == (benchmark, TUNED_START)]
-        where = at_temperature(against[0].temperature) if against else ""
-        more = [found.arm for found in against if found.interval.low > 0]
-        rest = [found.arm for found in against if not found.interval.low > 0]
-        if more:
-            sentences.append(f"More than sharpening{where}, on {benchmark}: {', '.join(more)} lie above {TUNED_START}.")
-        if rest:
-            sentences.append(
-                f"No more than sharpening is shown{where}, on {benchmark}, for {', '.join(rest)}: decoded at its best, "
-                "the start policy may be as good."
-            )
+        for temperature in dict.fromkeys(found.temperature for found in against):
+            sentences += _more_or_not([found for found in against if found.temperature == temperature], benchmark)
+    return sentences
+
+
+def _more_or_not(against: Sequence[Difference], benchmark: str) -> list[str]:
+    """Whose gain over the tuned start is more than sharpening, and whose may be no more; all at one temperature."""
+    where, sentences = at_temperature(against[0].temperature), []
+    more = [found.arm for found in against if found.interval.low > 0]
+    rest = [found.arm for found in against if not found.interval.low > 0]
+    if more:
+        sentences.append(f"More than sharpening{where}, on {benchmark}: {', '.join(more)} lie above {TUNED_START}.")
+    if rest:
+        sentences.append(
+            f"No more than sharpening is shown{where}, on {benchmark}, for {', '.join(rest)}: decoded at its best, the "
+            "start policy may be as good."
+        )
     return sentences
 
 

@@ -11,8 +11,8 @@ from analysis.report.claims import comparison_contrasts
 from analysis.report.contrast_tables import DASH, TextColumn
 from analysis.report.tables import align, render_text, spent_on, summarize_scores
 from analysis.statistics.contrasts import Contrast
-from analysis.statistics.decoding import tuned_starts
-from analysis.statistics.differences import judge_contrasts
+from analysis.statistics.decoding import contrast_scores, tuned_starts
+from analysis.statistics.differences import judge_contrasts, scores_of
 from analysis.statistics.scores import ArmScores, score_comparison
 
 
@@ -20,7 +20,8 @@ def comparison_text(comparison: ComparisonRecord, *, baseline: str | None = None
     """Scores, declared contrasts and costs of a finished comparison."""
     scores, how = score_comparison(comparison), Resampling()
     contrasts, _ = comparison_contrasts(comparison, baseline)
-    judged = judge_contrasts([*scores, *_tuned(comparison, baseline)], contrasts, resampling=how)
+    decoded = contrast_scores(comparison, scores, contrasts, tuned_starts(comparison, baseline))
+    judged = judge_contrasts(decoded, contrasts, resampling=how)
     return render_text(summarize_scores(comparison, scores, baseline, how), judged)
 
 
@@ -47,13 +48,13 @@ def power_text(
     """
     scores = score_comparison(comparison, [1])
     contrasts, _ = comparison_contrasts(comparison, baseline)
+    decoded = contrast_scores(comparison, scores, contrasts, tuned_starts(comparison, baseline))
     level, blocks = 0.05 / max(1, len(contrasts)), []
     for benchmark in comparison.benchmarks:
-        arms = {arm.arm: arm for arm in [*scores, *_tuned(comparison, baseline)] if arm.benchmark == benchmark}
-        here = [each for each in contrasts if set(each.arms) <= set(arms)]
-        first = arms[comparison.arms[0]]
-        size = {"problems": problems or len(first.problem_ids), "samples": samples or first.num_samples}
-        rows = [_power_row(each, arms, difference, size, seeds, level) for each in here]
+        here = [arm for arm in decoded if arm.benchmark == benchmark]
+        size = {"problems": problems or len(here[0].problem_ids), "samples": samples or here[0].num_samples}
+        found = [(each, scores_of(each, here)) for each in contrasts]
+        rows = [_power_row(each, arms, difference, size, seeds, level) for each, arms in found if arms is not None]
         headings = ["contrast", *(f"{number} seeds" for number in seeds), f"seeds for {100 * difference:g} points"]
         columns = [
             TextColumn(
@@ -71,14 +72,14 @@ def power_text(
 
 def _power_row(
     contrast: Contrast,
-    arms: Mapping[str, ArmScores],
+    arms: Sequence[ArmScores],
     difference: float,
     size: Mapping[str, int],
     seeds: Sequence[int],
     level: float,
 ) -> list[str]:
-    values_ASP = [arms[arm].pass_SPK[:, :, 0] for arm in contrast.arms]
-    parts = components_of(values_ASP, contrast.weights, arms[contrast.plus[0]].num_samples)
+    values_ASP = [arm.pass_SPK[:, :, 0] for arm in arms]
+    parts = components_of(values_ASP, contrast.weights, arms[0].num_samples)
     cells = [contrast.name]
     for number in seeds:
         noise = parts.noise(seeds=number, **size)
@@ -96,7 +97,3 @@ def _cost(comparison: ComparisonRecord, size: Mapping[str, int]) -> str:
         f"a seed more of all {len(comparison.arms)} arms: {judged:,} completions to be judged, and {seconds:,.0f} s of "
         "training as it took here, its start policy aside"
     )
-
-
-def _tuned(comparison: ComparisonRecord, baseline: str | None) -> list[ArmScores]:
-    return [each.scores for each in tuned_starts(comparison, baseline)]

@@ -1,10 +1,14 @@
 """The questions of a comparison, declared before anything runs: a mean of some arms minus a mean of others.
 
-A recipe declares its contrasts; `coeflab compare` writes them into `comparison.json` before the first run, and the
-report answers these and no others with a verdict, corrected together. A comparison without a declaration gets the
-default ones, by `default_contrasts`, and the report says that they were not declared.
+A recipe declares its contrasts (`Recipe.contrasts`, else `default_contrasts`), each at a temperature; `coeflab compare`
+writes them into `comparison.json` before the first run, and the report answers these and no others with a verdict,
+corrected together, whatever their temperature. A comparison without a declaration gets the default ones, and the report
+says that they were not declared.
 """
 
+from __future__ import annotations
+
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +19,25 @@ ONLINE, OFFLINE = ("online_rft", "grpo"), ("rft", "dpo")
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """The mean of the arms `plus` minus the mean of the arms `minus`."""
+    """The mean of the arms `plus` minus the mean of the arms `minus`, in Pass@1 of their last policies.
+
+    Attributes:
+        name: unique among the contrasts of a comparison.
+        plus, minus: arms by name; `TUNED_START` is the start policy at its own best temperature, whichever is asked.
+        temperature: at which the arms are decoded, 0 greedily; ``None`` is that of the evaluation.
+    """
 
     name: str
     plus: tuple[str, ...]
     minus: tuple[str, ...]
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
+        if self.temperature is not None and not 0 <= self.temperature < math.inf:
+            raise ValueError(
+                f"contrast {self.name!r}: temperature is {self.temperature}; expected 0 (greedy), a finite number "
+                "above, or null for that of the evaluation"
+            )
         if not self.plus or not self.minus or set(self.plus) & set(self.minus):
             raise ValueError(
                 f"contrast {self.name!r}: plus {list(self.plus)}, minus {list(self.minus)}; expected at least one arm "
@@ -71,25 +87,48 @@ def default_contrasts(
 
 def to_records(contrasts: Sequence[Contrast]) -> list[dict[str, Any]]:
     """As `comparison.json` holds them."""
-    return [{"name": each.name, "plus": list(each.plus), "minus": list(each.minus)} for each in contrasts]
+    return [
+        {"name": each.name, "plus": list(each.plus), "minus": list(each.minus), "temperature": each.temperature}
+        for each in contrasts
+    ]
 
 
 def from_records(records: object) -> tuple[Contrast, ...]:
     """The contrasts that a `comparison.json` declares.
 
     Raises:
-        ValueError: it is no list of objects with name, plus and minus.
+        ValueError: it is no list of objects with name, plus and minus, or a name stands there twice.
     """
     if not isinstance(records, list):
         raise ValueError(f"contrasts: {records!r}; expected a list of objects with name, plus and minus")
-    return tuple(_contrast(record) for record in records)
+    return check_names([_contrast(record) for record in records])
+
+
+def check_names(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """The contrasts, each of which has a name of its own.
+
+    Raises:
+        ValueError: two have the same.
+    """
+    names = [each.name for each in contrasts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"contrasts: {', '.join(map(repr, twice))} stands there twice; expected different names")
+    return tuple(contrasts)
 
 
 def _contrast(record: object) -> Contrast:
     if isinstance(record, Mapping):
         sides = {side: record.get(side) for side in ("plus", "minus")}
-        if isinstance(record.get("name"), str) and all(_is_names(side) for side in sides.values()):
-            return Contrast(name=record["name"], plus=tuple(sides["plus"] or ()), minus=tuple(sides["minus"] or ()))
+        named, temperature = isinstance(record.get("name"), str), record.get("temperature")
+        measured = temperature is None or (isinstance(temperature, int | float) and not isinstance(temperature, bool))
+        if named and measured and all(_is_names(side) for side in sides.values()):
+            return Contrast(
+                name=record["name"],
+                plus=tuple(sides["plus"] or ()),
+                minus=tuple(sides["minus"] or ()),
+                temperature=temperature,
+            )
     raise ValueError(
         f'contrasts: {record!r}; expected an object such as {{"name": "DPO − RFT", "plus": ["dpo"], "minus": ["rft"]}}'
     )

@@ -16,7 +16,7 @@ from analysis.noise.simultaneous import share_band
 from analysis.records.decoding import decoded_samples
 from analysis.records.frames import codes_of, column, rows_where
 from analysis.records.record import ComparisonRecord, RunRecord
-from analysis.statistics.contrasts import TUNED_START
+from analysis.statistics.contrasts import TUNED_START, Contrast
 from analysis.statistics.curves import Curve
 from analysis.statistics.scores import ArmScores, count_votes, score_votes
 
@@ -94,10 +94,56 @@ def tuned_start(comparison: ComparisonRecord, benchmark: str, start: str) -> Tun
         for half, temperature in enumerate(chosen):
             wanted = {problem for problem, own in zip(order, half_P, strict=True) if own == half}
             rows = samples[temperature]
-            parts.append(rows_where(rows, np.isin(column(rows, "problem_id").astype(object), list(wanted))))
+            parts.append(rows_where(rows, _is_in(rows, wanted)))
         votes.append(count_votes(pd.concat(parts, ignore_index=True)))
     scores = score_votes(votes, [1], arm=TUNED_START, benchmark=benchmark, seeds=[run.seed for run in runs])
     return TunedStart(scores=scores, temperatures=(chosen[0], chosen[1]))
+
+
+def contrast_scores(
+    comparison: ComparisonRecord,
+    scores: Sequence[ArmScores],
+    contrasts: Sequence[Contrast],
+    tuned: Sequence[TunedStart],
+) -> list[ArmScores]:
+    """All that contrasts are computed from: `scores` at the evaluation's temperature first, the tuned start, and Pass@1
+    of every arm at the further temperatures that contrasts ask for."""
+    asked = sorted({each.temperature for each in contrasts if each.temperature is not None})
+    further = [
+        found
+        for benchmark in comparison.benchmarks
+        for temperature in asked
+        for found in _scores_at(comparison, temperature, benchmark)
+    ]
+    return [*scores, *(each.scores for each in tuned), *further]
+
+
+def _scores_at(comparison: ComparisonRecord, temperature: float, benchmark: str) -> list[ArmScores]:
+    """Pass@1 at one temperature of the arms whose seeds were all decoded there, on the problems common to them."""
+    samples = {
+        arm: [_on(run, temperature, benchmark) for run in comparison.runs_of(arm)]
+        for arm in comparison.arms
+        if all(temperature in decoded_samples(run) for run in comparison.runs_of(arm))
+    }
+    every = [frame for frames in samples.values() for frame in frames]
+    common = set.intersection(*(set(column(frame, "problem_id")) for frame in every)) if every else set()
+    if not common:
+        return []
+    held = {
+        arm: [count_votes(rows_where(frame, _is_in(frame, common))) for frame in frames]
+        for arm, frames in samples.items()
+    }
+    return [
+        score_votes(
+            votes,
+            [1],
+            arm=arm,
+            benchmark=benchmark,
+            seeds=[run.seed for run in comparison.runs_of(arm)],
+            temperature=temperature,
+        )
+        for arm, votes in held.items()
+    ]
 
 
 def tuned_starts(comparison: ComparisonRecord, baseline: str | None) -> tuple[TunedStart, ...]:
@@ -109,6 +155,11 @@ def tuned_starts(comparison: ComparisonRecord, baseline: str | None) -> tuple[Tu
 def _on(run: RunRecord, temperature: float, benchmark: str) -> pd.DataFrame:
     samples = decoded_samples(run)[temperature]
     return rows_where(samples, column(samples, "benchmark") == benchmark)
+
+
+def _is_in(samples: pd.DataFrame, problems: set[str | int]) -> np.ndarray:
+    """(N,): whether each sample is of one of the problems."""
+    return np.isin(column(samples, "problem_id").astype(object), list(problems))
 
 
 def _right(samples: pd.DataFrame) -> dict[str | int, float]:

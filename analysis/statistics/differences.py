@@ -81,8 +81,10 @@ def judge_contrasts(
     """Every declared contrast whose arms are there, corrected together, benchmark by benchmark.
 
     Args:
-        scores: of `score_comparison`, all benchmarks.
-        contrasts: declared; those with an arm that is not there still count in the correction.
+        scores: of `decoding.contrast_scores`, all benchmarks and temperatures; of the same arm the first has the
+            evaluation's.
+        contrasts: declared; those with an arm that is not there, or not at their temperature, still count in the
+            correction.
         resampling: its confidence is that of intervals and verdicts.
         quantity: "pass" or "majority".
         k: a value of K among those of the scores.
@@ -92,25 +94,42 @@ def judge_contrasts(
     """
     found: list[Difference] = []
     for benchmark in dict.fromkeys(arm.benchmark for arm in scores):
-        arms = {arm.arm: _at_k(arm, quantity, k) for arm in scores if arm.benchmark == benchmark}
-        temperatures = {arm.arm: arm.temperature for arm in scores if arm.benchmark == benchmark}
-        here = [contrast for contrast in contrasts if set(contrast.arms) <= set(arms)]
+        on_benchmark = [arm for arm in scores if arm.benchmark == benchmark]
+        found_in = [(contrast, scores_of(contrast, on_benchmark)) for contrast in contrasts]
+        here = [(contrast, arms) for contrast, arms in found_in if arms is not None]
         family = [
             contrast_difference(
                 contrast,
-                arms,
+                {arm.arm: _at_k(arm, quantity, k) for arm in arms},
                 benchmark=benchmark,
                 quantity=quantity,
                 k=k,
-                temperature=_common(temperatures[arm] for arm in contrast.arms if arm != TUNED_START),
+                temperature=_common(arm.temperature for arm in arms if arm.arm != TUNED_START),
                 num_comparisons=len(contrasts),
                 confidence=resampling.confidence,
             )
-            for contrast in here
+            for contrast, arms in here
         ]
         p_values = np.array([each.p_value for each in family] + [1.0] * (len(contrasts) - len(here)))
         found += [replace(each, p_holm=float(p)) for each, p in zip(family, holm(p_values)[: len(family)], strict=True)]
     return tuple(found)
+
+
+def scores_of(contrast: Contrast, scores: Sequence[ArmScores]) -> list[ArmScores] | None:
+    """The scores of each arm of a contrast at its temperature, in its order; None where one is not there.
+
+    Args:
+        contrast: `TUNED_START` has one temperature, its own.
+        scores: of one benchmark; of the same arm the first has the evaluation's temperature.
+    """
+    found = []
+    for arm in contrast.arms:
+        asked = None if arm == TUNED_START else contrast.temperature
+        fitting = [each for each in scores if each.arm == arm and asked in (None, each.temperature)]
+        if not fitting:
+            return None
+        found.append(fitting[0])
+    return found
 
 
 def compare_arms(

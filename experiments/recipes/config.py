@@ -7,6 +7,7 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from analysis.statistics.contrasts import Contrast, check_names
 from sampling.engines import EngineConfig
 from sampling.sampler import SamplingConfig
 from training.config import SupervisedConfig, TrainingConfig
@@ -129,6 +130,8 @@ class Recipe:
         supervised: how the model is trained to the start policy by SFT; ``None`` takes it as it is.
         reward: outcome reward, ``"correctness"`` or ``path.py:name``.
         seeds: one run an arm and seed; the seed covers the start policy's training too.
+        contrasts: what is asked, before anything runs; ``None`` asks the paper's questions and each method against the
+            start (`analysis.statistics.contrasts.default_contrasts`). Those whose arms are not chosen are not asked.
         checkpoint_every: optimiser steps between checkpoints.
         files: SHA-256 of each file of the user's that gives a method or reward, by its reference.
     """
@@ -143,6 +146,7 @@ class Recipe:
     supervised: SupervisedConfig | None = None
     reward: str = "correctness"
     seeds: tuple[int, ...] = (0,)
+    contrasts: tuple[Contrast, ...] | None = None
     checkpoint_every: int = 10
     files: dict[str, str] = field(default_factory=dict)
 
@@ -151,6 +155,15 @@ class Recipe:
             raise ValueError(f"seeds are {self.seeds}; expected different ones, at least one.")
         for seed in self.seeds:
             check_seed(seed)
+        check_names(self.contrasts or ())
+        measured = {self.evaluation.temperature, *self.evaluation.decoding_temperatures}
+        for contrast in self.contrasts or ():
+            if contrast.temperature is not None and contrast.temperature not in measured:
+                raise ValueError(
+                    f"contrast {contrast.name!r} is asked at temperature {contrast.temperature:g}, and policies are "
+                    f"decoded at {', '.join(f'{each:g}' for each in sorted(measured))}; expected one of these, or "
+                    "another in evaluation.decoding_temperatures."
+                )
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}; expected at least 1.")
         if self.model is None and self.supervised is None:

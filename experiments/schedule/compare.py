@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.records.schema import START_ARM
-from analysis.statistics.contrasts import Contrast, default_contrasts, to_records
+from analysis.statistics.contrasts import to_records
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
 from experiments.runs.config import RunConfig
@@ -18,6 +18,7 @@ from experiments.runs.folder import FolderKindError, holds_work
 from experiments.runs.jobs import EvaluationJob, Job
 from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
 from experiments.runs.start_policy import StartPolicy
+from experiments.schedule.declared import declared_contrasts
 from experiments.schedule.plan import is_run, plan_jobs, start_arms
 from experiments.schedule.progress import Board
 from experiments.schedule.workers import WorkerError, run_jobs, usable_cores
@@ -140,23 +141,9 @@ def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more
         "baseline": arms[0],
         "starts": {name: start for name, start in starts.items() if start != START_ARM},
         "controls": {name: arm.control for name, arm in recipe.arms.items() if arm.control is not None},
-        "contrasts": to_records(_contrasts(recipe, starts, evaluate_start)),
+        "contrasts": to_records(declared_contrasts(recipe, evaluate_start=evaluate_start)),
         **more,
     }
-
-
-def _contrasts(recipe: Recipe, starts: Mapping[str, str], evaluate_start: bool) -> list[Contrast]:
-    """What the comparison asks, declared before anything runs, among arms that are alike in start and evaluation."""
-    declared = list[Contrast]()
-    controls = [name for name, arm in recipe.arms.items() if arm.control is not None]
-    tuned = bool(recipe.evaluation.sweep) and len(set(starts.values())) == 1
-    for start in dict.fromkeys(starts.values()):
-        arms = [name for name in recipe.arms if starts[name] == start]
-        if evaluate_start:
-            declared += default_contrasts([start, *arms], start=start, controls=controls, tuned=tuned)
-        else:
-            declared += default_contrasts(arms, start=None, controls=controls)
-    return declared
 
 
 @dataclass(kw_only=True)

@@ -1,14 +1,33 @@
 """Greedy and tempered samples: read from their files, chosen on other problems, and told in words."""
 
+import html
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import load_comparison, write_report
+from analysis import (
+    Contrast,
+    Resampling,
+    comparison_text,
+    judge_contrasts,
+    load_comparison,
+    score_comparison,
+    write_report,
+)
 from analysis.records.decoding import DECODING_FOLDER, decoded_samples, decoding_file
-from analysis.statistics.decoding import decoded_scores, temperature_curves, tuned_start, tuned_starts
+from analysis.report.claims import comparison_contrasts
+from analysis.report.contrast_tables import interval_cell
+from analysis.report.terminal import power_text
+from analysis.statistics.contrasts import from_records, to_records
+from analysis.statistics.decoding import (
+    contrast_scores,
+    decoded_scores,
+    temperature_curves,
+    tuned_start,
+    tuned_starts,
+)
 from tests.analysis.conftest import sample_rows
 
 NUM_PROBLEMS = 40
@@ -92,3 +111,79 @@ def test_the_page_tells_sharpening_from_more(sharpened):
 
 def test_without_temperatures_there_is_no_tuned_start(comparison_dir):
     assert tuned_starts(load_comparison(comparison_dir), "sft_start") == ()
+
+
+def declare(folder, *contrasts: Contrast) -> None:
+    (folder / "comparison.json").write_text(json.dumps({"baseline": "sft_start", "contrasts": to_records(contrasts)}))
+
+
+def test_a_contrast_has_a_temperature_of_its_own_and_is_shown_alike_everywhere(sharpened):
+    """grpo − rft is 1 − 3/4 at temperature 1 and at 0.4, and 1 − 36/40 greedily; at 0.9 nobody was decoded."""
+    sides = {"plus": ("grpo",), "minus": ("rft",)}
+    declare(
+        sharpened,
+        Contrast(name="own", **sides),
+        Contrast(name="greedily", **sides, temperature=0),
+        Contrast(name="cool", **sides, temperature=0.4),
+        Contrast(name="more", plus=("grpo",), minus=("tuned_start",), temperature=0),
+        Contrast(name="never", **sides, temperature=0.9),
+    )
+    page = write_report(sharpened).read_text()
+    table = pd.read_csv(sharpened / "report" / "contrasts.csv").set_index("name")
+    assert table["point"].to_dict() == pytest.approx({"own": 0.25, "greedily": 0.1, "cool": 0.25, "more": 0.1})
+    assert table["temperature"].to_dict() == {"own": 1, "greedily": 0, "cool": 0.4, "more": 0}
+    # One family, the one without samples in it: Holm's correction by hand.
+    p = table["p_value"].to_dict() | {"never": 1.0}
+    ranked = sorted(p, key=lambda name: p[name])
+    by_hand = {
+        name: min(1.0, max((5 - rank) * p[earlier] for rank, earlier in enumerate(ranked[: place + 1])))
+        for place, name in enumerate(ranked)
+    }
+    assert table["p_holm"].to_dict() == pytest.approx({name: by_hand[name] for name in table.index})
+    assert "grpo and rft cannot be told apart on Pass@1 decoded greedily: +10.0 points" in page
+    assert "not answered for want of an arm: never" in page
+    printed = comparison_text(load_comparison(sharpened), baseline="sft_start")
+    for difference in judge_declared(sharpened):
+        line = next(line for line in printed.splitlines() if line.startswith(f"{difference.name} "))
+        where = "greedily" if difference.temperature == 0 else f"at {difference.temperature:g}"
+        assert where in line
+        assert interval_cell(difference) in line
+        assert interval_cell(difference) in html.unescape(page)
+
+
+def judge_declared(folder):
+    comparison = load_comparison(folder)
+    contrasts, _ = comparison_contrasts(comparison, "sft_start")
+    scores = contrast_scores(comparison, score_comparison(comparison), contrasts, tuned_starts(comparison, "sft_start"))
+    return judge_contrasts(scores, contrasts, resampling=Resampling())
+
+
+def test_a_greedy_contrast_has_no_noise_of_completions(sharpened):
+    """Decoded greedily the same policy answers the same: only problems and seeds are left in a design's power."""
+    declare(sharpened, Contrast(name="greedily", plus=("grpo",), minus=("rft",), temperature=0))
+    comparison = load_comparison(sharpened)
+    texts = {
+        power_text(comparison, difference=0.05, problems=50, samples=samples, seeds=(2, 5), baseline="sft_start")
+        for samples in (1, 64)
+    }
+    rows = {next(line for line in text.splitlines() if line.startswith("greedily")) for text in texts}
+    assert len(rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([{"name": "a", "plus": ["x"], "minus": ["y"], "temperature": "0"}], "expected an object"),
+        ([{"name": "a", "plus": ["x"], "minus": ["y"], "temperature": -1}], "expected 0 .greedy"),
+        ([{"name": "a", "plus": ["x"], "minus": ["y"]}] * 2, "stands there twice"),
+    ],
+)
+def test_a_malformed_declaration_is_refused(records, message):
+    with pytest.raises(ValueError, match=message):
+        from_records(records)
+
+
+def test_declarations_of_earlier_versions_have_no_temperature():
+    (held,) = from_records([{"name": "a", "plus": ["x"], "minus": ["y"]}])
+    assert held == Contrast(name="a", plus=("x",), minus=("y",))
+    assert from_records(to_records([held])) == (held,)
