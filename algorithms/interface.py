@@ -77,6 +77,7 @@ class Exclusion(enum.StrEnum):
 
     TRUNCATED = "completions cut at the token limit; they count among the sequences, not among the tokens"
     EQUAL_GROUPS = "groups whose rewards are all equal (dynamic sampling); they count nowhere"
+    BETWEEN_STEPS = "tokens at which no step ends; they count nowhere (the fit of a reward model)"
 
 
 class BatchUnit(enum.StrEnum):
@@ -241,6 +242,8 @@ def counted(algorithm: Algorithm, batch: TokenBatch) -> Counted:
         rows = ~equal_rewards(batch.rewards, batch.group)
     if Exclusion.TRUNCATED in algorithm.exclude:
         mask = mask & ~batch.require("truncated", "a method that leaves out truncated completions")[:, None]
+    if Exclusion.BETWEEN_STEPS in algorithm.exclude:
+        mask = mask & batch.at_step_ends(1.0).bool()
     return Counted(rows=rows, mask=mask & rows[:, None])
 
 

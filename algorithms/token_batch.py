@@ -98,6 +98,22 @@ class TokenBatch:
         """
         return self.require("correct", algorithm) if threshold is None else self.rewards > threshold
 
+    def at_step_ends(self, values: Tensor | float) -> Tensor:
+        """Values of the steps at their last tokens, 0 at every other token. (B, T).
+
+        Args:
+            values: (B, S) one of each step, or one number for all.
+
+        Raises:
+            ValueError: the batch does not hold `step_ends`.
+        """
+        ends = self.require("step_ends", "what is placed at the ends of steps")
+        there = ends >= 0
+        spread = torch.as_tensor(values, device=ends.device).expand(ends.shape)
+        spread = torch.where(there, spread, torch.zeros((), dtype=spread.dtype, device=ends.device))
+        placed = torch.zeros(self.completion_mask.shape, dtype=spread.dtype, device=ends.device)
+        return placed.scatter_add_(1, ends.clamp_min(0), spread)
+
     def rows(self, index: Tensor) -> TokenBatch:
         """The sequences at `index` (int64), as a batch of their own."""
         return replace(self, **{name: value[index] for name, value in self.arrays().items()})

@@ -19,13 +19,16 @@ from sampling.rollout import Rollout
 
 __all__ = [
     "EachCompletion",
+    "EachSolution",
     "Reward",
     "RewardError",
     "RewardFunction",
     "Rewards",
+    "StepReward",
     "StepRewardFunction",
     "TokenEnds",
     "as_reward",
+    "as_step_reward",
     "checked_rewards",
     "place_of",
     "sample_of",
@@ -116,6 +119,52 @@ class EachCompletion(Reward):
         except Exception as error:  # somebody's own code: anything may come
             raise RewardError(f"the {self.name} of {sample_of(rollout)} failed: {place_of(error)}") from error
         return _finite(self.name, [number], [rollout])[0]
+
+
+class StepReward(ABC):
+    """The rewards of the steps of a batch of completions.
+
+    Attributes:
+        name: a word for messages and logs.
+    """
+
+    name: str
+
+    @abstractmethod
+    def __call__(self, rollouts: Sequence[Rollout]) -> Sequence[tuple[StepVerdict, ...]]:
+        """Steps with their rewards of B completions, in order; those of a completion in order of their ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EachSolution(StepReward):
+    """A function of one completion, asked for each.
+
+    Attributes:
+        name: see `StepReward`.
+        function: steps of a completion with their rewards.
+    """
+
+    name: str
+    function: StepRewardFunction
+
+    def __call__(self, rollouts: Sequence[Rollout]) -> list[tuple[StepVerdict, ...]]:
+        """The function's steps of each completion.
+
+        Raises:
+            RewardError: the function raised; problem, sample, file and line are named.
+        """
+        return [self._of(rollout) for rollout in rollouts]
+
+    def _of(self, rollout: Rollout) -> tuple[StepVerdict, ...]:
+        try:
+            return self.function(rollout)
+        except Exception as error:  # somebody's own code: anything may come
+            raise RewardError(f"the {self.name} of {sample_of(rollout)} failed: {place_of(error)}") from error
+
+
+def as_step_reward(given: StepReward | StepRewardFunction) -> StepReward:
+    """The step reward itself, or a function of one completion as one."""
+    return given if isinstance(given, StepReward) else EachSolution(name="step reward", function=given)
 
 
 def as_reward(given: Reward | RewardFunction, name: str | None = None) -> Reward:

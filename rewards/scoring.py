@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rewards.checker.pool import check_answers
@@ -10,11 +11,12 @@ from rewards.reward import (
     Reward,
     RewardError,
     RewardFunction,
+    StepReward,
     StepRewardFunction,
     TokenEnds,
     as_reward,
+    as_step_reward,
     checked_rewards,
-    place_of,
     sample_of,
 )
 from rewards.steps.steps import step_rewards_at_tokens
@@ -45,7 +47,7 @@ def score_rollouts(
     rollouts: Sequence[Rollout],
     *,
     reward: Reward | RewardFunction = correctness,
-    step_reward: StepRewardFunction | None = None,
+    step_reward: StepReward | StepRewardFunction | None = None,
     token_ends: TokenEnds | None = None,
 ) -> list[ScoredRollout]:
     """Verdict and rewards of every completion.
@@ -67,13 +69,13 @@ def score_rollouts(
         raise ValueError("step_reward needs token_ends, which maps each step's end to a token; pass both.")
     verdicts = judge(rollouts)
     rewards = checked_rewards(as_reward(reward), rollouts, verdicts)
+    steps = None if step_reward is None else _steps(as_step_reward(step_reward), rollouts)
     scored = []
     for row, (rollout, verdict) in enumerate(zip(rollouts, verdicts, strict=True)):
         step_rewards: tuple[float, ...] = ()
         ends: tuple[int, ...] = ()
-        if step_reward is not None and token_ends is not None:
-            steps = _steps(step_reward, rollout)
-            step_rewards, ends = step_rewards_at_tokens(steps, token_ends(rollout.completion_ids))
+        if steps is not None and token_ends is not None:
+            step_rewards, ends = step_rewards_at_tokens(steps[row], token_ends(rollout.completion_ids))
         scored.append(
             ScoredRollout(
                 rollout=rollout,
@@ -88,8 +90,16 @@ def score_rollouts(
     return scored
 
 
-def _steps(step_reward: StepRewardFunction, rollout: Rollout) -> tuple[StepVerdict, ...]:
-    try:
-        return step_reward(rollout)
-    except Exception as error:  # somebody's own code: anything may come
-        raise RewardError(f"the step reward of {sample_of(rollout)} failed: {place_of(error)}") from error
+def _steps(step_reward: StepReward, rollouts: Sequence[Rollout]) -> Sequence[tuple[StepVerdict, ...]]:
+    """The steps of every completion, refused unless each has a finite reward."""
+    steps = step_reward(rollouts)
+    if len(steps) != len(rollouts):
+        raise RewardError(f"{step_reward.name} gave steps of {len(steps)} completions; expected {len(rollouts)}.")
+    for rollout, verdicts in zip(rollouts, steps, strict=True):
+        bad = [number for number, step in enumerate(verdicts, start=1) if not math.isfinite(step.reward)]
+        if bad:
+            raise RewardError(
+                f"the {step_reward.name} of {sample_of(rollout)}, step {bad[0]}, is {verdicts[bad[0] - 1].reward}; "
+                "expected a finite number."
+            )
+    return steps

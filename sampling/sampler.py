@@ -50,10 +50,22 @@ class SamplingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One completion to draw: prompt token ids and the seed of its noise."""
+    """One completion to draw.
+
+    Attributes:
+        prompt_ids: token ids that it follows.
+        seed: of its noise.
+        max_tokens: its longest length where that is less than the others' (`SamplingConfig`): what is left of a
+            completion that was begun.
+    """
 
     prompt_ids: tuple[int, ...]
     seed: int
+    max_tokens: int | None = None
+
+    def limit(self, config: SamplingConfig) -> int:
+        """Most tokens of this completion."""
+        return config.max_tokens if self.max_tokens is None else min(self.max_tokens, config.max_tokens)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,19 +70,22 @@ class TransformersSampler:
     def _generate_batch(self, requests: Sequence[Request], config: SamplingConfig) -> list[Generation]:
         generators = [torch.Generator().manual_seed(request.seed) for request in requests]
         tokens = torch.tensor([request.prompt_ids for request in requests], device=self._device)  # (B, prompt)
-        alive = torch.ones(len(requests), dtype=torch.bool, device=self._device)
+        alive = torch.ones(len(requests), dtype=torch.bool, device=self._device)  # no row has ended itself yet
+        going = list(range(len(requests)))
         cache = DynamicCache()
         ids: list[list[int]] = [[] for _ in requests]
         logprobs: list[list[float]] = [[] for _ in requests]
-        for _ in range(config.max_tokens):
+        limits = [request.limit(config) for request in requests]
+        for _ in range(max(limits)):
             logits = self._model(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
             chosen = _draw(logits, generators, config)  # (B,)
             chosen_logprobs = torch.log_softmax(logits, dim=-1).gather(-1, chosen[:, None])[:, 0]
-            for row in torch.nonzero(alive)[:, 0].tolist():
+            for row in going:
                 ids[row].append(int(chosen[row]))
                 logprobs[row].append(float(chosen_logprobs[row]))
             alive &= ~torch.isin(chosen, self._eos_token_ids)
-            if not alive.any():
+            going = [row for row in torch.nonzero(alive)[:, 0].tolist() if len(ids[row]) < limits[row]]
+            if not going:
                 break
             tokens = chosen[:, None]
         return [

@@ -91,7 +91,7 @@ class VllmSampler:
             SamplingParams(
                 temperature=config.temperature,
                 top_p=config.top_p,
-                max_tokens=config.max_tokens,
+                max_tokens=request.limit(config),
                 seed=request.seed,
                 stop_token_ids=self._eos_token_ids,
                 logprobs=0 if config.with_logprobs else None,

@@ -10,11 +10,12 @@ from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from training.sources import OnlineSource, Source
 
-__all__ = ["MAX_ROUNDS", "Drawn", "draw_step", "mixed_groups"]
+__all__ = ["MAX_ROUNDS", "Drawn", "Score", "draw_step", "mixed_groups"]
 
 MAX_ROUNDS = 10  # as verl's DAPO recipe has it; without an end, a policy that solves everything would draw for ever
 
 Score = Callable[[Sequence[Rollout]], list[ScoredRollout]]
+"""Verdicts and rewards of completions, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,6 +111,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         ValueError: a diagnostic of the algorithm has the name of another column.
     """
     started = time.perf_counter()
+    trainer.before_step(step)
     if trainer.moving_reference is not None and trainer.config.starts_iteration(step):
         trainer.moving_reference.load_state_dict(trainer.policy.model.state_dict())
     drawn = trainer.draw(step)
@@ -160,7 +161,8 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
         split = _split(trainer, batch, algorithm.batch_unit, tokens, packed=is_packed(model))
         model.zero_grad()
         options = trainer.forward(tokens)
-        return accumulate_gradients(model, algorithm, batch, credit, _reporting(trainer, split), options)
+        split = _reporting(trainer, split)
+        return accumulate_gradients(model, algorithm, batch, credit, split, options, trainer.numbers)
 
     measured: dict[str, float] = {}
     tokens_trained, rate = 0.0, config.learning_rate * share

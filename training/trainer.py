@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
-from rewards.reward import Reward, StepRewardFunction
+from rewards.reward import Reward, StepReward, StepRewardFunction
 from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
@@ -20,7 +20,7 @@ from sampling.sampler import Sampler
 from sampling.text import token_ends
 from training.accounting import Counters
 from training.config import TrainingConfig
-from training.drawing import Drawn, draw_step
+from training.drawing import Drawn, Score, draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions
@@ -30,6 +30,7 @@ from training.models.scores import score_logprobs, score_values
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.pieces import PieceSize
 from training.sources import Source
+from training.update import TokenNumbers, log_probabilities
 
 __all__ = ["Trainer", "TrainingConfig"]
 
@@ -51,6 +52,10 @@ class Trainer:
         step_reward: reward of each step; used where the algorithm needs it.
         reference: π_ref; used where the algorithm needs it.
         critic: used where the algorithm needs it.
+        known: what the source's completions are worth, where that is known already and no reward is asked.
+        numbers: what is trained of each token; log π_θ in every method of Table 10.
+        before_step: called with each step, counted from 0, before anything of it: a reward model is brought up to date
+            here (Algorithm 1).
         make_optimizers: those of the policy.
         counters: what has been used so far.
         report: told of progress within a step: `(what, done, total, unit)`.
@@ -63,9 +68,12 @@ class Trainer:
     source: Source
     sampler: Sampler | None
     reward: Reward | None
-    step_reward: StepRewardFunction | None = None
+    step_reward: StepReward | StepRewardFunction | None = None
     reference: nn.Module | None = None
     critic: Critic | None = None
+    known: Score | None = None
+    numbers: TokenNumbers = log_probabilities
+    before_step: Callable[[int], None] = lambda step: None
     make_optimizers: OptimizerFactory = named_adamw
     counters: Counters = field(default_factory=Counters)
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
@@ -141,6 +149,8 @@ class Trainer:
         return drawn
 
     def _score(self, rollouts: Sequence[Rollout]) -> list[ScoredRollout]:
+        if self.known is not None:
+            return self.known(rollouts)
         if self.reward is None:
             return [ScoredRollout(rollout=rollout, verdict=_DEMONSTRATED, reward=1.0) for rollout in rollouts]
         return score_rollouts(

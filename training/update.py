@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import torch
@@ -13,7 +13,15 @@ from algorithms.ratios import kl_penalty
 from training.models.batches import TrainingBatch
 from training.models.logprobs import ForwardOptions, token_logprobs
 
-__all__ = ["accumulate_gradients", "denominator_of"]
+__all__ = ["TokenNumbers", "accumulate_gradients", "denominator_of", "log_probabilities"]
+
+TokenNumbers = Callable[[nn.Module, TrainingBatch, ForwardOptions], Tensor]
+"""The number of each completion token that coefficients multiply the gradient of: (B, T), zero outside the mask."""
+
+
+def log_probabilities(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
+    """log π_θ of each completion token: what every method of Table 10 trains. (B, T), in nats."""
+    return token_logprobs(model, batch, temperature=options.temperature, use_autocast=options.use_autocast)
 
 
 def denominator_of(batch: TrainingBatch) -> Denominator:
@@ -28,6 +36,7 @@ def accumulate_gradients(
     credit: Tensor,
     split: Iterable[Tensor],
     options: ForwardOptions,
+    numbers: TokenNumbers = log_probabilities,
 ) -> dict[str, float]:
     """Add the gradient of the surrogate loss over all microbatches to `.grad`; how it is split changes nothing.
 
@@ -41,6 +50,7 @@ def accumulate_gradients(
         credit: (B, T) the algorithm's credit for the batch.
         split: row indices of each microbatch.
         options: temperature and precision of the passes.
+        numbers: what the model says of a token; a reward model's score takes the place of log π_θ.
 
     Returns:
         ``loss`` (the surrogate's value), ``coefficient_abs_mean``, ``tokens_trained`` (tokens whose coefficient is not
@@ -62,7 +72,7 @@ def accumulate_gradients(
     for rows in split:
         part = batch.rows(rows)
         mask = left.mask[rows][:, : part.tokens.completion_mask.shape[1]]
-        logprobs = token_logprobs(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
+        logprobs = numbers(model, part, options)
         tokens = replace(part.tokens, completion_mask=mask)
         if tokens.old_logprobs is None and Need.OLD_LOGPROBS in algorithm.needs:
             tokens = replace(tokens, old_logprobs=logprobs.detach())
@@ -72,7 +82,8 @@ def accumulate_gradients(
         loss.backward()
 
         add("loss", loss)
-        add(nll_name, -torch.where(mask, logprobs.detach(), 0).sum().double() / denominator.tokens)
+        if numbers is log_probabilities:
+            add(nll_name, -torch.where(mask, logprobs.detach(), 0).sum().double() / denominator.tokens)
         if online and tokens.reference_logprobs is not None:
             kl = kl_penalty(logprobs.detach(), tokens.reference_logprobs, "k3")
             add("kl", torch.where(mask, kl, 0).sum().double() / denominator.tokens)

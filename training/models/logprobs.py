@@ -76,13 +76,16 @@ def token_logprobs(
         return align_to_completion(logprobs[:, :-1], batch, offset=shortest)
 
 
-def token_values(body: nn.Module, head: nn.Module, batch: TrainingBatch, *, use_autocast: bool = False) -> Tensor:
-    """A linear head's number at the last hidden state before each completion token.
+def token_values(
+    body: nn.Module, head: nn.Module, batch: TrainingBatch, *, after: bool = False, use_autocast: bool = False
+) -> Tensor:
+    """A linear head's number at the last hidden state before each completion token, or at the token itself.
 
     Args:
         body: a model of transformers without a head; see `token_logprobs` for packed and padded ones.
         head: (…, H) -> (…, 1), in float32.
         batch: B sequences.
+        after: the number of the text up to and with each token (a score) instead of up to it (a value).
         use_autocast: run the body in bfloat16.
 
     Returns:
@@ -94,8 +97,8 @@ def token_values(body: nn.Module, head: nn.Module, batch: TrainingBatch, *, use_
         hidden = body(**inputs, use_cache=False).last_hidden_state
     hidden = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
     if packed is not None:
-        return _scatter(head(hidden[0, packed.predicting])[..., 0], packed, batch)
-    return align_to_completion(head(hidden)[..., 0], batch, offset=1)  # position j sees tokens 0..j
+        return _scatter(head(hidden[0, packed.predicting + after])[..., 0], packed, batch)
+    return align_to_completion(head(hidden)[..., 0], batch, offset=1 - after)  # position j sees tokens 0..j
 
 
 def align_to_completion(per_position: Tensor, batch: TrainingBatch, *, offset: int) -> Tensor:

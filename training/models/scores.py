@@ -13,7 +13,7 @@ from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions, token_logprobs
 from training.models.packing import is_packed
 
-__all__ = ["score_logprobs", "score_values"]
+__all__ = ["by_microbatch", "score_logprobs", "score_values"]
 
 
 def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
@@ -22,12 +22,12 @@ def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptio
     def logprobs(part: TrainingBatch) -> Tensor:
         return token_logprobs(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
 
-    return _by_microbatch(batch, options, is_packed(model), logprobs)
+    return by_microbatch(batch, options, is_packed(model), logprobs)
 
 
 def score_values(critic: Critic, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
     """The critic's value before each completion token, in units of the reward. (B, T), zero outside the mask."""
-    return _by_microbatch(
+    return by_microbatch(
         batch,
         options,
         is_packed(critic.backbone),
@@ -36,9 +36,20 @@ def score_values(critic: Critic, batch: TrainingBatch, options: ForwardOptions) 
 
 
 @torch.no_grad()
-def _by_microbatch(
+def by_microbatch(
     batch: TrainingBatch, options: ForwardOptions, packed: bool, score: Callable[[TrainingBatch], Tensor]
 ) -> Tensor:
+    """Numbers of every completion token, one microbatch after the other, without gradient.
+
+    Args:
+        batch: B sequences.
+        options: most tokens of a pass.
+        packed: whether a pass lays its sequences end to end.
+        score: (B', T') numbers of a microbatch, zero outside the mask.
+
+    Returns:
+        (B, T), zero outside the mask.
+    """
     result = torch.zeros(batch.tokens.completion_mask.shape, device=batch.input_ids.device)
     tokens, size = options.microbatch_tokens, options.microbatch_size
     for rows in microbatches(batch, BatchUnit.SEQUENCE, tokens=tokens, sequences=size, packed=packed):

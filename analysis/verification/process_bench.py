@@ -1,0 +1,79 @@
+"""ProcessBench's protocol: does a process reward model find the first wrong step (Zheng et al. 2024, arXiv 2412.06559)?
+
+Of a solution with steps 0 to n − 1 the prediction is the first step whose probability lies below a threshold, and −1
+where none does. Solutions with a wrong step are found where exactly that step is named, right ones where none is; the
+figure is F1, the harmonic mean of the two accuracies (section 4.1). The threshold is given, not chosen on what is
+reported.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["ALL_RIGHT", "ProcessBenchScore", "first_wrong_step", "process_bench_score", "random_predictions"]
+
+ALL_RIGHT = -1  # label and prediction of a solution without a wrong step
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessBenchScore:
+    """Accuracies of one subset.
+
+    Attributes:
+        wrong_accuracy: share of the solutions with a wrong step whose first one was named; ``None`` without any.
+        right_accuracy: share of the right solutions in which none was named; ``None`` without any.
+        wrong: solutions with a wrong step.
+        right: right solutions.
+    """
+
+    wrong_accuracy: float | None
+    right_accuracy: float | None
+    wrong: int
+    right: int
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of both, 0 where both are 0; ``None`` where a kind is absent."""
+        if self.wrong_accuracy is None or self.right_accuracy is None:
+            return None
+        total = self.wrong_accuracy + self.right_accuracy
+        return 2 * self.wrong_accuracy * self.right_accuracy / total if total else 0.0
+
+
+def first_wrong_step(probabilities: Sequence[float], *, threshold: float = 0.5) -> int:
+    """0-based index of the first step with a probability below the threshold, `ALL_RIGHT` where there is none."""
+    return next((step for step, number in enumerate(probabilities) if number < threshold), ALL_RIGHT)
+
+
+def process_bench_score(predictions: Sequence[int], labels: Sequence[int]) -> ProcessBenchScore:
+    """The accuracies of predicted first wrong steps.
+
+    Args:
+        predictions: a solution each, 0-based, `ALL_RIGHT` for none.
+        labels: as many.
+
+    Raises:
+        ValueError: not as many, or below −1.
+    """
+    if len(predictions) != len(labels):
+        raise ValueError(f"{len(predictions)} predictions and {len(labels)} labels; expected as many.")
+    low = [label for label in (*predictions, *labels) if label < ALL_RIGHT]
+    if low:
+        raise ValueError(f"a step is {low[0]}; expected its 0-based index, or -1 for none.")
+    hits = [(label, found == label) for found, label in zip(predictions, labels, strict=True)]
+    of_wrong = [hit for label, hit in hits if label != ALL_RIGHT]
+    of_right = [hit for label, hit in hits if label == ALL_RIGHT]
+    return ProcessBenchScore(
+        wrong_accuracy=sum(of_wrong) / len(of_wrong) if of_wrong else None,
+        right_accuracy=sum(of_right) / len(of_right) if of_right else None,
+        wrong=len(of_wrong),
+        right=len(of_right),
+    )
+
+
+def random_predictions(lengths: Sequence[int], *, seed: int) -> list[int]:
+    """A baseline that knows nothing: each of the n steps and "none" with probability 1/(n + 1)."""
+    draw = random.Random(f"process bench/{seed}")
+    return [draw.randint(ALL_RIGHT, length - 1) for length in lengths]

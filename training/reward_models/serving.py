@@ -1,0 +1,168 @@
+"""A reward model at work: an outcome reward or a step reward like any other, in the process of the policy.
+
+Completions are scored in batches on the trainer's device, as many tokens at a time as fit; no score depends on what
+else is in the batch beyond rounding. A score is a probability, σ(z / temperature).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from rewards.reward import Reward, RewardError, Rewards, StepReward, sample_of
+from rewards.steps.steps import split_steps, step_token_ends
+from rewards.verdict import ScoredRollout, Status, StepVerdict, Verdict
+from sampling.rollout import Rollout
+from sampling.text import token_ends
+from training.models.batches import build_batch
+from training.models.logprobs import ForwardOptions
+from training.models.policy import Policy
+from training.reward_models.model import picked, score_tokens
+
+__all__ = ["Combine", "LearnedReward", "LearnedStepReward", "RewardModel", "combined", "probability", "step_ends_of"]
+
+Combine = Literal["mean", "minimum", "mean_minus_std"]
+
+_UNJUDGED = Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
+
+
+@dataclass(kw_only=True)
+class RewardModel:
+    """One or several scalar-head models that score together, in memory.
+
+    Attributes:
+        members: the models; a refresh changes their weights in place.
+        temperatures: divides the scores of each; fitted on held-out problems.
+        options: most tokens of a pass.
+        combine: how members become one probability.
+        std_weight: k of mean − k · std.
+    """
+
+    members: list[Policy]
+    temperatures: list[float]
+    options: ForwardOptions
+    combine: Combine = "mean"
+    std_weight: float = 1.0
+
+    def probabilities(self, rollouts: Sequence[Rollout], ends: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """The probability of being right after each of these tokens.
+
+        Args:
+            rollouts: B completions.
+            ends: of each, 0-based indices of its tokens.
+
+        Raises:
+            RewardError: a score is no number; names problem and sample.
+        """
+        of_members = [
+            [tuple(probability(score, temperature) for score in row) for row in self.scores(member, rollouts, ends)]
+            for member, temperature in zip(self.members, self.temperatures, strict=True)
+        ]
+        return [
+            tuple(combined(together, self.combine, self.std_weight) for together in zip(*rows, strict=True))
+            for rows in zip(*of_members, strict=True)
+        ]
+
+    def scores(
+        self, member: Policy, rollouts: Sequence[Rollout], ends: Sequence[Sequence[int]]
+    ) -> list[tuple[float, ...]]:
+        """One member's scores z after these tokens; completions without tokens have none."""
+        filled = [row for row, rollout in enumerate(rollouts) if rollout.completion_ids]
+        result: list[tuple[float, ...]] = [()] * len(rollouts)
+        if not filled:
+            return result
+        items = [ScoredRollout(rollout=rollouts[row], verdict=_UNJUDGED, reward=0.0) for row in filled]
+        batch = build_batch(items, pad_token_id=member.pad_token_id).to(member.device)
+        found = picked(score_tokens(member.model, batch, self.options), [ends[row] for row in filled])
+        for row, scores in zip(filled, found, strict=True):
+            for score in scores:
+                if not math.isfinite(score):
+                    raise RewardError(
+                        f"the reward model's score of {sample_of(rollouts[row])} is {score}; expected a finite number. "
+                        "Its weights are not finite, or autocast overflowed."
+                    )
+            result[row] = scores
+        return result
+
+    @property
+    def num_parameters(self) -> int:
+        """Of all members together."""
+        return sum(member.num_parameters for member in self.members)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedReward(Reward):
+    """The probability that a completion is right, after its last token.
+
+    Right, for methods that ask who is, is whoever has more than 1/2: the gold answer is not looked at.
+
+    Attributes:
+        name: see `Reward`.
+        model: scores; fitted with supervision ``"outcome"``.
+    """
+
+    name: str
+    model: RewardModel
+
+    def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
+        """(B,) in [0, 1]; a completion without tokens has 0. `verdicts` are not looked at."""
+        ends = [(len(rollout.completion_ids) - 1,) for rollout in rollouts]
+        found = self.model.probabilities(rollouts, ends)
+        total = tuple(row[0] if row else 0.0 for row in found)
+        return Rewards(total=total, correct=tuple(number > 0.5 for number in total))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedStepReward(StepReward):
+    """The probability that a solution is right so far, after each step: a line that is not blank.
+
+    Attributes:
+        name: see `StepReward`.
+        model: scores; fitted with supervision ``"process"``.
+    """
+
+    name: str
+    model: RewardModel
+
+    def __call__(self, rollouts: Sequence[Rollout]) -> list[tuple[StepVerdict, ...]]:
+        """Steps of each completion, rewards in [0, 1]; steps that end within one token share its score."""
+        tokenizer = self.model.members[0].tokenizer
+        spans = [split_steps(rollout.completion) for rollout in rollouts]
+        chars = [token_ends(tokenizer, rollout.completion_ids) for rollout in rollouts]
+        ends = [step_token_ends([end for _, end in steps], at) for steps, at in zip(spans, chars, strict=True)]
+        found = self.model.probabilities(rollouts, ends)
+        result = []
+        for at, tokens, row in zip(chars, ends, found, strict=True):
+            result.append(
+                tuple(StepVerdict(end=at[token], reward=reward) for token, reward in zip(tokens, row, strict=True))
+            )
+        return result
+
+
+def step_ends_of(policy: Policy, rollout: Rollout) -> tuple[int, ...]:
+    """0-based index of the last token of each step of a completion."""
+    chars = token_ends(policy.tokenizer, rollout.completion_ids)
+    return step_token_ends([end for _, end in split_steps(rollout.completion)], chars)
+
+
+def probability(score: float, temperature: float) -> float:
+    """σ(score / temperature)."""
+    return float(torch.sigmoid(torch.tensor(score / temperature, dtype=torch.float64)))
+
+
+def combined(together: Sequence[float], combine: Combine, std_weight: float) -> float:
+    """One number of several models': their mean, their minimum, or mean − std_weight · std (of the population).
+
+    The last may fall below 0; it is a reward, not a probability.
+    """
+    if combine == "minimum":
+        return min(together)
+    mean = math.fsum(together) / len(together)
+    if combine == "mean":
+        return mean
+    variance = math.fsum((number - mean) ** 2 for number in together) / len(together)
+    return mean - std_weight * math.sqrt(variance)
