@@ -39,7 +39,7 @@ def objective_of(method: Algorithm) -> Objective | None:
     if isinstance(method, DPO | IPO):
         return partial(_preference, method)
     if isinstance(method, PolicyGradient) and method.entropy_coef == 0 and method.kl_gradient != "score":
-        return partial(_clipped, method)
+        return lambda batch, credit, logprobs: _aggregated(method, batch, _clipped(method, batch, credit, logprobs))
     return None
 
 
@@ -89,8 +89,10 @@ def _preference(method: PairwiseMethod, batch: TokenBatch, credit: Tensor, logpr
     return torch.nn.functional.logsigmoid(method.dpo_beta * gaps).mean()
 
 
-def _clipped(method: PolicyGradient, batch: TokenBatch, credit: Tensor, logprobs: Tensor) -> Tensor:
-    """E Σ_t weight · { w · min(ρA, clip(ρ)A) − kl_coef · KL }: Eq. 1, 3 and 15 with the choices of the fields."""
+def _clipped(
+    method: PolicyGradient, batch: TokenBatch, credit: Tensor, logprobs: Tensor
+) -> Callable[[int, Tensor], Tensor]:
+    """Token terms w · min(ρA, clip(ρ)A) − kl_coef · KL: Eq. 1, 3 and 15 with the choices of the fields."""
     old = batch.require("old_logprobs", "a ratio")
     limit = torch.inf if method.log_ratio_limit is None else method.log_ratio_limit
 
@@ -121,7 +123,7 @@ def _clipped(method: PolicyGradient, batch: TokenBatch, credit: Tensor, logprobs
             )
         return gain
 
-    return _aggregated(method, batch, terms)
+    return terms
 
 
 def _trust(method: PolicyGradient, batch: TokenBatch, row: int, index: Tensor) -> Tensor:

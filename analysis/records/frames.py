@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.records.reading import (
@@ -200,11 +199,11 @@ def _check_whole(path: Path, table: pa.Table) -> None:
         if name not in table.column_names:
             continue
         if table.column(name).null_count:
-            row = pc.index(pc.is_null(table.column(name)), True).as_py()
+            row = table.column(name).is_null().index(True).as_py()
             raise RecordError(
                 f"{path}: {name} of row {row} is null ({table.column(name).null_count} of {table.num_rows} are); "
                 "expected a value in every row; evaluate the run again"
             )
     for name in ("arm", "benchmark"):
-        for value in pc.unique(table.column(name)).to_pylist() if name in table.column_names else ():
+        for value in table.column(name).unique().to_pylist() if name in table.column_names else ():
             name_in({name: value}, name, str(path))

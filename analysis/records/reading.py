@@ -117,10 +117,10 @@ def whole_number_in(record: dict[str, Any], key: str, where: str) -> int:
         RecordError: it is anything else: NaN, Infinity, null, a text, a list.
     """
     value = record.get(key)
-    whole = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and value == int(value))
-    if isinstance(value, bool) or not whole or not -(1 << 63) <= int(value) < 1 << 63:
+    number = int(value) if isinstance(value, float) and math.isfinite(value) else value
+    if not isinstance(number, int) or isinstance(number, bool) or number != value or not -(1 << 63) <= number < 1 << 63:
         raise RecordError(f"{where}: {key} is {quoted(value)}; expected a whole number of 64 bits; mend the file")
-    return int(value)
+    return number
 
 
 def name_in(record: dict[str, Any], key: str, where: str) -> str:

@@ -129,7 +129,7 @@ def _render(
     title = str(comparison.description.get("title") or f"Comparison {comparison.path.resolve().name}")
     if len(comparison.runs) == 1:
         title = f"Run {comparison.path.resolve().name}"
-    size = f"{sections.counted(len(comparison.arms), 'arm')}, {sections.counted(len(comparison.runs), 'run')}"
+    size = f"{sections.number_of(len(comparison.arms), 'arm')}, {sections.number_of(len(comparison.runs), 'run')}"
     lead = f"{size}, on {', '.join(comparison.benchmarks)}."
     results = _summary_html(claims.summary, claims.baseline) + claims_tables(claims)
     accuracy = page.figures([picture.html() for picture in pictures.accuracy])

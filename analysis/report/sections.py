@@ -63,7 +63,7 @@ def _differing_settings(arms: Sequence[str], firsts: Sequence[RunRecord]) -> str
         for arm, each in zip(arms, settings, strict=True)
     ]
     grid = page.table([TextColumn(heading="setting", cells=tuple(differing), is_text=True), *by_arm])
-    return page.folded(f"{counted(len(differing), 'setting')} in which the arms differ", grid)
+    return page.folded(f"{number_of(len(differing), 'setting')} in which the arms differ", grid)
 
 
 def _choice_html(choice: object) -> str:
@@ -100,7 +100,7 @@ def data_section(names: Sequence[str]) -> str:
 def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:
     """What the numbers do and do not say."""
     seeds = [len(comparison.runs_of(arm)) for arm in comparison.arms]
-    counts = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else counted(seeds[0], "seed")
+    counts = f"{min(seeds)} to {max(seeds)} seeds" if min(seeds) < max(seeds) else number_of(seeds[0], "seed")
     notes = [
         f"{counts} an arm, shown as dots or thin lines. {INTERVAL_NOTE}",
         "Shares have Wilson's score interval, which stays between 0 and 100 % and keeps its promise near both "
@@ -113,7 +113,8 @@ def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:
     fewest = min(len(set(column(run.final_samples_on(name), "problem_id"))) for name in comparison.benchmarks)
     if fewest < FEW_PROBLEMS:
         notes.append(
-            f"Only {counted(fewest, 'problem')}: intervals were calibrated with 100 or more, not below {FEW_PROBLEMS}."
+            f"Only {number_of(fewest, 'problem')}: "
+            f"intervals were calibrated with 100 or more, not below {FEW_PROBLEMS}."
         )
     if baseline is not None:
         notes.append(
@@ -146,7 +147,7 @@ def failures_section(comparison: ComparisonRecord, verdicts: pd.DataFrame) -> st
     runs = [f"{name}: {message}" for name, message in failed.items()] if isinstance(failed, Mapping) else []
     totals = {name: int(column(verdicts, name).sum()) for name in FAILURES}
     samples = int(column(verdicts, "samples").sum())
-    parts = [f"{counted(totals[name], 'sample')} {FAILURES[name]}" for name in FAILURES]
+    parts = [f"{number_of(totals[name], 'sample')} {FAILURES[name]}" for name in FAILURES]
     sentence = f"Of {samples:,} samples of the last step: {', '.join(parts)}. None of the first three counts as solved."
     headings = {"truncated": "cut off"}
     columns = [
@@ -163,7 +164,7 @@ def failures_section(comparison: ComparisonRecord, verdicts: pd.DataFrame) -> st
         "Samples of the last step, all seeds, in brackets their share. TIMEOUT is the checker giving up. A sample that "
         "was cut off may still hold its answer, so it can have any verdict: CORRECT counts."
     )
-    listed = page.warning(f"{counted(len(runs), 'run')} failed:", runs) if runs else ""
+    listed = page.warning(f"{number_of(len(runs), 'run')} failed:", runs) if runs else ""
     return listed + page.paragraph(sentence) + page.table(columns) + page.paragraph(note, "note")
 
 
@@ -174,7 +175,7 @@ def _share(count: int, size: int) -> str:
 def warnings(comparison: ComparisonRecord) -> str:
     """The runs that are missing from every number of the page, and what else limits it; empty if nothing does."""
     items = [f"{run.name}: {run.reason}" for run in comparison.unfinished]
-    left_out = f"{counted(len(items), 'run')} left out of every number and figure, not finished:"
+    left_out = f"{number_of(len(items), 'run')} left out of every number and figure, not finished:"
     html = page.warning(left_out, items) if items else ""
     return html + (page.warning("What limits this comparison:", comparison.notes) if comparison.notes else "")
 
@@ -196,6 +197,6 @@ def _recipe_name(recipe: object) -> str:
     return DASH if recipe is None else str(recipe)
 
 
-def counted(number: int, unit: str, plural: str = "") -> str:
+def number_of(number: int, unit: str, plural: str = "") -> str:
     """A number with its unit: "1 seed", "3 seeds"."""
     return f"{number} {unit}" if number == 1 else f"{number} {plural or unit + 's'}"

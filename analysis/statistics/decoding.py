@@ -168,4 +168,4 @@ def _right(samples: pd.DataFrame) -> dict[str | int, float]:
     verdict_N, verdicts = codes_of(samples, "verdict")
     size_P = np.bincount(problem_N, minlength=len(ids))
     right_P = np.bincount(problem_N, (verdicts == "CORRECT")[verdict_N], minlength=len(ids))
-    return {ids[place]: float(right_P[place] / size_P[place]) for place in np.flatnonzero(size_P).tolist()}
+    return {ids.item(place): float(right_P[place] / size_P[place]) for place in np.flatnonzero(size_P).tolist()}

@@ -91,16 +91,18 @@ def _with_tolerance_by_row(runs: Iterable[RunRecord]) -> list[str]:
 def _report(rejudged: list[Rejudged], show: int) -> str:
     import pandas as pd
 
+    from analysis.records.frames import column
+
     samples = pd.concat([one.samples.assign(run=one.name) for one in rejudged], ignore_index=True)
     moved = pd.concat([one.transitions().assign(run=one.name) for one in rejudged], ignore_index=True)
     votes = sum(one.votes_moved() for one in rejudged)
-    changed = int(moved["samples"].sum())
+    changed = int(column(moved, "samples").sum())
     lines = [
         f"{len(samples):,} samples, {changed:,} verdicts differ ({100 * changed / max(1, len(samples)):.2f} %); "
         f"{votes:,} answers of unchanged verdict vote under another key in Maj@K."
     ]
     if changed:
-        totals = moved.groupby(["benchmark", "verdict", "new_verdict"])["samples"].sum().reset_index()
+        totals = moved.pivot_table("samples", ["benchmark", "verdict", "new_verdict"], aggfunc="sum").reset_index()
         totals = totals.sort_values("samples", ascending=False, kind="stable")
         totals = totals.rename(columns={"verdict": "recorded", "new_verdict": f"checker {CHECKER_VERSION}"})
         lines += ["", totals.to_string(index=False)]
@@ -116,13 +118,18 @@ def _effects(rejudged: list[Rejudged]) -> str:
         table = one.pass_at_1()
         tables.append(table[table["step"] == table["step"].max()].assign(run=one.name))
     table = pd.concat(tables, ignore_index=True)[["run", "benchmark", "step", "before", "after", "change"]]
-    return table.to_string(index=False, float_format=lambda number: f"{number:.4f}")
+    return table.to_string(index=False, float_format="%.4f")
 
 
 def _examples(samples: pd.DataFrame, show: int) -> list[str]:
+    from analysis.records.frames import column, rows_where
+
     lines: list[str] = []
-    changed = samples[samples["verdict"] != samples["new_verdict"]]
-    for (before, after), group in changed.groupby(["verdict", "new_verdict"], sort=True):
+    recorded, now = column(samples, "verdict"), column(samples, "new_verdict")
+    for before, after in sorted(set(zip(recorded, now, strict=True))):
+        if before == after:
+            continue
+        group = rows_where(samples, (recorded == before) & (now == after))
         lines += ["", f"{before} → {after}, {len(group):,} samples"]
         distinct = group.drop_duplicates(["gold_answer", "new_answer"]).head(show)
         columns = ("run", "problem_id", "gold_answer", "answer", "new_answer", "reason")
@@ -137,8 +144,10 @@ def _short(text: str) -> str:
 
 
 def _as_json(one: Rejudged) -> dict[str, object]:
+    from analysis.records.frames import column, records_of, rows_where
+
     samples = one.samples
-    changed = samples[samples["verdict"] != samples["new_verdict"]]
+    changed = rows_where(samples, column(samples, "verdict") != column(samples, "new_verdict"))
     names = ["step", "benchmark", "problem_id", "sample_index", "gold_answer", "answer", "verdict", "new_answer"]
     return {
         "run": one.name,
@@ -146,7 +155,7 @@ def _as_json(one: Rejudged) -> dict[str, object]:
         "checker_version": CHECKER_VERSION,
         "samples": len(samples),
         "votes_moved": one.votes_moved(),
-        "transitions": json.loads(one.transitions().to_json(orient="records")),
-        "pass_at_1": json.loads(one.pass_at_1().to_json(orient="records")),
-        "changed": json.loads(changed[[*names, "new_verdict", "reason"]].to_json(orient="records")),
+        "transitions": records_of(one.transitions()),
+        "pass_at_1": records_of(one.pass_at_1()),
+        "changed": records_of(changed.filter([*names, "new_verdict", "reason"])),
     }

@@ -106,7 +106,7 @@ def _narrow_lines() -> str:
     for name, method in METHODS.items():
         if name == next(iter(name for name in METHODS if name not in TABLE_10)):
             blocks.append("Beyond Table 10, and other libraries' versions")
-        cells = dict(zip(HEADINGS, _cells(name, method), strict=True))
+        cells: dict[str, str] = dict(zip(HEADINGS, _cells(name, method), strict=True))
         head = f"{name}: {cells['method']}, {cells['equation']}, {cells['aggregation']}"
         told = (("GC", "gradient coefficient"), ("data", "data source"), ("reward", "reward"), ("needs", "needs"))
         lines = [

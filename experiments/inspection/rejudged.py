@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,10 @@ class Rejudged:
     def transitions(self) -> pd.DataFrame:
         """How many samples went from which verdict to which, a row each benchmark and pair of different verdicts."""
         changed = rows_where(self.samples, column(self.samples, "verdict") != column(self.samples, "new_verdict"))
-        counted = changed.groupby(["benchmark", "verdict", "new_verdict"]).size()
-        return counted.rename("samples").reset_index().sort_values("samples", ascending=False, kind="stable")
+        keys = ["benchmark", "verdict", "new_verdict"]
+        counts = Counter(zip(*(column(changed, key) for key in keys), strict=True))
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return pd.DataFrame([(*key, count) for key, count in ordered], columns=[*keys, "samples"])
 
     def votes_moved(self) -> int:
         """Answers of unchanged verdict that Maj@K would count under another key."""
@@ -53,8 +56,9 @@ class Rejudged:
             before=(column(self.samples, "verdict") == "CORRECT").astype(float),
             after=(column(self.samples, "new_verdict") == "CORRECT").astype(float),
         )
-        problems = scored.groupby(["benchmark", "step", "problem_id"], observed=True)[["before", "after"]].mean()
-        table = problems.groupby(["benchmark", "step"], observed=True).mean().reset_index()
+        both, keys = ["before", "after"], ["benchmark", "step"]
+        problems = scored.pivot_table(both, [*keys, "problem_id"], aggfunc="mean", observed=True)
+        table = problems.pivot_table(both, keys, aggfunc="mean", observed=True)[both].reset_index()
         return table.assign(change=table["after"] - table["before"])
 
 

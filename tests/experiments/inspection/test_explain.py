@@ -177,13 +177,14 @@ def test_shares_sum_to_the_change_exactly(before: str, after: str) -> None:
     for row, sequence in enumerate(data["sequences"]):
         sequence |= {"pair": row // 2, "chosen": row % 2 == 1}
     found = explain(parse_batch(data), before, after)
-    totals = found.totals.set_index("quantity")
+    totals = found.totals.set_index("quantity").to_dict("index")
     for name in ("coefficients", "cosine", "norm"):
-        assert found.shares[name].sum() == pytest.approx(totals.loc[name, "change"], rel=1e-9, abs=1e-12)
-        assert totals.loc[name, "to"] - totals.loc[name, "from"] == pytest.approx(totals.loc[name, "change"], abs=1e-15)
+        total = totals[name]
+        assert found.shares[name].to_numpy().sum() == pytest.approx(total["change"], rel=1e-9, abs=1e-12)
+        assert total["to"] - total["from"] == pytest.approx(total["change"], abs=1e-15)
     per_token = found.tokens[list(found.shares["field"])].sum(axis=1)
     np.testing.assert_allclose(per_token, found.tokens["to"] - found.tokens["from"], rtol=1e-9, atol=1e-12)
-    assert totals.loc["norm", "change"] != 0
+    assert totals["norm"]["change"] != 0
 
 
 def coeflab(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
