@@ -8,9 +8,9 @@ ends in the box the paper's prompt asks for::
     57-5=52
     \boxed{52}
 
-Some lines merge two operations, ``(12+7)*3=57``: a shortcut that a small model gets wrong more often than two single
-lines. Demonstrations mix both styles, so that a policy trained on them has something to gain from reinforcement: which
-style to prefer. `docs/embedded-task.md` says how this was chosen and measured.
+Most lines merge two operations, ``(12+7)*3=57``: a shortcut that a small model gets wrong more often than two single
+lines. So what a policy trained on such demonstrations writes greedily is often wrong while it can do better, and
+reinforcement has more to teach than certainty. `docs/embedded-task.md` says how this was chosen and measured.
 
 Splits are disjoint by construction: the split is a function of the question's text (`split_of`), and generation draws
 until it meets a question of the split it was asked for.
@@ -35,7 +35,7 @@ NUM_OPERATIONS = (2, 3, 4)
 OPERANDS = range(2, 51)
 MULTIPLIERS = range(2, 10)
 MAX_VALUE = 99
-SHORTCUT_PROBABILITY = 0.35
+SHORTCUT_PROBABILITY = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)

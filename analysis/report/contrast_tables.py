@@ -29,7 +29,7 @@ def contrast_columns(differences: Sequence[Difference]) -> list[TextColumn]:
         "contrast": [each.name for each in differences],
         "verdict": [VERDICT_WORDS[each.verdict] for each in differences],
         "benchmark": [each.benchmark for each in differences],
-        "decoded": [_decoded(each.temperature) for each in differences],
+        "decoded": [decoded_text(each.temperature) for each in differences],
         "difference": [interval_cell(each) for each in differences],
         "p (Holm)": [_p_text(each.p_holm) for each in differences],
         "by seed": [" ".join(signed(value) for value in each.seed_points) or DASH for each in differences],
@@ -67,7 +67,8 @@ def interval_cell(difference: Difference) -> str:
     return f"{signed(difference.point)} [{ends}]"
 
 
-def _decoded(temperature: float | None) -> str:
+def decoded_text(temperature: float | None) -> str:
+    """At which temperature a contrast is asked, as a cell: "greedily", "at 1"."""
     return DASH if temperature is None else "greedily" if temperature == 0 else f"at {temperature:g}"
 
 

@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.noise.intervals import Resampling
-from analysis.noise.power import components_of, detectable_difference, seeds_needed
+from analysis.noise.power import Components, components_of, design_power, detectable_difference, seeds_needed
 from analysis.records.record import ComparisonRecord
 from analysis.report.claims import comparison_contrasts
-from analysis.report.contrast_tables import DASH, TextColumn
+from analysis.report.contrast_tables import DASH, TextColumn, decoded_text
 from analysis.report.tables import align, render_text, spent_on, summarize_scores
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.decoding import contrast_scores, tuned_starts
 from analysis.statistics.differences import judge_contrasts, scores_of
 from analysis.statistics.scores import ArmScores, score_comparison
+
+LEVEL = 0.05  # of a family of contrasts
+EFFECTS = (0.02, 0.05, 0.1)  # differences whose chance of being found a design is asked for
 
 
 def comparison_text(comparison: ComparisonRecord, *, baseline: str | None = None) -> str:
@@ -49,38 +52,78 @@ def power_text(
     scores = score_comparison(comparison, [1])
     contrasts, _ = comparison_contrasts(comparison, baseline)
     decoded = contrast_scores(comparison, scores, contrasts, tuned_starts(comparison, baseline))
-    level, blocks = 0.05 / max(1, len(contrasts)), []
+    level, blocks = LEVEL / max(1, len(contrasts)), []
     for benchmark in comparison.benchmarks:
         here = [arm for arm in decoded if arm.benchmark == benchmark]
         size = {"problems": problems or len(here[0].problem_ids), "samples": samples or here[0].num_samples}
-        found = [(each, scores_of(each, here)) for each in contrasts]
-        rows = [_power_row(each, arms, difference, size, seeds, level) for each, arms in found if arms is not None]
+        parts = measured_components(here, contrasts)
+        rows = [_power_row(name, part, difference, size, seeds, level) for name, part in parts.items()]
         headings = ["contrast", *(f"{number} seeds" for number in seeds), f"seeds for {100 * difference:g} points"]
-        columns = [
+        head = (
+            f"{benchmark}: differences in Pass@1, in points, that {size['problems']} problems with {size['samples']} "
+            f"samples each find four times in five, at 5 % over {len(contrasts)} contrasts"
+        )
+        blocks += [head, _text_table(headings, rows), _cost(comparison, size), ""]
+    return "\n".join(blocks).rstrip()
+
+
+def measured_components(scores: Sequence[ArmScores], contrasts: Sequence[Contrast]) -> dict[str, Components]:
+    """The variances of each contrast whose arms are there, by name, from a pilot on one benchmark.
+
+    Args:
+        scores: of `decoding.contrast_scores`, of one benchmark.
+        contrasts: of the proposed design.
+
+    Raises:
+        ValueError: a single seed or problem.
+    """
+    found = [(each, scores_of(each, scores)) for each in contrasts]
+    return {
+        each.name: components_of([arm.pass_SPK[:, :, 0] for arm in arms], each.weights, arms[0].num_samples)
+        for each, arms in found
+        if arms is not None
+    }
+
+
+def design_text(
+    parts: Mapping[str, Components], contrasts: Sequence[Contrast], *, seeds: int, problems: int, samples: int
+) -> str:
+    """What a design finds: a row a contrast with the difference found four times in five, and the chance of others.
+
+    Args:
+        parts: the variances of each contrast, by name.
+        contrasts: all that are declared.
+        seeds, problems, samples: of the design.
+    """
+    level, rows = LEVEL / max(1, len(contrasts)), []
+    for each in contrasts:
+        noise = parts[each.name].noise(seeds=seeds, problems=problems, samples=samples)
+        known = parts[each.name].pilot_freedom
+        found = detectable_difference(noise, level=level, pilot_freedom=known)
+        chances_E = design_power(np.array(EFFECTS), noise, level=level, pilot_freedom=known)
+        cells = [f"{100 * chance:.0f} %" if np.isfinite(chance) else DASH for chance in chances_E.tolist()]
+        smallest = f"{100 * found:.1f}" if np.isfinite(found) else DASH
+        rows.append([each.name, decoded_text(each.temperature), smallest, *cells])
+    headings = ["contrast", "decoded", "found 4 in 5", *(f"{100 * effect:g} points" for effect in EFFECTS)]
+    return _text_table(headings, rows)
+
+
+def _text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells under headings, the first column text that may lose its middle."""
+    return align(
+        [
             TextColumn(
                 heading=heading, cells=tuple(row[place] for row in rows), is_text=place == 0, shortens=place == 0
             )
             for place, heading in enumerate(headings)
         ]
-        head = (
-            f"{benchmark}: differences in Pass@1, in points, that {size['problems']} problems with {size['samples']} "
-            f"samples each find four times in five, at 5 % over {len(contrasts)} contrasts"
-        )
-        blocks += [head, align(columns), _cost(comparison, size), ""]
-    return "\n".join(blocks).rstrip()
+    )
 
 
 def _power_row(
-    contrast: Contrast,
-    arms: Sequence[ArmScores],
-    difference: float,
-    size: Mapping[str, int],
-    seeds: Sequence[int],
-    level: float,
+    name: str, parts: Components, difference: float, size: Mapping[str, int], seeds: Sequence[int], level: float
 ) -> list[str]:
-    values_ASP = [arm.pass_SPK[:, :, 0] for arm in arms]
-    parts = components_of(values_ASP, contrast.weights, arms[0].num_samples)
-    cells = [contrast.name]
+    cells = [name]
     for number in seeds:
         noise = parts.noise(seeds=number, **size)
         found = detectable_difference(noise, level=level, pilot_freedom=parts.pilot_freedom)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from experiments.commands.options import RecipeOptions, Repeated, results_in, seeds_from
+from experiments.commands.options import RecipeOptions, Repeated, checked_workers, results_in, seeds_from
+
+if TYPE_CHECKING:
+    from experiments.recipes.config import Recipe
 
 __all__ = ["Compare", "Train"]
 
@@ -28,9 +31,13 @@ class Compare(RecipeOptions):
     """Also run the control arms: random reward, format only, shuffled verdicts, no update, continued SFT."""
     seeds: tuple[int, ...] | None = None
     """One number: so many seeds, from 0. Several: these seeds. Default: the recipe's."""
+    dry_run: bool = False
+    """Print the runs, their cost and the differences that this design can find, and do nothing."""
+    pilot: Path | None = None
+    """A finished comparison whose variances --dry-run takes; without it those of the embedded comparison."""
 
     def run(self) -> None:
-        """Run what is missing of the comparison and write its report."""
+        """Run what is missing of the comparison and write its report; or print its design."""
         recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms, with_controls
 
@@ -38,11 +45,22 @@ class Compare(RecipeOptions):
         arms = with_controls(recipe, arms) if self.controls else arms
         recipe = replace(recipe, arms=arms, seeds=seeds_from(self.seeds) or recipe.seeds)
         out = self.out or Path("runs") / recipe.name
+        if self.dry_run:
+            print("\n".join(self._design(recipe, out)))
+            return
         recipe, workers, about = self.checked(self.with_settings(recipe), out, evaluate_start=True)
         from experiments.schedule.compare import compare
 
         with results_in(out, recipe, with_coefficients=True) as board:
             compare(recipe, out, workers=workers, board=board, evaluate_start=True, description=about)
+
+    def _design(self, recipe: Recipe, out: Path) -> list[str]:
+        """The lines of a dry run, once everything that the recipe names was opened."""
+        from experiments.schedule.design import design_lines
+        from experiments.schedule.door import check_recipe
+
+        recipe = check_recipe(self.with_settings(recipe))
+        return design_lines(recipe, out, workers=checked_workers(self.workers), pilot=self.pilot)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,7 +127,7 @@ class Sweep(RecipeOptions):
         """The lines of a dry run."""
         from experiments.schedule.choice import CHOICE_FOLDER, choice_recipe
         from experiments.schedule.door import check_recipe
-        from experiments.schedule.estimate import assumed_rates, job_costs, measured_rates
+        from experiments.schedule.estimate import assumed_rates, cost_lines, job_costs, measured_rates
         from experiments.schedule.plan import plan_jobs
 
         recipe = check_recipe(self._with_controls(grid))
@@ -139,15 +139,11 @@ class Sweep(RecipeOptions):
         jobs += plan_jobs(recipe, out, evaluate_start=True)
         costs = job_costs(jobs, rates)
         width = max(len(cost.arm or cost.job) for cost in costs)
-        lines = [f"{'run':<{width}}  runs  drawn for training  drawn for evaluation  minutes"]
-        for title, part in (("validation problems", costs[:on_validation]), ("comparison", costs[on_validation:])):
-            lines += [f"{title}:"] if chosen is not None else []
-            for name in dict.fromkeys(cost.arm or cost.job for cost in part):
-                same = [cost for cost in part if (cost.arm or cost.job) == name]
-                trained = sum(cost.training_completions for cost in same)
-                evaluated = sum(cost.evaluation_completions for cost in same)
-                minutes = sum(cost.seconds for cost in same) / 60
-                lines.append(f"{name:<{width}}  {len(same):>4}  {trained:>18,}  {evaluated:>20,}  {minutes:>7.1f}")
+        head, *lines = cost_lines(costs[on_validation:], width=width)
+        if chosen is not None:
+            choice = cost_lines(costs[:on_validation], heading=False, width=width)
+            lines = ["validation problems:", *choice, "comparison:", *lines]
+        lines = [head, *lines]
         workers = self._workers()
         minutes = sum(cost.seconds for cost in costs) / 60
         completions = sum(cost.training_completions + cost.evaluation_completions for cost in costs)

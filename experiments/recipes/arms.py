@@ -28,7 +28,7 @@ ITERATIONS = 3  # of a run; Figure 6 of the paper has the first and two more
 
 
 def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfig]:
-    """The recipe's arms, or those that `algorithms` names.
+    """The recipe's default arms, or those that `algorithms` names.
 
     A name is that of an arm of the recipe, of an arm that every recipe has (`named_arms`), of another method, or
     ``file.py:Name``. A method that the recipe has no arm for is trained like the recipe's last arm.
@@ -37,7 +37,8 @@ def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfi
         ValueError: two arms of one name.
     """
     if not algorithms:
-        return recipe.arms
+        names = recipe.arms if recipe.default_arms is None else recipe.default_arms
+        return {name: recipe.arms[name] for name in names}
     named = named_arms(recipe)
     chosen: dict[str, ArmConfig] = {}
     for algorithm in algorithms:

@@ -125,6 +125,7 @@ class Recipe:
         evaluation: how every arm is evaluated.
         engine: sampling engine and device.
         arms: methods by name, in the order of tables and figures.
+        default_arms: those of `arms` that are run where none is named; ``None`` runs all.
         model: folder or hub id of the model that everything starts from; ``None`` makes the embedded one.
         embedded: size of the embedded model.
         supervised: how the model is trained to the start policy by SFT; ``None`` takes it as it is.
@@ -141,6 +142,7 @@ class Recipe:
     evaluation: EvaluationConfig
     engine: EngineConfig
     arms: dict[str, ArmConfig]
+    default_arms: tuple[str, ...] | None = None
     model: str | None = None
     embedded: EmbeddedModelConfig = field(default_factory=EmbeddedModelConfig)
     supervised: SupervisedConfig | None = None

@@ -20,7 +20,7 @@ __all__ = ["KNOWN_BENCHMARKS", "UnknownBenchmarkError", "load_problems", "overla
 KNOWN_BENCHMARKS = ("arithmetic", *FILES)
 
 # The generated benchmark has as many problems as one asks for; these are the defaults.
-ARITHMETIC_SIZES = {"train": 20000, "validation": 100, "test": 100}
+ARITHMETIC_SIZES = {"train": 20000, "validation": 200, "test": 400}
 SPLIT = "{split}"  # in the name of a user's file
 VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
 CALCULATOR_MARK = re.compile(r"<<[^<>\n]*>>")  # GSM8K's "48/2 = <<48/2=24>>24"

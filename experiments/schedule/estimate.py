@@ -16,7 +16,7 @@ from experiments.runs.config import RunConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJob
 from experiments.runs.problems import load_problems
 
-__all__ = ["JobCost", "Rates", "assumed_rates", "job_costs", "measured_rates"]
+__all__ = ["JobCost", "Rates", "assumed_rates", "cost_lines", "job_costs", "measured_rates"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +87,25 @@ def job_costs(jobs: Iterable[Job], rates: Rates) -> list[JobCost]:
     return costs
 
 
+def cost_lines(costs: Sequence[JobCost], *, heading: bool = True, width: int = 0) -> list[str]:
+    """A table of costs, a row an arm with all its seeds.
+
+    Args:
+        costs: of `job_costs`.
+        heading: whether the first line names the columns.
+        width: of the first column at least.
+    """
+    width = max(width, *(len(cost.arm or cost.job) for cost in costs))
+    lines = [f"{'run':<{width}}  runs  drawn for training  drawn for evaluation  minutes"] if heading else []
+    for name in dict.fromkeys(cost.arm or cost.job for cost in costs):
+        same = [cost for cost in costs if (cost.arm or cost.job) == name]
+        trained = sum(cost.training_completions for cost in same)
+        evaluated = sum(cost.evaluation_completions for cost in same)
+        minutes = sum(cost.seconds for cost in same) / 60
+        lines.append(f"{name:<{width}}  {len(same):>4}  {trained:>18,}  {evaluated:>20,}  {minutes:>7.1f}")
+    return lines
+
+
 def measured_rates(folders: Sequence[Path]) -> Rates | None:
     """Rates of the finished runs in comparison folders; ``None`` where no trained run is finished."""
     training: defaultdict[str, list[float]] = defaultdict(list)
@@ -151,7 +170,7 @@ def assumed_rates(recipe: Recipe) -> Rates:
 
 
 def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, *, start_is_shared: bool) -> JobCost:
-    samples = run.evaluation.samples
+    samples = run.evaluation.samples + sum(run.evaluation.sweep.values())
     if run.training is None:
         evaluated = problems * samples
         return _cost(job, arm=run.arm, evaluation=evaluated, seconds=evaluated * rates.evaluation)
