@@ -30,6 +30,8 @@ class TrainingConfig:
         adam_beta2: AdamW's second decay; the first is 0.9.
         critic_learning_rate: AdamW's rate for the critic.
         critic_updates_per_batch: optimiser steps of the critic on each batch.
+        critic_warmup_steps: first steps that update the critic alone, so that the policy is not moved by the values of
+            an untrained one; they are among `steps` and draw as the others. Nothing where there is no critic.
         temperature: of the sampling; π_θ is taken at it.
         max_completion_tokens: longest completion.
         use_autocast: forward passes in bfloat16 over float32 master weights.
@@ -54,6 +56,7 @@ class TrainingConfig:
     adam_beta2: float = 0.999
     critic_learning_rate: float = 1e-3
     critic_updates_per_batch: int = 1
+    critic_warmup_steps: int = 0
     temperature: float = 1.0
     max_completion_tokens: int = 1024
     use_autocast: bool = False
@@ -74,6 +77,11 @@ class TrainingConfig:
         for name in ("iteration_steps", "microbatch_size"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1, or null.")
+        if not 0 <= self.critic_warmup_steps < self.steps:
+            raise ValueError(
+                f"critic_warmup_steps is {self.critic_warmup_steps}; expected 0 or more and fewer than the "
+                f"{self.steps} steps of the run, or the policy is never updated."
+            )
         if not 0 <= self.adam_beta2 < 1:
             raise ValueError(f"adam_beta2 is {self.adam_beta2}; expected a number in [0, 1).")
         if not self.learning_rate >= 0:

@@ -152,7 +152,7 @@ def _reload(trainer: Trainer, step: int) -> None:
 
 
 def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> Row:
-    """Credit once, then `updates_per_batch` optimiser steps; the critic afterwards."""
+    """Credit once, then `updates_per_batch` optimiser steps, none while the critic warms up; the critic afterwards."""
     model, algorithm, config = trainer.policy.model, trainer.algorithm, trainer.config
     credit = algorithm.credit(batch.tokens)
     check_finite(step, "credit", credit)
@@ -165,7 +165,8 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
         return accumulate_gradients(model, algorithm, batch, credit, split, options, trainer.numbers)
 
     measured: dict[str, float] = {}
-    tokens_trained, rate = 0.0, config.learning_rate * share
+    warming_up = trainer.critic is not None and step < config.critic_warmup_steps
+    tokens_trained, rate = 0.0, 0.0 if warming_up else config.learning_rate * share
     for _ in range(config.updates_per_batch):
         measured = trainer.pieces.run(accumulate)
         tokens_trained += measured["tokens_trained"]
@@ -174,7 +175,7 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
         check_finite(step, "loss", measured["loss"])
         check_finite(step, "gradient norm", norm)
         measured["grad_norm"] = norm
-        for optimizer in trainer.policy_optimizers.values():
+        for optimizer in () if warming_up else trainer.policy_optimizers.values():
             _set_rate(optimizer, rate)
             optimizer.step()
         trainer.count_flops(6, batch)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from analysis.records.schema import START_ARM
 from analysis.statistics.contrasts import TUNED_START, Contrast
 from benchmarks.naming import did_you_mean
 from experiments.recipes.config import ArmConfig, EvaluationConfig, Recipe, TaskConfig
@@ -21,6 +22,7 @@ __all__ = [
     "arithmetic",
     "arithmetic_rates",
     "build_recipe",
+    "check_arms",
     "find_recipe",
     "gsm8k_grpo",
     "gsm8k_smollm2",
@@ -67,7 +69,7 @@ def arithmetic(device: str = "cpu") -> Recipe:
             "rft": arm("rft", 2e-4),
             "online_rft": arm("online_rft", 2e-4),
             "dpo": arm("dpo", 2e-4, {"dpo_beta": 30.0}),
-            "ppo": arm("ppo", 2e-4),
+            "ppo": ArmConfig(algorithm="ppo", training=replace(_embedded_training(2e-4), critic_warmup_steps=3)),
             "grpo": arm("grpo", 2e-4),
             "grpo_process": arm("grpo_process", 2e-4),
         },
@@ -316,4 +318,19 @@ def _own_recipe(reference: str, function: Any, device: str) -> Recipe:
         ) from error
     if not isinstance(made, Recipe):
         raise ValueError(f"{reference}({device!r}) gave a {type(made).__name__}; expected a Recipe.")
-    return made
+    return check_arms(made)
+
+
+def check_arms(recipe: Recipe) -> Recipe:
+    """The recipe, whose default arms and contrasts name arms that it has.
+
+    Raises:
+        ValueError: one names another; the nearest is given.
+    """
+    known = [*recipe.arms, START_ARM, TUNED_START]
+    named = dict.fromkeys(recipe.default_arms or (), "default_arms")
+    named |= {name: f"contrast {each.name!r}" for each in recipe.contrasts or () for name in each.arms}
+    for name, where in named.items():
+        if name not in known:
+            raise ValueError(f"recipe {recipe.name!r}, {where}: no arm {name!r}; {did_you_mean(name, known)}")
+    return recipe

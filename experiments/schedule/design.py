@@ -51,7 +51,7 @@ def design_lines(recipe: Recipe, out: Path, *, workers: int, pilot: Path | None)
         f"seeds {', '.join(map(str, recipe.seeds))}: about {minutes:.0f} minutes with {workers} workers (start of the "
         f"processes and report aside). An estimate: {rates.source}.",
         "",
-        f"differences in Pass@1, in points, that {seeds} seeds and {problems} problems find four times in five, and the",
+        f"differences in Pass@1, in points, that {seeds} seeds and {problems} problems find 4 times in 5, and the",
         f"chance of finding others; {samples} samples a problem at temperature {recipe.evaluation.temperature:g}, one",
         f"greedily; at 5 % over {len(contrasts)} contrasts, by the first step of Holm's correction, which is cautious",
         design_text(parts, contrasts, seeds=seeds, problems=problems, samples=samples),

@@ -19,7 +19,15 @@ def recipe() -> Recipe:
     full = arithmetic()
     arms = {
         name: replace(
-            arm, training=replace(arm.training, steps=3, problems_per_step=4, group_size=4, max_completion_tokens=40)
+            arm,
+            training=replace(
+                arm.training,
+                steps=3,
+                problems_per_step=4,
+                group_size=4,
+                max_completion_tokens=40,
+                critic_warmup_steps=0,
+            ),
         )
         for name, arm in full.arms.items()
     }

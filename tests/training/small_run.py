@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from algorithms import Algorithm, DataSource
+from algorithms import PPO, Algorithm, DataSource
 from benchmarks.arithmetic import generate_problems
 from rewards.reward import EachCompletion, Reward
 from rewards.scoring import correctness_reward
@@ -18,6 +18,7 @@ from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
 from training.demonstrations import DemonstrationSource
 from training.loop import train
+from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
 from training.models.policy import Policy, load_policy, named_weights
 from training.restore import restore
@@ -122,6 +123,7 @@ def make_trainer(
         sampler=sampler,
         reward=reward,
         reference=copy.deepcopy(policy.model).requires_grad_(False),
+        critic=Critic(start, device=torch.device("cpu")) if isinstance(algorithm, PPO) else None,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from analysis.statistics.contrasts import TUNED_START, Contrast
 from experiments.recipes.arms import select_arms
+from experiments.recipes.catalogue import RECIPES, check_arms
 from experiments.recipes.config import Recipe
 from experiments.schedule.declared import declared_contrasts
 from tests.experiments.miniature import recipe
@@ -44,3 +45,35 @@ def test_a_temperature_at_which_nothing_is_decoded_is_refused() -> None:
         replace(base, contrasts=(replace(ONLINE, name="x", temperature=0.3),))
     with pytest.raises(ValueError, match="stands there twice"):
         replace(base, contrasts=(ONLINE, ONLINE))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_recipe_names_arms_that_it_has(name: str, device: str) -> None:
+    made = check_arms(RECIPES[name](device))
+    assert select_arms(made, ())
+
+
+def test_an_arm_that_is_not_there_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"contrast 'online': no arm 'onlin_rft'.*online_rft"):
+        check_arms(replace(recipe(), contrasts=(replace(ONLINE, plus=("onlin_rft",)),)))
+    with pytest.raises(ValueError, match=r"default_arms: no arm 'grp'.*grpo"):
+        check_arms(replace(recipe(), default_arms=("grp",)))
+
+
+def test_the_default_comparison_has_five_arms_and_seven_questions_of_four_seeds() -> None:
+    made = RECIPES["arithmetic"]("cpu")
+    assert list(select_arms(made, ())) == ["rft", "online_rft", "dpo", "grpo", "grpo_process"]
+    assert asked(made) == [
+        ("online − offline", 0),
+        ("online − offline, sampled", 1),
+        ("GRPO − online RFT", 0),
+        ("PS − outcome", 0),
+        ("DPO − RFT", 0),
+        ("online − tuned start", 0),
+        ("offline − tuned start", 0),
+    ]
+    rates = {name: arm.training.learning_rate for name, arm in RECIPES["arithmetic-rates"]("cpu").arms.items()}
+    cells = [name.split("@")[0] for name in rates]
+    assert {name: cells.count(name) for name in cells} == dict.fromkeys(made.arms, 3), "equal tuning for every method"
+    assert set(RECIPES["arithmetic-rates"]("cpu").seeds).isdisjoint(made.seeds)

@@ -160,8 +160,8 @@ def test_a_dry_run_counts_every_completion_and_writes_nothing(
     monkeypatch.setitem(recipes.RECIPES, "miniature", lambda device: recipe())
     _sweep(vary=("group_size=4,8",), choose=None, controls=False, seeds=(2,), dry_run=True).run()
     printed = capsys.readouterr().out
-    # 3 steps of 4 problems; 6 problems × 4 samples at the end, × 2 at step 2 (step 0 is the start policy's), × 1 greedily
-    # and × 2 at two other temperatures; 2 seeds.
+    # 3 steps of 4 problems; 6 problems × 4 samples at the end, × 2 at step 2 (step 0 is the start policy's), × 1
+    # greedily and × 2 at two other temperatures; 2 seeds.
     expected = {"grpo group_size=4": (2, 96, 132), "grpo group_size=8": (2, 192, 132), "sft_start": (2, 0, 108)}
     for arm, numbers in expected.items():
         [line] = [line for line in printed.splitlines() if line.startswith(f"{arm} ")]
