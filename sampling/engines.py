@@ -22,8 +22,9 @@ class EngineConfig:
         name: ``"vllm"``, or ``"transformers"``, the slow reference.
         device: ``"cpu"`` or ``"cuda"``.
         vllm: size and precision of the vLLM engine.
-        replicas: engines that share the requests, each in a process of its own; 1 is one engine in this process. Two
-            on one card need `VllmConfig.kv_cache_gib`.
+        replicas: engines that share the requests, each in a process of its own; 1 is one engine in this process, or
+            in one of its own where vLLM builds the architecture from transformers' classes. Two on one card need
+            `VllmConfig.kv_cache_gib`.
         logprob_tolerance: largest mean |log π_sampler − log π_θ| in nats a token at the start of a run.
     """
 
@@ -55,12 +56,25 @@ def build_sampler(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int
     Raises:
         VllmUnavailableError: vLLM is asked for and not installed.
     """
-    if config.replicas > 1:
-        from sampling.replicas import ReplicatedSampler
+    build = partial(_build_here, model, config, eos_token_ids=eos_token_ids, max_positions=max_positions)
+    if config.replicas == 1 and not _needs_a_process(model, config):
+        return build()
+    from sampling.replicas import ReplicatedSampler
 
-        one = replace(config, replicas=1)
-        build = partial(build_sampler, model, one, eos_token_ids=eos_token_ids, max_positions=max_positions)
-        return ReplicatedSampler(build, count=config.replicas, dtype=config.vllm.dtype)
+    return ReplicatedSampler(build, count=config.replicas, dtype=config.vllm.dtype)
+
+
+def _needs_a_process(model: Path, config: EngineConfig) -> bool:
+    """Whether the engine would spoil this process for the models that are trained in it."""
+    if config.name != "vllm":
+        return False
+    from sampling.vllm_engine import changes_transformers
+
+    return changes_transformers(model)
+
+
+def _build_here(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int, ...], max_positions: int) -> Sampler:
+    """One engine in this process."""
     if config.name == "vllm":
         from sampling.vllm_engine import VllmSampler
 

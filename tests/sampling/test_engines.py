@@ -12,6 +12,7 @@ from benchmarks.arithmetic import generate_problems
 from sampling import Request, SamplingConfig, request_seed, sample_rollouts
 from sampling.transformers_engine import TransformersSampler
 from sampling.vllm_engine import VllmSampler
+from sampling.weights import checkpoint_weights
 from training.models.engine_check import SamplerMismatchError, check_weight_loading
 from training.models.policy import Policy, load_policy, named_weights
 
@@ -217,12 +218,14 @@ class StaleWeights:
 
     def __init__(self, engine: TransformersSampler, ignored: str) -> None:
         self._engine, self._ignored = engine, ignored
+        self._old = {name: tensor.clone() for name, tensor in checkpoint_weights(engine._model).items()}
         self.policy_version = 0
         self.generate, self.logprobs = engine.generate, engine.logprobs
 
     def load_weights(self, named_tensors, policy_version: int) -> None:
         self._engine.load_weights(
-            [(name, tensor) for name, tensor in named_tensors if self._ignored not in name], policy_version
+            [(name, self._old[name] if self._ignored in name else tensor) for name, tensor in named_tensors],
+            policy_version,
         )
 
 

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
+from sampling.weights import checkpoint_weights
+
 __all__ = ["ModelNotFoundError", "Policy", "load_policy", "named_weights", "resolve_model"]
 
 
@@ -169,5 +171,4 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """(checkpoint name, tensor) of every weight, for `Sampler.load_weights`; shared weights once."""
-    for name, parameter in model.named_parameters():
-        yield name, parameter.detach()
+    yield from checkpoint_weights(model).items()
