@@ -18,7 +18,7 @@ from experiments.commands.evaluate import Evaluate, WriteReport
 from experiments.commands.explain import Explain
 from experiments.commands.inspect import Benchmarks, Coefficients, Methods
 from experiments.commands.laws import Laws
-from experiments.commands.look import Show, Status
+from experiments.commands.look import Show, Status, Twin
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
 from experiments.commands.power import Power
@@ -45,6 +45,7 @@ COMMANDS: dict[str, type] = {
     "laws": Laws,
     "explain": Explain,
     "speed": Speed,
+    "twins": Twin,
     "audit": AuditRun,
     "audit-golds": AuditGolds,
     "convert": Convert,

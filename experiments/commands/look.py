@@ -1,4 +1,4 @@
-"""The commands that look at what is there: `coeflab show` a recipe, `coeflab status` of a folder."""
+"""The commands that look at what is there: `show` a recipe, the `status` of a folder, `twins` side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-__all__ = ["Show", "Status"]
+__all__ = ["Show", "Status", "Twin"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +40,19 @@ class Status:
         from experiments.schedule.status import status_lines
 
         print("\n".join(status_lines(self.folder)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """Say where two folders that should hold the same numbers part: run by run the first metric, sample or token."""
+
+    first: tyro.conf.Positional[Path]
+    """A run or a comparison."""
+    second: tyro.conf.Positional[Path]
+    """The same one, made again or elsewhere."""
+
+    def run(self) -> None:
+        """Print in what they were set up otherwise, a line a run, and one on all."""
+        from experiments.inspection.twins import twin_lines
+
+        print("\n".join(twin_lines(self.first, self.second)))
