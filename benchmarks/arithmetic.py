@@ -20,18 +20,31 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.problem import Problem
 
-__all__ = ["SPLITS", "Chain", "SplitName", "generate_problems", "render_question", "render_solution", "split_of"]
+__all__ = [
+    "BENCHMARK",
+    "LONG_BENCHMARK",
+    "SPLITS",
+    "Chain",
+    "SplitName",
+    "generate_problems",
+    "render_question",
+    "render_solution",
+    "split_of",
+]
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 BENCHMARK = "arithmetic"
 NUM_OPERATIONS = (2, 3, 4)
+LONG_BENCHMARK = "arithmetic-long"  # outside what is trained on
+LONG_NUM_OPERATIONS = (5,)
 OPERANDS = range(2, 51)
 MULTIPLIERS = range(2, 10)
 MAX_VALUE = 99
@@ -103,7 +116,12 @@ def split_of(question: str) -> SplitName:
 
 
 def generate_problems(
-    split: SplitName, count: int, *, seed: int = 0, shortcut_probability: float = SHORTCUT_PROBABILITY
+    split: SplitName,
+    count: int,
+    *,
+    seed: int = 0,
+    shortcut_probability: float = SHORTCUT_PROBABILITY,
+    benchmark: str = BENCHMARK,
 ) -> list[Problem]:
     """Draw `count` different problems of one split.
 
@@ -112,6 +130,7 @@ def generate_problems(
         count: how many, at least 1.
         seed: the same seed and split repeat the same problems in the same order.
         shortcut_probability: chance that a line of the worked solution merges two operations.
+        benchmark: `BENCHMARK`, or `LONG_BENCHMARK` with chains of 5 operations.
 
     Returns:
         Problems with distinct questions; `level` is the number of operations.
@@ -123,16 +142,17 @@ def generate_problems(
         raise ValueError(f"unknown split {split!r} of benchmark 'arithmetic'; expected one of {', '.join(SPLITS)}.")
     if count < 1:
         raise ValueError(f"count is {count}; expected at least 1 problem.")
-    generator = random.Random(f"{BENCHMARK}/{split}/{seed}")
+    generator = random.Random(f"{benchmark}/{split}/{seed}")
+    lengths = LONG_NUM_OPERATIONS if benchmark == LONG_BENCHMARK else NUM_OPERATIONS
     problems: dict[str, Problem] = {}
     while len(problems) < count:
-        chain = _draw_chain(generator)
+        chain = _draw_chain(generator, lengths)
         question = render_question(chain)
         if split_of(question) != split or question in problems:
             continue
         problems[question] = Problem(
-            problem_id=f"{BENCHMARK}:{question}",
-            benchmark=BENCHMARK,
+            problem_id=f"{benchmark}:{question}",
+            benchmark=benchmark,
             question=question,
             gold_answer=str(chain.values()[-1]),
             solution=render_solution(chain, _draw_merges(generator, len(chain.operations), shortcut_probability)),
@@ -149,10 +169,10 @@ def _nested(start: str, operations: tuple[tuple[str, int], ...]) -> str:
     return text
 
 
-def _draw_chain(generator: random.Random) -> Chain:
+def _draw_chain(generator: random.Random, lengths: Sequence[int]) -> Chain:
     start = value = generator.choice(OPERANDS)
     operations = []
-    for _ in range(generator.choice(NUM_OPERATIONS)):
+    for _ in range(generator.choice(lengths)):
         choices = _valid_operations(value)
         operator = generator.choice(sorted(choices))
         operand = generator.choice(choices[operator])

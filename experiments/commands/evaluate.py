@@ -60,7 +60,7 @@ class Evaluate:
         task = TaskConfig(
             benchmark=self.benchmark,
             data_dir=self.data_dir,
-            prompt=self.prompt or ("bare" if self.benchmark == "arithmetic" else "chain_of_thought"),
+            prompt=self.prompt or ("bare" if self.benchmark.startswith("arithmetic") else "chain_of_thought"),
         )
         evaluation = EvaluationConfig(
             split=self.split,

@@ -48,6 +48,8 @@ def arithmetic(device: str = "cpu") -> Recipe:
         task=TaskConfig(benchmark="arithmetic", prompt="bare", train_problems=20000, step_reward="next_operations"),
         evaluation=EvaluationConfig(
             problems=400,
+            further_benchmarks=("arithmetic-long",),
+            further_problems=100,
             samples=16,
             curve_samples=2,
             every=10,
@@ -110,7 +112,13 @@ def arithmetic_rates(device: str = "cpu") -> Recipe:
         base,
         name="arithmetic-rates",
         evaluation=replace(
-            base.evaluation, split="validation", problems=200, samples=4, every=0, decoding_temperatures=(0.0,)
+            base.evaluation,
+            split="validation",
+            problems=200,
+            further_benchmarks=(),
+            samples=4,
+            every=0,
+            decoding_temperatures=(0.0,),
         ),
         arms={
             f"{name}@{rate:g}": replace(arm, training=replace(arm.training, learning_rate=rate))

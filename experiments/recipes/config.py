@@ -54,6 +54,9 @@ class EvaluationConfig:
     Attributes:
         split: ``"test"`` for reports, ``"validation"`` for choosing anything.
         problems: problems that are asked; ``None`` takes all of the split.
+        further_benchmarks: asked of every last policy too, as the task's benchmark is, each with statistics of its own:
+            what was learnt elsewhere than where it was learnt.
+        further_problems: problems of each of them; ``None`` takes all of the split.
         samples: completions a problem at the last step; Pass@K and Maj@K are given up to it.
         curve_samples: completions a problem at the points of the learning curve.
         every: optimiser steps between these points; 0 has none.
@@ -68,6 +71,8 @@ class EvaluationConfig:
 
     split: Literal["train", "validation", "test"] = "test"
     problems: int | None = None
+    further_benchmarks: tuple[str, ...] = ()
+    further_problems: int | None = None
     samples: int = 64
     curve_samples: int = 16
     every: int = 0
@@ -84,6 +89,8 @@ class EvaluationConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
         if self.problems is not None and self.problems < 1:
             raise ValueError(f"problems (--limit) is {self.problems}; expected at least 1.")
+        if self.further_problems is not None and self.further_problems < 1:
+            raise ValueError(f"further_problems is {self.further_problems}; expected at least 1.")
         if self.every < 0:
             raise ValueError(f"every is {self.every}; expected steps between evaluations, or 0 for none.")
         for temperature in (self.temperature, *self.decoding_temperatures):  # refuses what it must

@@ -14,7 +14,14 @@ from experiments.recipes.fields import find_field, has_field, literal, with_valu
 __all__ = ["Varied", "grid_arms", "parse_varied", "resolve", "with_value"]
 
 # One comparison asks every arm the same problems; these change which.
-PROBLEM_FIELDS = ("task.benchmark", "task.data_dir", "evaluation.split", "evaluation.problems")
+PROBLEM_FIELDS = (
+    "task.benchmark",
+    "task.data_dir",
+    "evaluation.split",
+    "evaluation.problems",
+    "evaluation.further_benchmarks",
+    "evaluation.further_problems",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,20 +6,21 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.arithmetic import generate_problems
+from benchmarks.arithmetic import BENCHMARK, LONG_BENCHMARK, generate_problems
 from benchmarks.decontamination import find_overlaps, question_key
 from benchmarks.files import FILES, SUFFIXES, load_from_folder, read_problems
 from benchmarks.hub import load_from_hub
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
-from experiments.recipes.config import TaskConfig
+from experiments.recipes.config import EvaluationConfig, TaskConfig
 from rewards import GoldAnswerError, check_answer
 
-__all__ = ["KNOWN_BENCHMARKS", "UnknownBenchmarkError", "load_problems", "overlap_lines"]
+__all__ = ["GENERATED", "KNOWN_BENCHMARKS", "UnknownBenchmarkError", "load_further", "load_problems", "overlap_lines"]
 
-KNOWN_BENCHMARKS = ("arithmetic", *FILES)
+GENERATED = (BENCHMARK, LONG_BENCHMARK)
+KNOWN_BENCHMARKS = (*GENERATED, *FILES)
 
-# The generated benchmark has as many problems as one asks for; these are the defaults.
+# A generated benchmark has as many problems as one asks for; these are the defaults.
 ARITHMETIC_SIZES = {"train": 20000, "validation": 200, "test": 400}
 SPLIT = "{split}"  # in the name of a user's file
 VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
@@ -51,8 +52,9 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
         near = did_you_mean(task.benchmark, KNOWN_BENCHMARKS)
         known = f"Known: {', '.join(KNOWN_BENCHMARKS)}, or a file FILE.jsonl."
         raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {near} {known}")
-    elif task.benchmark == "arithmetic":
-        return generate_problems(split, ARITHMETIC_SIZES[split] if count is None else count)  # type: ignore[arg-type]
+    elif task.benchmark in GENERATED:
+        size = ARITHMETIC_SIZES[split] if count is None else count
+        return generate_problems(split, size, benchmark=task.benchmark)  # type: ignore[arg-type]
     elif split != "test" and "validation" not in FILES[task.benchmark]:
         problems = _held_out(_load(task, "train"), split)
     else:
@@ -61,6 +63,19 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
     if split != "test":
         problems = [_with_boxed_answer(problem) for problem in problems]
     return problems if count is None else problems[:count]
+
+
+def load_further(task: TaskConfig, evaluation: EvaluationConfig) -> list[Problem]:
+    """The problems of `EvaluationConfig.further_benchmarks`, one benchmark after the other.
+
+    Raises:
+        ValueError: as `load_problems`.
+    """
+    return [
+        problem
+        for benchmark in evaluation.further_benchmarks
+        for problem in load_problems(replace(task, benchmark=benchmark), evaluation.split, evaluation.further_problems)
+    ]
 
 
 def _held_out(problems: list[Problem], split: str) -> list[Problem]:

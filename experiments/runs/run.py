@@ -15,7 +15,7 @@ from experiments.runs.config import RunConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder
-from experiments.runs.problems import load_problems
+from experiments.runs.problems import load_further, load_problems
 from experiments.runs.prompts import demonstrations, render_prompts, training_prompts
 from experiments.runs.start_policy import StartPolicy
 from rewards import warm_up_checker
@@ -43,6 +43,7 @@ class LiveRun:
         policy: π_θ, changed in place by the training.
         sampler: the engine; checked to hold what is loaded.
         prompts: evaluation problems with the token ids of their prompts.
+        further: problems of further benchmarks that the last policy is asked, with theirs.
         report: told of progress.
     """
 
@@ -51,6 +52,7 @@ class LiveRun:
     policy: Policy
     sampler: Sampler
     prompts: list[tuple[Problem, tuple[int, ...]]]
+    further: list[tuple[Problem, tuple[int, ...]]]
     report: Report
 
     @classmethod
@@ -68,15 +70,19 @@ class LiveRun:
         model = start.folder()
         policy = load_policy(model, device=config.engine.device)
         problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
-        rendered = render_prompts(problems, config.task, policy.tokenizer)
-        prompts = [(problem, prompt.ids) for problem, prompt in zip(problems, rendered, strict=True)]
-        ids = [prompt_ids for _, prompt_ids in prompts]
+        asked = [*problems, *load_further(config.task, config.evaluation)]
+        rendered = render_prompts(asked, config.task, policy.tokenizer)
+        every = [(problem, prompt.ids) for problem, prompt in zip(asked, rendered, strict=True)]
+        prompts, further = every[: len(problems)], every[len(problems) :]
+        ids = [prompt_ids for _, prompt_ids in every]
         check_room(ids, "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine)
         sampler = samplers.get(config.engine, model, policy)
         tolerance = config.engine.logprob_tolerance
         check = check_weight_loading(sampler, policy, ids[:8], tolerance=tolerance, policy_version=0, seed=config.seed)
         folder.keep("sampler_check", dataclasses.asdict(check))
-        return cls(folder=folder, start=model, policy=policy, sampler=sampler, prompts=prompts, report=report)
+        return cls(
+            folder=folder, start=model, policy=policy, sampler=sampler, prompts=prompts, further=further, report=report
+        )
 
     def prepare(self, *, offline: Path | None, evaluated_start: Path | None) -> tuple[Trainer, StopRule, int]:
         """What the loop takes: trainer and rule at the step that the folder allows to go on from, and that step.
@@ -142,14 +148,16 @@ class LiveRun:
         if every and step % every == 0 and step < config.training.steps:
             self.evaluate(step, config.evaluation.curve_samples)
 
-    def evaluate(self, step: int, samples: int, temperature: float | None = None) -> Cost:
+    def evaluate(self, step: int, samples: int, temperature: float | None = None, *, last: bool = False) -> Cost:
         """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one.
 
-        At a `temperature` of its own the samples go into a file of their own.
+        At a `temperature` of its own the samples go into a file of their own. The last policy is asked the further
+        benchmarks too.
         """
+        prompts = [*self.prompts, *self.further] if last else self.prompts
         if self.sampler.policy_version != step:
             self.sampler.load_weights(named_weights(self.policy.model), step)
-        total, done = samples * len(self.prompts), 0
+        total, done = samples * len(prompts), 0
 
         def on_progress(count: int) -> None:
             nonlocal done
@@ -160,7 +168,7 @@ class LiveRun:
             self.folder,
             sampler=self.sampler,
             tokenizer=self.policy.tokenizer,
-            prompts=self.prompts,
+            prompts=prompts,
             config=self.folder.config.evaluation,
             samples=samples,
             step=step,
@@ -172,10 +180,10 @@ class LiveRun:
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""
         evaluation = self.folder.config.evaluation
-        cost = self.evaluate(steps, evaluation.samples)
+        cost = self.evaluate(steps, evaluation.samples, last=True)
         for temperature, samples in evaluation.sweep.items():
-            self.evaluate(steps, samples, temperature)
-        pass_at_1 = self.folder.samples.pass_at_1(steps)
+            self.evaluate(steps, samples, temperature, last=True)
+        pass_at_1 = self.folder.samples.pass_at_1(steps, benchmark=self.prompts[0][0].benchmark)
         self.folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
         return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *self.folder.notes])
 

@@ -58,9 +58,11 @@ class SampleFile:
         """Number of samples of each problem at `step`."""
         return Counter(self.at(step)["problem_id"])
 
-    def pass_at_1(self, step: int) -> float:
-        """Share of correct samples at `step`."""
-        return float((self.at(step)["verdict"].to_numpy() == "CORRECT").mean())
+    def pass_at_1(self, step: int, *, benchmark: str) -> float:
+        """Share of correct samples of one benchmark at `step`."""
+        samples = self.at(step)
+        right_N = samples["verdict"].to_numpy() == "CORRECT"
+        return float(right_N[samples["benchmark"].to_numpy() == benchmark].mean())
 
     def tokens(self, step: int) -> int:
         """Completion tokens at `step`."""

@@ -12,7 +12,7 @@ from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, che
 from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.runs.config import RunConfig
-from experiments.runs.problems import load_problems, overlap_lines
+from experiments.runs.problems import GENERATED, load_further, load_problems, overlap_lines
 from experiments.runs.prompts import render_prompts
 from sampling.engines import EngineConfig, check_room
 
@@ -45,6 +45,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
         own = recipe.overridden(arm.overrides)
         if own.task not in training:
             load_problems(own.task, own.evaluation.split, own.evaluation.problems)
+            load_further(own.task, own.evaluation)
             training[own.task] = load_problems(own.task, "train", own.task.train_problems)
         most, per_step = len(training[own.task]), arm.training.problems_per_step
         if per_step > most:
@@ -106,7 +107,7 @@ def contamination(recipe: Recipe) -> list[str]:
     lines = [
         line
         for task in sorted(tasks, key=repr)
-        if task.benchmark != "arithmetic"
+        if task.benchmark not in GENERATED
         for line in overlap_lines(
             load_problems(task, "train", task.train_problems),
             load_problems(task, recipe.evaluation.split, recipe.evaluation.problems),

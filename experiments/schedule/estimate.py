@@ -14,7 +14,7 @@ from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
 from experiments.recipes.plugins import load_algorithm
 from experiments.runs.config import RunConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJob
-from experiments.runs.problems import load_problems
+from experiments.runs.problems import load_further, load_problems
 
 __all__ = ["JobCost", "Rates", "assumed_rates", "cost_lines", "job_costs", "measured_rates"]
 
@@ -83,7 +83,8 @@ def job_costs(jobs: Iterable[Job], rates: Rates) -> list[JobCost]:
             case RunJob(config=config) | EvaluationJob(config=config):
                 shared = isinstance(job, RunJob) and job.evaluated_start is not None
                 problems = count(config.task, config.evaluation)
-                costs.append(_run_cost(job, config, rates, problems, start_is_shared=shared))
+                further = len(load_further(config.task, config.evaluation))
+                costs.append(_run_cost(job, config, rates, problems, further, start_is_shared=shared))
     return costs
 
 
@@ -169,14 +170,14 @@ def assumed_rates(recipe: Recipe) -> Rates:
     )
 
 
-def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, *, start_is_shared: bool) -> JobCost:
+def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, further: int, *, start_is_shared: bool) -> JobCost:
     samples = run.evaluation.samples + sum(run.evaluation.sweep.values())
     if run.training is None:
-        evaluated = problems * samples
+        evaluated = (problems + further) * samples
         return _cost(job, arm=run.arm, evaluation=evaluated, seconds=evaluated * rates.evaluation)
     every, steps = run.evaluation.every, run.training.steps
     points = len(range(every, steps, every)) + (not start_is_shared) if every else 0
-    evaluated = problems * (samples + points * run.evaluation.curve_samples)
+    evaluated = (problems + further) * samples + problems * points * run.evaluation.curve_samples
     trained = _training_size({**vars(run.training)})
     known = rates.training
     rate = known.get(run.algorithm, known.get("grpo", _mean(list(known.values()))))
@@ -202,7 +203,9 @@ def _training_size(training: Mapping[str, Any]) -> int:
 
 def _evaluation_size(config: Mapping[str, Any]) -> int:
     """Completions of a run's last evaluation; 0 where the configuration does not say how many problems there are."""
-    return (config["evaluation"]["problems"] or 0) * config["evaluation"]["samples"]
+    evaluation = config["evaluation"]
+    further = len(evaluation.get("further_benchmarks", ())) * (evaluation.get("further_problems") or 0)
+    return ((evaluation["problems"] or 0) + further) * evaluation["samples"]
 
 
 def _mean(values: Sequence[float]) -> float:

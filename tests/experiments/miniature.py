@@ -38,7 +38,9 @@ def recipe() -> Recipe:
         default_arms=None,
         contrasts=None,
         task=replace(full.task, train_problems=16),
-        evaluation=replace(full.evaluation, problems=6, samples=4, curve_samples=2, every=2, max_tokens=40),
+        evaluation=replace(
+            full.evaluation, problems=6, further_benchmarks=(), samples=4, curve_samples=2, every=2, max_tokens=40
+        ),
         embedded=EmbeddedModelConfig(hidden_size=32, num_layers=1, num_heads=1, intermediate_size=64),
         supervised=SupervisedConfig(
             demonstrations=16,

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import experiments.runs.environment
 import experiments.runs.folder
 import experiments.schedule.compare
+from analysis import comparison_text, load_comparison
 from experiments.commands.options import keep_coefficients
 from experiments.inspection.rollouts import write_coefficients
 from experiments.recipes.arms import select_arms
@@ -94,6 +96,28 @@ def test_a_model_that_was_just_made_and_the_same_one_loaded_share_an_engine(tmp_
     made.save(tmp_path)
     samplers = SamplerCache()
     assert samplers.get(SLOW_ENGINE, tmp_path, made) is samplers.get(SLOW_ENGINE, tmp_path, load_policy(tmp_path))
+
+
+def test_the_last_policy_is_asked_further_benchmarks_and_no_number_of_the_first_moves(tmp_path: Path) -> None:
+    start = save_model(tmp_path / "start")
+    plain = run_job(start, tmp_path / "plain")
+    asked = replace(run_config().evaluation, further_benchmarks=("arithmetic-long",), further_problems=3)
+    further = run_job(start, tmp_path / "further", evaluation=asked)
+    for job in (plain, further):
+        job.run(SamplerCache(), nothing)
+    without, held = (pd.read_parquet(job.folder / "samples.parquet") for job in (plain, further))
+    long = held["benchmark"] == "arithmetic-long"
+    assert set(held[long]["step"]) == {3}
+    assert len(held[long]) == 3 * asked.samples
+    assert {question.count("(") for question in held[long]["question"]} == {4}, "five operations"
+    pd.testing.assert_frame_equal(held[~long].reset_index(drop=True), without)
+    greedy = pd.read_parquet(further.folder / "decoding" / "temperature-0.parquet")
+    assert greedy["benchmark"].value_counts().to_dict() == {"arithmetic": 6, "arithmetic-long": 3}
+    finished = [json.loads((job.folder / "finished.json").read_text()) for job in (plain, further)]
+    assert finished[0]["pass_at_1"] == finished[1]["pass_at_1"] == (without["verdict"] == "CORRECT")[-24:].mean()
+    comparison = load_comparison(further.folder)
+    assert comparison.benchmarks == ("arithmetic", "arithmetic-long")
+    assert "arithmetic-long: 3 problems" in comparison_text(comparison)
 
 
 def test_arms_take_their_first_point_from_the_evaluation_of_their_own_model() -> None:
