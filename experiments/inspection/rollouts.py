@@ -31,8 +31,9 @@ from sampling.text import token_ends
 from training.checkpoints import latest_checkpoint
 from training.models.batches import TrainingBatch, build_batch
 from training.models.critic import Critic
+from training.models.folder import resolve_model
 from training.models.logprobs import ForwardOptions
-from training.models.policy import Policy, load_policy, resolve_model
+from training.models.policy import Policy, load_policy
 from training.models.scores import score_logprobs, score_values
 from training.update import accumulate_gradients
 

@@ -19,7 +19,8 @@ from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 from training.demonstrations import DemonstrationSource
 from training.models.embedded import build_embedded_model, build_embedded_tokenizer
 from training.models.engine_check import check_weight_loading
-from training.models.policy import Policy, load_policy, named_weights, resolve_model
+from training.models.folder import resolve_model
+from training.models.policy import Policy, load_policy, named_weights
 from training.optimizers import muon_and_adamw, named_adamw
 from training.restore import restore
 from training.stopping import StopRule, UntilCompetent

@@ -35,7 +35,7 @@ class StartPolicy:
         """
         if self.trained is not None:
             return trained_start(self.trained)
-        from training.models.policy import resolve_model
+        from training.models.folder import resolve_model
 
         return resolve_model(str(self.model))
 

@@ -134,7 +134,7 @@ def open_model(
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    from training.models.policy import ModelNotFoundError, resolve_model
+    from training.models.folder import ModelNotFoundError, end_tokens, resolve_model
 
     folder = resolve_model(model)
     try:
@@ -144,6 +144,7 @@ def open_model(
             f"{folder} has no tokenizer that loads ({str(error).splitlines()[0]}); expected tokenizer.json beside "
             "config.json."
         ) from error
+    end_tokens(folder, tokenizer)
     positions = getattr(AutoConfig.from_pretrained(folder, trust_remote_code=False), "max_position_embeddings", None)
     if positions is not None:
         prompts = [prompt.ids for prompt in render_prompts(problems, task, tokenizer)]

@@ -24,7 +24,8 @@ from training.checkpoints import CheckpointError, latest_checkpoint, save_checkp
 from training.loop import take_step
 from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
-from training.models.policy import ModelNotFoundError, Policy, load_policy
+from training.models.folder import ModelNotFoundError
+from training.models.policy import Policy, load_policy
 from training.restore import Restored, restore
 from training.sources import OnlineSource, Prompts
 from training.stopping import AtStep

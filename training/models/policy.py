@@ -13,12 +13,9 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from sampling.weights import checkpoint_weights
+from training.models.folder import ModelNotFoundError, end_tokens, resolve_model
 
-__all__ = ["ModelNotFoundError", "Policy", "load_policy", "named_weights", "resolve_model"]
-
-
-class ModelNotFoundError(FileNotFoundError):
-    """The model is neither a folder with a causal language model nor in reach on the hub."""
+__all__ = ["Policy", "load_policy", "named_weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,60 +79,6 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
 
 
-def resolve_model(model: str) -> Path:
-    """The folder of a model: a path as it is, a hub id through the hub's cache or a download.
-
-    Raises:
-        ModelNotFoundError: no such folder, or the hub cannot be reached and has nothing cached.
-    """
-    path = Path(model).expanduser()
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            found = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
-            raise ModelNotFoundError(
-                f"{path} is not a model folder: it has no config.json (it holds {found}). Expected a Hugging Face "
-                "checkpoint with config.json and safetensors; `coeflab convert` makes one from a GGUF file."
-            )
-        _check_architecture(path)
-        return path
-    if path.is_absolute() or model.startswith(".") or model.count("/") != 1:
-        raise ModelNotFoundError(
-            f"model folder {model!r} does not exist; expected a folder or a hub id like 'org/name'."
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-        folder = Path(snapshot_download(model, allow_patterns=patterns))
-    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
-        raise ModelNotFoundError(
-            f"model {model!r} is not a folder here and could not be fetched from the hub "
-            f"({type(error).__name__}). Give a local folder, or go online once to fill the hub's cache."
-        ) from error
-    _check_architecture(folder)
-    return folder
-
-
-def _check_architecture(folder: Path) -> None:
-    """Refuse a folder whose config names no causal language model: loading it would give a random output layer."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelNotFoundError(f"{folder / 'config.json'} cannot be read as JSON: {error}.") from error
-    names = config.get("architectures") if isinstance(config, dict) else config
-    names = [] if names is None else names
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelNotFoundError(
-            f"{folder / 'config.json'}: architectures is {repr(names)[:80]}; expected a list of class names."
-        )
-    if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
-        raise ModelNotFoundError(
-            f"{folder} is not a causal language model: its config.json names {', '.join(names) or 'no architecture'}, "
-            "expected one that ends in ForCausalLM."
-        )
-
-
 def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
     """Load a causal language model in float32 with its tokenizer.
 
@@ -144,7 +87,7 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
         device: ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ModelNotFoundError: see `resolve_model`; also where the folder holds no causal language model.
+        ModelNotFoundError: see `resolve_model` and `end_tokens`; also where weights are missing or of another kind.
     """
     folder = resolve_model(str(model))
     try:
@@ -159,14 +102,14 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
         ) from error
     if info["missing_keys"]:
         raise ModelNotFoundError(f"{folder} lacks the weights {', '.join(sorted(info['missing_keys'])[:5])}.")
-    eos = loaded.generation_config.eos_token_id if loaded.generation_config is not None else None
-    eos = eos if eos is not None else tokenizer.eos_token_id
-    if eos is None:
-        raise ModelNotFoundError(f"{folder} names no end-of-sequence token, so completions could not end.")
-    eos_token_ids = tuple(eos) if isinstance(eos, list) else (eos,)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos_token_ids[0]
+    tokens = end_tokens(folder, tokenizer)
     loaded.eval()  # dropout off: the policy that is trained is the one that is sampled
-    return Policy(model=loaded.to(device), tokenizer=tokenizer, eos_token_ids=eos_token_ids, pad_token_id=pad)
+    return Policy(
+        model=loaded.to(device),
+        tokenizer=tokenizer,
+        eos_token_ids=tokens.eos_token_ids,
+        pad_token_id=tokens.pad_token_id,
+    )
 
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from benchmarks.files import DataFileError, read_problems
-from training.models.policy import ModelNotFoundError, load_policy, resolve_model
+from training.models.folder import ModelNotFoundError, resolve_model
+from training.models.policy import load_policy
 
 
 @pytest.mark.parametrize(

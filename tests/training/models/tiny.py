@@ -28,24 +28,25 @@ OWN: dict[str, dict[str, Any]] = {
 
 
 def tiny_config(kind: str, **changed: Any) -> Any:
-    """Two layers of 64 channels and 64 tokens; weights as large as trained ones, so that each of them shows."""
-    return AutoConfig.for_model(
-        kind,
-        **{
-            "vocab_size": 64,
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "max_position_embeddings": 64,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "pad_token_id": 0,
-            "initializer_range": 0.3,
-            **OWN.get(kind, {}),
-            **changed,
-        },
-    )
+    """Two layers of 64 channels and 64 tokens; weights as large as trained ones, so that each of them shows.
+
+    A field that is changed to ``None`` is left out.
+    """
+    fields: dict[str, Any] = {
+        "vocab_size": 64,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 64,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "initializer_range": 0.3,
+        **OWN.get(kind, {}),
+        **changed,
+    }
+    return AutoConfig.for_model(kind, **{name: value for name, value in fields.items() if value is not None})
 
 
 def save_tiny(kind: str, folder: Path, *, seed: int = 0, **changed: Any) -> Path:
