@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.naming import did_you_mean
-from benchmarks.problem import Problem, Tolerance
-from benchmarks.registry import BENCHMARKS
+from benchmarks.problem import Problem, Tolerance, with_options
+from benchmarks.registry import BENCHMARKS, AnswerKind
 
 __all__ = ["FILES", "DataFileError", "DataFileMissingError", "load_from_folder", "pick_split", "read_problems"]
 
@@ -136,27 +136,45 @@ def _problem(line: str, benchmark: str, where: str) -> Problem:
     level = row.get("level")
     if isinstance(level, int) and not isinstance(level, bool):
         row["level"] = str(level)
+    options, answer = _options(row, where), _text(row, "answer", where)
+    kind = BENCHMARKS[benchmark].answer if benchmark in BENCHMARKS else None
+    if options or kind is AnswerKind.OPTION:
+        answer = _letters(answer, len(options), where)
     return Problem(
         problem_id=_text(row, "id", where),
         benchmark=benchmark,
-        question=_text(row, "question", where) + _options(row, where),
-        gold_answer=_text(row, "answer", where),
+        question=with_options(_text(row, "question", where), options),
+        gold_answer=answer,
         solution=_text_or_none(row, "solution", where),
         level=_text_or_none(row, "level", where),
         subject=_text_or_none(row, "subject", where),
         tolerance=_tolerance(row, where) or _tolerance_of(benchmark),
+        options=options,
+        blanks=answer.count(";") + 1 if kind is AnswerKind.BLANKS else 1,
     )
 
 
-def _options(row: dict[str, object], where: str) -> str:
-    """The choices of a question, one a line with its letter; nothing where there are none."""
+def _options(row: dict[str, object], where: str) -> tuple[str, ...]:
+    """The choices of a question, A first; none where it has none."""
     options = row.get("options")
     if options is None:
-        return ""
+        return ()
     is_list = isinstance(options, list) and all(isinstance(option, str | int | float) for option in options)
     if not isinstance(options, list) or not is_list or len(options) > 26:
         raise DataFileError(f"{where}: the field 'options' is no list of at most 26 texts or numbers; correct it.")
-    return "".join(f"\n({letter}) {option}" for letter, option in zip(string.ascii_uppercase, options, strict=False))
+    return tuple(str(option) for option in options)
+
+
+def _letters(answer: str, options: int, where: str) -> str:
+    """The gold letters, each that of an option, in alphabetical order."""
+    letters = re.sub(r"[\s,()]", "", answer)
+    last = string.ascii_uppercase[max(0, options - 1)]
+    if not options or not letters or not all("A" <= letter <= last for letter in letters):
+        raise DataFileError(
+            f"{where}: the answer is {answer[:40]!r} and there are {options} options; expected letters from A to "
+            f"{last if options else '-'}: correct the answer or the options."
+        )
+    return "".join(sorted(set(letters)))
 
 
 def _tolerance(row: dict[str, object], where: str) -> Tolerance | None:

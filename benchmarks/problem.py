@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from string import ascii_uppercase
 
-__all__ = ["Problem", "Tolerance"]
+__all__ = ["Problem", "Tolerance", "with_options"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,9 @@ class Problem:
         level: difficulty as the source writes it, ``None`` where it does not.
         subject: topic as the source writes it, ``None`` where it does not.
         tolerance: how far a number may lie from the gold answer; ``None`` (exact) unless the benchmark defines one.
+        options: what the question lets choose from, A first; `question` has them too (`with_options`), and
+            `gold_answer` is a letter, or several.
+        blanks: how many values the gold answer holds, joined by semicolons, in the order of the question's blanks.
     """
 
     problem_id: str
@@ -51,6 +56,8 @@ class Problem:
     level: str | None = None
     subject: str | None = None
     tolerance: Tolerance | None = None
+    options: tuple[str, ...] = ()
+    blanks: int = 1
 
     def __post_init__(self) -> None:
         for field in ("problem_id", "benchmark", "question", "gold_answer"):
@@ -59,3 +66,10 @@ class Problem:
                     f"Problem.{field} is empty (problem_id={self.problem_id!r}); "
                     "every problem needs an id, a benchmark, a question and a gold answer."
                 )
+
+
+def with_options(question: str, options: Sequence[str]) -> str:
+    """A question with its options behind it, one a line with its letter."""
+    return question + "".join(
+        f"\n({letter}) {option}" for letter, option in zip(ascii_uppercase, options, strict=False)
+    )

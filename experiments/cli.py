@@ -22,6 +22,7 @@ from experiments.commands.look import Show, Status, Twin
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
 from experiments.commands.power import Power
+from experiments.commands.prompt import ShowPrompt
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
 
@@ -32,6 +33,7 @@ __all__ = ["main", "told", "version"]
 COMMANDS: dict[str, type] = {
     "methods": Methods,
     "benchmarks": Benchmarks,
+    "prompt": ShowPrompt,
     "compare": Compare,
     "sweep": Sweep,
     "train": Train,

@@ -38,7 +38,7 @@ correctness = EachCompletion(name="correctness", function=correctness_reward)
 def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
     """The answer checker's verdict on every completion, in order, with the tolerance of its problem if it has one."""
     return check_answers(
-        [(rollout.completion, rollout.problem.gold_answer) for rollout in rollouts],
+        [(rollout.judged_text, rollout.problem.gold_answer) for rollout in rollouts],
         tolerances=[rollout.problem.tolerance for rollout in rollouts],
     )
 

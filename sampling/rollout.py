@@ -19,13 +19,15 @@ class Rollout:
     Attributes:
         problem: what was asked.
         prompt_ids: token ids of the rendered prompt.
-        completion_ids: sampled token ids, the end-of-sequence token included where the model wrote it.
+        completion_ids: sampled token ids, the end-of-sequence token, or a stop text, included where the model wrote it.
         completion: text of `completion_ids` without BOS, EOS and padding (`sampling.text.completion_text`).
-        finish_reason: ``"stop"`` if the model ended the sequence itself, ``"length"`` if it was cut at the limit.
+        finish_reason: ``"stop"`` if the model ended the sequence itself or wrote a stop text, ``"length"`` if it was
+            cut at the limit.
         sample_index: 0-based index among the samples of this problem in this batch.
         seed: seed of this very request (`sampling.seeds.request_seed`).
         policy_version: number of weight updates the sampler had loaded when it drew this.
         sampler_logprobs: log π_sampler of each completion token, in nats; ``None`` unless they were asked for.
+        opening: what the prompt's end opens and the completion is to close, ``<think>``; empty where it opens nothing.
     """
 
     problem: Problem
@@ -37,6 +39,12 @@ class Rollout:
     seed: int
     policy_version: int
     sampler_logprobs: tuple[float, ...] | None = None
+    opening: str = ""
+
+    @property
+    def judged_text(self) -> str:
+        """The completion with what the prompt opened for it, so that a thought cut short is no answer."""
+        return self.opening + self.completion
 
     @property
     def truncated(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from benchmarks.problem import Problem
 from sampling.rollout import FinishReason, Rollout
 from sampling.seeds import request_seed
-from sampling.text import TextTokenizer, completion_text
+from sampling.text import TextTokenizer, cut_at, opening
 
 if TYPE_CHECKING:
     import torch
@@ -27,12 +27,14 @@ class SamplingConfig:
         top_p: nucleus mass in (0, 1]; 1 samples from the whole distribution.
         max_tokens: most tokens of a completion, the end-of-sequence token included.
         with_logprobs: also return log π_sampler of each token; halves the speed, so off unless something reads them.
+        stop: texts at which a completion ends, wherever the model went on; they are no part of its text.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 1024
     with_logprobs: bool = False
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
@@ -145,23 +147,51 @@ def sample_rollouts(
         for index in indices
     ]
     generations = sampler.generate([request for _, _, request in plan], config, on_progress)
+    openings = {problem.problem_id: opening(tokenizer, ids) for problem, ids in prompts}
     return [
-        Rollout(
+        _rollout(
+            tokenizer,
+            generation,
+            config.stop,
             problem=problem,
             prompt_ids=request.prompt_ids,
-            completion_ids=generation.completion_ids,
-            completion=_text(tokenizer, generation),
-            finish_reason=generation.finish_reason,
+            opening=openings[problem.problem_id],
             sample_index=index,
             seed=request.seed,
             policy_version=sampler.policy_version,
-            sampler_logprobs=generation.logprobs,
         )
         for (problem, index, request), generation in zip(plan, generations, strict=True)
     ]
 
 
-def _text(tokenizer: TextTokenizer, generation: Generation) -> str:
-    """Text of a completion without the token that ended it, whichever of the model's that is."""
-    ids = generation.completion_ids
-    return completion_text(tokenizer, ids, ids[-1:] if generation.finish_reason == "stop" else ())
+def _rollout(
+    tokenizer: TextTokenizer,
+    generation: Generation,
+    stop: tuple[str, ...],
+    *,
+    problem: Problem,
+    prompt_ids: tuple[int, ...],
+    opening: str,
+    sample_index: int,
+    seed: int,
+    policy_version: int,
+) -> Rollout:
+    """A completion with its text, cut where it met a stop text."""
+    ids, finish_reason, logprobs = generation.completion_ids, generation.finish_reason, generation.logprobs
+    # Whichever of the model's tokens ended it is no part of the text.
+    end = ids[-1:] if finish_reason == "stop" else ()
+    text, kept = cut_at(tokenizer, ids, stop, end)
+    if kept < len(ids):
+        ids, finish_reason, logprobs = ids[:kept], "stop", None if logprobs is None else logprobs[:kept]
+    return Rollout(
+        problem=problem,
+        prompt_ids=prompt_ids,
+        completion_ids=ids,
+        completion=text,
+        opening=opening,
+        finish_reason=finish_reason,
+        sample_index=sample_index,
+        seed=seed,
+        policy_version=policy_version,
+        sampler_logprobs=logprobs,
+    )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
-__all__ = ["TextTokenizer", "completion_text", "token_ends"]
+__all__ = ["TextTokenizer", "completion_text", "cut_at", "opening", "token_ends"]
 
+# What chat templates of reasoning models write at the end of the prompt.
+_OPENINGS = ("<think>", "<thinking>", "<|begin_of_thought|>", "[THINK]", "◁think▷", "<seed:think>")
+_MAX_TOKENS_OF_AN_OPENING = 16
 _MAX_TOKENS_OF_A_CHARACTER = 8  # UTF-8 has four bytes; tokens without text may stand between them
 
 
@@ -61,6 +64,35 @@ def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids
             ends.append(max(ends[-1] if ends else 0, min(len(prefix), len(text))))
     ends[-1:] = [len(text)] if ends else []
     return ends
+
+
+def cut_at(
+    tokenizer: TextTokenizer, token_ids: Sequence[int], stop: Sequence[str], end_token_ids: Collection[int] = ()
+) -> tuple[str, int]:
+    """The text of a completion before the first stop text in it, and how many tokens were written until that was there.
+
+    Args:
+        tokenizer: decodes.
+        token_ids: T token ids.
+        stop: texts that end a completion.
+        end_token_ids: see `completion_text`.
+
+    Returns:
+        The text; and the number of tokens, T where no stop text is met.
+    """
+    text = completion_text(tokenizer, token_ids, end_token_ids)
+    met = [(place, place + len(each)) for each in stop if (place := text.find(each)) >= 0]
+    if not met:
+        return text, len(token_ids)
+    start, end = min(met)
+    ends = token_ends(tokenizer, token_ids, end_token_ids)
+    return text[:start], next(count for count, reached in enumerate(ends, start=1) if reached >= end)
+
+
+def opening(tokenizer: TextTokenizer, prompt_ids: Sequence[int]) -> str:
+    """The tag that a prompt ends in and leaves open, ``<think>``; empty where it ends in none."""
+    text = tokenizer.decode(list(prompt_ids[-_MAX_TOKENS_OF_AN_OPENING:]), skip_special_tokens=False).rstrip()
+    return next((tag for tag in _OPENINGS if text.endswith(tag)), "")
 
 
 def _without_bounds(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids: Collection[int]) -> list[int]:

@@ -25,6 +25,7 @@ OURS = {*MAY_IMPORT, "tests"}
 # Storeys: for a folder inside a room, the other folders of that room it may import ("" is the room's own files).
 STOREYS = {
     "algorithms/laws": {""},
+    "benchmarks/prompts": {""},
     "analysis/records": set(),
     "analysis/noise": set(),
     "analysis/verification": {"records", "noise", "statistics"},

@@ -304,6 +304,7 @@ def _to_row(rollout: Rollout) -> dict[str, object]:
         "sample_index": rollout.sample_index,
         "seed": rollout.seed,
         "policy_version": rollout.policy_version,
+        **({"opening": rollout.opening} if rollout.opening else {}),
     }
 
 

@@ -22,7 +22,8 @@ class Evaluate:
     benchmark: str = "gsm8k"
     """A name (`coeflab benchmarks` lists them), or a file of problems in JSON Lines, FILE.jsonl."""
     prompt: str | None = None
-    """bare, chain_of_thought, …, or a text file with {question} in it. Default: chain_of_thought (arithmetic: bare)."""
+    """auto, bare, chain_of_thought, few_shot, …, or a text file with {question} in it. Default: auto, which is
+    chain_of_thought for a model with a chat template and few_shot for one without (arithmetic: bare)."""
     data_dir: str | None = None
     """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
     samples: int = 8
@@ -60,7 +61,7 @@ class Evaluate:
         task = TaskConfig(
             benchmark=self.benchmark,
             data_dir=self.data_dir,
-            prompt=self.prompt or ("bare" if self.benchmark.startswith("arithmetic") else "chain_of_thought"),
+            prompt=self.prompt or ("bare" if self.benchmark.startswith("arithmetic") else "auto"),
         )
         evaluation = EvaluationConfig(
             split=self.split,

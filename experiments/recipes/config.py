@@ -24,8 +24,13 @@ class TaskConfig:
         benchmark: ``"arithmetic"``, a name of `benchmarks.registry`, or a file of problems: ``path.jsonl`` to evaluate
             on, ``path/{split}.jsonl`` where train and test lie in files of their own.
         data_dir: folder of JSONL files; ``None`` takes the Hugging Face hub. Not read for ``"arithmetic"``.
-        prompt: ``"bare"`` asks the question itself; another name of `benchmarks.prompts`, or a text file with
-            ``{question}`` in it, is wrapped in the model's chat template, or in the paper's where the model has none.
+        prompt: ``"bare"`` asks the question itself; another name of `benchmarks.prompts.PROMPTS`, or a text file with
+            ``{question}`` in it. A user's message is wrapped in the model's chat template, or in the paper's where the
+            model has none.
+        shots: worked examples before the question; ``None`` takes as many as the paper.
+        language: of the prompt; ``None`` takes the benchmark's.
+        system: text file with the system prompt; ``None`` leaves it to the chat template.
+        chat_template: Jinja file in place of the model's chat template.
         train_problems: training problems that are used; ``None`` takes all.
         step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, or a file.
         date: day (YYYY-MM-DD) that chat templates print which print today's; ``None`` is today, or the day on which a
@@ -35,6 +40,10 @@ class TaskConfig:
     benchmark: str
     data_dir: str | None = None
     prompt: str = "chain_of_thought"
+    shots: int | None = None
+    language: str | None = None
+    system: str | None = None
+    chat_template: str | None = None
     train_problems: int | None = None
     step_reward: str = "equations"
     date: str | None = None

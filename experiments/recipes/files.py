@@ -18,7 +18,7 @@ from benchmarks.naming import did_you_mean
 
 __all__ = ["check_unchanged", "file_hashes", "is_file_reference", "load_object"]
 
-TEXT_SUFFIXES = (".txt", ".jsonl", ".jsonl.gz")  # prompts and benchmarks
+TEXT_SUFFIXES = (".txt", ".jinja", ".jsonl", ".jsonl.gz")  # prompts, chat templates and benchmarks
 
 
 def is_file_reference(name: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.problem import Problem
+from benchmarks.prompts import Prompt
 from experiments.recipes.config import EvaluationConfig
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
@@ -38,6 +39,7 @@ def evaluate(
     temperature: float | None = None,
     sampler: Sampler,
     tokenizer: TextTokenizer,
+    prompt: Prompt,
     prompts: list[tuple[Problem, tuple[int, ...]]],
     config: EvaluationConfig,
     samples: int,
@@ -52,6 +54,7 @@ def evaluate(
         temperature: in place of that of `config`.
         sampler: holds the policy.
         tokenizer: decodes.
+        prompt: how problems are asked: where a completion ends, and what becomes of it.
         prompts: pairs (problem, token ids of its prompt).
         config: temperature, nucleus and length.
         samples: completions a problem.
@@ -71,6 +74,7 @@ def evaluate(
         temperature=config.temperature if temperature is None else temperature,
         top_p=config.top_p,
         max_tokens=config.max_tokens,
+        stop=prompt.stop,
     )
     seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
     for start in range(0, len(left), config.chunk_problems):

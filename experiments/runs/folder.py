@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -22,7 +22,7 @@ __all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "check_folder", "h
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
 
-FINISHED_FILES = ("config.json", "environment.json", "metrics.jsonl", "samples.parquet")
+FINISHED_FILES = ("config.json", "environment.json", "metrics.jsonl", "prompts.jsonl", "samples.parquet")
 
 
 class FolderKindError(ValueError):
@@ -103,6 +103,11 @@ class RunFolder(Generic[AnyConfig]):
     def keep(self, name: str, data: dict[str, Any]) -> None:
         """Write `data` to ``name.json``."""
         write_json(self.path / f"{name}.json", data)
+
+    def keep_prompts(self, prompts: Iterable[tuple[str, str]]) -> None:
+        """Write the whole prompt of every evaluation problem, (problem id, text), to ``prompts.jsonl``."""
+        rows = ({"problem_id": name, "prompt": text} for name, text in prompts)
+        write_whole(self.path / "prompts.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
     def evaluation_seconds(self, step: int) -> float:
         """Seconds of sampling that an evaluation at `step` has taken so far, 0 where none is known."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.runs.config import OfflineConfig
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.prompts import training_prompts
+from experiments.runs.prompts import task_prompt, training_prompts
 from sampling.engines import check_room
 from sampling.sampler import SamplingConfig
 from training.models.engine_check import check_weight_loading
@@ -51,7 +51,11 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
         sampler=sampler,
         policy=policy,
         prompts=prompts,
-        sampling=SamplingConfig(temperature=config.temperature, max_tokens=config.max_completion_tokens),
+        sampling=SamplingConfig(
+            temperature=config.temperature,
+            max_tokens=config.max_completion_tokens,
+            stop=task_prompt(config.task, policy.tokenizer).stop,
+        ),
         group_size=config.group_size,
         run_seed=config.seed,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +11,21 @@ from benchmarks.files import FILES, SUFFIXES, load_from_folder, read_problems
 from benchmarks.hub import load_from_hub
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
+from benchmarks.prompts import boxed_solution
+from benchmarks.prompts.choice import language_of
+from benchmarks.prompts.instructions import LAYOUTS
 from experiments.recipes.config import EvaluationConfig, TaskConfig
 from rewards import GoldAnswerError, check_answer
 
-__all__ = ["GENERATED", "KNOWN_BENCHMARKS", "UnknownBenchmarkError", "load_further", "load_problems", "overlap_lines"]
+__all__ = [
+    "GENERATED",
+    "KNOWN_BENCHMARKS",
+    "UnknownBenchmarkError",
+    "load_further",
+    "load_problems",
+    "load_split",
+    "overlap_lines",
+]
 
 GENERATED = (BENCHMARK, LONG_BENCHMARK)
 KNOWN_BENCHMARKS = (*GENERATED, *FILES)
@@ -24,7 +34,6 @@ KNOWN_BENCHMARKS = (*GENERATED, *FILES)
 ARITHMETIC_SIZES = {"train": 20000, "validation": 200, "test": 400}
 SPLIT = "{split}"  # in the name of a user's file
 VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
-CALCULATOR_MARK = re.compile(r"<<[^<>\n]*>>")  # GSM8K's "48/2 = <<48/2=24>>24"
 
 
 class UnknownBenchmarkError(ValueError):
@@ -122,16 +131,26 @@ def _check_gold_answers(problems: list[Problem]) -> None:
 
 def _with_boxed_answer(problem: Problem) -> Problem:
     """GSM8K's worked solutions as demonstrations of the paper's prompt: without calculator marks, the answer boxed."""
-    if problem.solution is None or r"\boxed" in problem.solution:
+    if problem.solution is None:
         return problem
-    problem = replace(problem, solution=CALCULATOR_MARK.sub("", problem.solution))
-    return replace(problem, solution=f"{problem.solution}\nThe answer is \\boxed{{{problem.gold_answer}}}.")
+    closing = LAYOUTS[language_of(problem.benchmark)].closing
+    return replace(problem, solution=boxed_solution(problem.solution, problem.gold_answer, closing))
 
 
 def _load(task: TaskConfig, split: str) -> list[Problem]:
-    if task.data_dir is None:
-        return load_from_hub(task.benchmark, split)
-    return load_from_folder(task.benchmark, split, Path(task.data_dir))
+    return load_split(task.benchmark, split, task.data_dir)
+
+
+def load_split(benchmark: str, split: str, data_dir: str | None) -> list[Problem]:
+    """All problems of a benchmark's own split, as the source has them.
+
+    Raises:
+        DataFileError: a data file is missing or broken.
+        BenchmarkUnavailableError: the hub is out of reach.
+    """
+    if data_dir is None:
+        return load_from_hub(benchmark, split)
+    return load_from_folder(benchmark, split, Path(data_dir))
 
 
 def overlap_lines(training: list[Problem], evaluated: list[Problem]) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.problem import Problem
-from benchmarks.prompts import deepseek_chat, load_prompt
+from benchmarks.prompts import Prompt, choose_prompt, deepseek_chat
 from experiments.recipes.config import TaskConfig
-from experiments.runs.problems import load_problems
+from experiments.runs.problems import load_problems, load_split
 from sampling.prompt import RenderedPrompt, encode_prompts
 from training.demonstrations import DemonstrationSource
 from training.models.policy import Policy
@@ -18,32 +19,79 @@ from training.sources import Prompts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["demonstrations", "render_prompts", "training_prompts"]
+__all__ = ["demonstrations", "render_prompts", "task_prompt", "training_prompts"]
+
+
+def task_prompt(task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    """The prompt of a task for a model: `benchmarks.prompts.choose_prompt` with all that the task says.
+
+    Raises:
+        ValueError: no such prompt, or fewer examples than are asked for; or a system prompt or chat template is given
+            to a prompt that has no use for it.
+    """
+    prompt = choose_prompt(
+        task.prompt,
+        task.benchmark,
+        chat=tokenizer.chat_template is not None or task.chat_template is not None,
+        load=lambda benchmark, split: load_split(benchmark, split, task.data_dir),
+        language=task.language,
+        shots=task.shots,
+    )
+    templated = not prompt.whole and (tokenizer.chat_template is not None or task.chat_template is not None)
+    for field in ("system", "chat_template"):
+        if getattr(task, field) is not None and not templated:
+            why = f"the prompt {prompt.name!r} is all that the model gets" if prompt.whole else "it has no template"
+            raise ValueError(f"task.{field} is given, and {why}; leave it out, or choose the prompt chain_of_thought.")
+    return prompt
 
 
 def render_prompts(
     problems: Sequence[Problem], task: TaskConfig, tokenizer: PreTrainedTokenizerBase
 ) -> list[RenderedPrompt]:
-    """Each problem's prompt: the bare question, or the prompt in a chat template.
+    """Each problem's prompt, whole: in a chat template where it is a user's message.
 
     Raises:
-        ValueError: no such prompt.
+        ValueError: see `task_prompt`; or a chat template is broken, or refuses a system prompt.
     """
-    prompt = load_prompt(task.prompt)
-    texts = [prompt(problem.question) for problem in problems]
-    if task.prompt in ("bare", "deepseek_chat"):  # the latter is a chat template itself
+    prompt = task_prompt(task, tokenizer)
+    texts = [prompt.text(problem.question, problem_id=problem.problem_id) for problem in problems]
+    if prompt.whole:
         return encode_prompts(tokenizer, texts, templated=False)
-    if tokenizer.chat_template is None:
+    if tokenizer.chat_template is None and task.chat_template is None:
         return encode_prompts(tokenizer, [deepseek_chat(text) for text in texts], templated=False)
-    conversations = [[{"role": "user", "content": text}] for text in texts]
+    return encode_prompts(tokenizer, _in_template(texts, task, tokenizer), templated=True)
+
+
+def _in_template(texts: Sequence[str], task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    from jinja2.exceptions import TemplateError
+
+    system = [] if task.system is None else [{"role": "system", "content": _read(task.system, "system prompt")}]
+    conversations = [[*system, {"role": "user", "content": text}] for text in texts]
     day = datetime.date.today() if task.date is None else datetime.date.fromisoformat(task.date)
-    rendered: Any = tokenizer.apply_chat_template(
-        conversations,
-        add_generation_prompt=True,
-        tokenize=False,
-        strftime_now=day.strftime,  # what templates call that print today's date
-    )
-    return encode_prompts(tokenizer, rendered, templated=True)
+    template = None if task.chat_template is None else _read(task.chat_template, "chat template")
+    try:
+        rendered: Any = tokenizer.apply_chat_template(
+            conversations,
+            chat_template=template,
+            add_generation_prompt=True,
+            tokenize=False,
+            strftime_now=day.strftime,  # what templates call that print today's date
+        )
+    except TemplateError as error:
+        whose = task.chat_template or "the model's"
+        raise ValueError(
+            f"the chat template ({whose}) fails: {error}. {'Leave task.system out, or give' if system else 'Give'} "
+            "another template in task.chat_template."
+        ) from error
+    return rendered
+
+
+def _read(file: str, what: str) -> str:
+    path = Path(file).expanduser()
+    try:
+        return path.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as the {what} ({error}); expected a text file in UTF-8.") from error
 
 
 def training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int) -> Prompts:

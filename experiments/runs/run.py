@@ -9,6 +9,7 @@ from pathlib import Path
 
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
+from benchmarks.prompts import Prompt
 from experiments.recipes.files import check_unchanged
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward
 from experiments.runs.config import RunConfig
@@ -16,7 +17,7 @@ from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_further, load_problems
-from experiments.runs.prompts import demonstrations, render_prompts, training_prompts
+from experiments.runs.prompts import demonstrations, render_prompts, task_prompt, training_prompts
 from experiments.runs.start_policy import StartPolicy
 from rewards import warm_up_checker
 from sampling.engines import check_room
@@ -42,6 +43,7 @@ class LiveRun:
         start: folder of the start policy.
         policy: π_θ, changed in place by the training.
         sampler: the engine; checked to hold what is loaded.
+        prompt: how problems are asked.
         prompts: evaluation problems with the token ids of their prompts.
         further: problems of further benchmarks that the last policy is asked, with theirs.
         report: told of progress.
@@ -51,6 +53,7 @@ class LiveRun:
     start: Path
     policy: Policy
     sampler: Sampler
+    prompt: Prompt
     prompts: list[tuple[Problem, tuple[int, ...]]]
     further: list[tuple[Problem, tuple[int, ...]]]
     report: Report
@@ -71,8 +74,10 @@ class LiveRun:
         policy = load_policy(model, device=config.engine.device)
         problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
         asked = [*problems, *load_further(config.task, config.evaluation)]
+        prompt = task_prompt(config.task, policy.tokenizer)
         rendered = render_prompts(asked, config.task, policy.tokenizer)
-        every = [(problem, prompt.ids) for problem, prompt in zip(asked, rendered, strict=True)]
+        folder.keep_prompts((problem.problem_id, each.text) for problem, each in zip(asked, rendered, strict=True))
+        every = [(problem, each.ids) for problem, each in zip(asked, rendered, strict=True)]
         prompts, further = every[: len(problems)], every[len(problems) :]
         ids = [prompt_ids for _, prompt_ids in every]
         check_room(ids, "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine)
@@ -81,7 +86,14 @@ class LiveRun:
         check = check_weight_loading(sampler, policy, ids[:8], tolerance=tolerance, policy_version=0, seed=config.seed)
         folder.keep("sampler_check", dataclasses.asdict(check))
         return cls(
-            folder=folder, start=model, policy=policy, sampler=sampler, prompts=prompts, further=further, report=report
+            folder=folder,
+            start=model,
+            policy=policy,
+            sampler=sampler,
+            prompt=prompt,
+            prompts=prompts,
+            further=further,
+            report=report,
         )
 
     def prepare(self, *, offline: Path | None, evaluated_start: Path | None) -> tuple[Trainer, StopRule, int]:
@@ -168,6 +180,7 @@ class LiveRun:
             self.folder,
             sampler=self.sampler,
             tokenizer=self.policy.tokenizer,
+            prompt=self.prompt,
             prompts=prompts,
             config=self.folder.config.evaluation,
             samples=samples,
@@ -211,6 +224,7 @@ class LiveRun:
                 temperature=training.temperature,
                 max_tokens=room,
                 with_logprobs=Need.SAMPLER_LOGPROBS in algorithm.needs,
+                stop=self.prompt.stop,
             ),
             group_size=group,
             run_seed=config.seed,

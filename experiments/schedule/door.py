@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.problem import Problem
-from benchmarks.prompts import load_prompt
+from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
 from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
@@ -38,7 +38,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
         own = recipe.overridden(arm.overrides)
         load_reward(own.reward)
         load_step_reward(own.task.step_reward)
-        load_prompt(own.task.prompt)
+        check_name(own.task.prompt)
     recipe = with_files(recipe)
     training = dict[TaskConfig, list[Problem]]()
     for name, arm in recipe.arms.items():
@@ -83,7 +83,7 @@ def evaluation_run(
         ValueError: no such benchmark or split, broken data, a seed that cannot be, or no room for the completions.
     """
     check_seed(seed)
-    load_prompt(task.prompt)
+    check_name(task.prompt)
     problems = load_problems(task, evaluation.split, evaluation.problems)
     folder = open_model(model, problems, task, engine, {"max_tokens": evaluation.max_tokens})
     return RunConfig(
@@ -97,7 +97,7 @@ def evaluation_run(
         task=task,
         evaluation=evaluation,
         engine=engine,
-        files=file_hashes([task.benchmark, task.prompt]),
+        files=file_hashes(_files_of(task)),
     )
 
 
@@ -132,22 +132,15 @@ def open_model(
         ModelNotFoundError: no such model, or it has no tokenizer.
         ValueError: the longest prompt and a completion are longer than the model or the engine takes.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
-    from training.models.folder import ModelNotFoundError, end_tokens, resolve_model
+    from training.models.folder import end_tokens, open_tokenizer, resolve_model
 
-    folder = resolve_model(model)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (ValueError, OSError, KeyError) as error:
-        raise ModelNotFoundError(
-            f"{folder} has no tokenizer that loads ({str(error).splitlines()[0]}); expected tokenizer.json beside "
-            "config.json."
-        ) from error
+    folder, tokenizer = resolve_model(model), open_tokenizer(model)
     end_tokens(folder, tokenizer)
+    prompts = [prompt.ids for prompt in render_prompts(problems, task, tokenizer)]
     positions = getattr(AutoConfig.from_pretrained(folder, trust_remote_code=False), "max_position_embeddings", None)
     if positions is not None:
-        prompts = [prompt.ids for prompt in render_prompts(problems, task, tokenizer)]
         for field, most in rooms.items():
             check_room(prompts, field, most, positions, engine)
     return folder
@@ -158,5 +151,10 @@ def with_files(recipe: Recipe) -> Recipe:
     references = list[str | None]()
     for arm in recipe.arms.values():
         own = recipe.overridden(arm.overrides)
-        references += [arm.algorithm, own.reward, own.task.step_reward, own.task.prompt, own.task.benchmark]
+        references += [arm.algorithm, own.reward, own.task.step_reward, *_files_of(own.task)]
     return replace(recipe, files=file_hashes(references))
+
+
+def _files_of(task: TaskConfig) -> list[str | None]:
+    """What of a task may be a user's file."""
+    return [task.prompt, task.system, task.chat_template, task.benchmark]

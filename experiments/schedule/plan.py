@@ -21,7 +21,19 @@ from experiments.runs.start_policy import StartPolicy
 __all__ = ["is_run", "own_start_of", "plan_jobs", "run_folder_name", "start_arms", "start_folder_name"]
 
 # Fields of a recipe that make another start policy; arms that differ in anything else share it.
-START_FIELDS = ("model", "embedded", "supervised", "task.benchmark", "task.data_dir", "task.prompt", "task.date")
+START_FIELDS = (
+    "model",
+    "embedded",
+    "supervised",
+    "task.benchmark",
+    "task.data_dir",
+    "task.prompt",
+    "task.shots",
+    "task.language",
+    "task.system",
+    "task.chat_template",
+    "task.date",
+)
 # Fields that change what an evaluation measures: where an arm has another value, so has the evaluation of its start.
 EVALUATION_FIELDS = (
     "evaluation.samples",

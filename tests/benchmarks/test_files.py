@@ -50,7 +50,7 @@ def test_all_fields_come_through_in_order(tmp_path, suffix):
 
 
 def test_choices_stand_behind_the_question_with_their_letters(tmp_path):
-    path = write(tmp_path / "toy.jsonl", row(1, options=["2", "3", 4.5]))
+    path = write(tmp_path / "toy.jsonl", row(1, options=["2", "3", 4.5], answer="A"))
     assert read_problems(path, benchmark="sat_math")[0].question == "What is 1 + 1?\n(A) 2\n(B) 3\n(C) 4.5"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.arithmetic import generate_problems
 from rewards import check_answer
-from sampling.rollout import FinishReason
+from sampling.rollout import FinishReason, Rollout
 from sampling.sampler import Generation, SamplingConfig, sample_rollouts
 from sampling.text import completion_text, token_ends
 from tests.sampling.tokenizers import by_words
@@ -37,18 +37,51 @@ def test_the_draft_is_not_the_answer() -> None:
 )
 def test_whatever_ended_the_completion_is_no_part_of_it(finish_reason: FinishReason, text: str) -> None:
     """Chat models end turns with tokens of their own; the one that ended this completion is told by the engine."""
-    generation = Generation(completion_ids=tuple(ids("so 5 <|end|>")), finish_reason=finish_reason, logprobs=None)
+    assert sampled("so 5 <|end|>", finish_reason).completion == text
+
+
+def sampled(completion: str, finish_reason: FinishReason = "length", prompt: str = "so", stop: str = "") -> Rollout:
+    """The rollout of an engine that writes `completion`."""
+    written = tuple(ids(completion))
+    generation = Generation(completion_ids=written, finish_reason=finish_reason, logprobs=(-1.0,) * len(written))
     sampler = SimpleNamespace(policy_version=0, generate=lambda requests, config, on_progress: [generation])
     (rollout,) = sample_rollouts(
         sampler,  # type: ignore[arg-type]
         TOKENIZER,
-        [(generate_problems("test", 1)[0], (1,))],
-        SamplingConfig(),
+        [(generate_problems("test", 1)[0], tuple(ids(prompt)))],
+        SamplingConfig(stop=(stop,) if stop else ()),
         samples_per_problem=1,
         run_seed=0,
         step=0,
     )
-    assert rollout.completion == text
+    return rollout
+
+
+def test_a_completion_ends_at_the_first_stop_text() -> None:
+    """A base model that has answered goes on with a problem of its own; nothing of that is judged or counted."""
+    rollout = sampled("so 5 6 so 6 5", stop=" 6 so")
+    assert (rollout.completion, rollout.finish_reason) == ("so 5", "stop")
+    assert rollout.completion_ids == tuple(ids("so 5 6 so"))
+    assert rollout.sampler_logprobs == (-1.0,) * 4
+    untouched = sampled("so 5 6", stop="5 5")
+    assert (untouched.completion, untouched.finish_reason) == ("so 5 6", "length")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion", "status"),
+    [
+        ("so <think>", r"so \boxed{5}", "NO_ANSWER"),
+        ("so <think>", r"so \boxed{6} </think> \boxed{5}", "CORRECT"),
+        ("so", r"so \boxed{5}", "CORRECT"),
+    ],
+)
+def test_a_thought_that_the_template_opened_is_no_answer_before_it_is_closed(
+    prompt: str, completion: str, status: str
+) -> None:
+    rollout = sampled(completion, prompt=prompt)
+    assert rollout.opening == ("<think>" if "<think>" in prompt else "")
+    assert rollout.completion == completion
+    assert check_answer(rollout.judged_text, "5").status == status
 
 
 def test_tokens_end_where_they_end_in_that_text() -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, GenerationConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-__all__ = ["EndTokens", "ModelNotFoundError", "end_tokens", "resolve_model"]
+__all__ = ["EndTokens", "ModelNotFoundError", "end_tokens", "open_tokenizer", "resolve_model"]
 
 ANSWER = "coeflab"  # stands for an answer where a chat template is asked what follows one
 OTHER_SENSES = (
@@ -71,6 +71,22 @@ def resolve_model(model: str) -> Path:
         ) from error
     _check_folder(folder)
     return folder
+
+
+def open_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub id, without its weights.
+
+    Raises:
+        ModelNotFoundError: see `resolve_model`; also where the folder holds no tokenizer.
+    """
+    folder = resolve_model(model)
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise ModelNotFoundError(
+            f"{folder} has no tokenizer that loads ({str(error).splitlines()[0]}); expected tokenizer.json beside "
+            "config.json."
+        ) from error
 
 
 def _check_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.prompts import load_prompt
+from benchmarks.prompts import Prompt, choose_prompt
 from experiments.recipes.arms import select_arms, with_controls
 from experiments.recipes.config import Recipe, TaskConfig
 from experiments.recipes.fields import apply_settings, parse_setting
@@ -114,10 +114,14 @@ def test_training_problems_that_hold_test_questions_are_told(tmp_path: Path) -> 
 def test_prompts_by_name_and_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("Q: {question}\nA:\n")
     (tmp_path / "none.txt").write_text("Q:\n")
-    assert load_prompt(str(tmp_path / "mine.txt"))("1+1?") == "Q: 1+1?\nA:"
-    assert load_prompt("bare")("1+1?") == "1+1?"
+    assert prompt_of(str(tmp_path / "mine.txt")).text("1+1?") == "Q: 1+1?\nA:"
+    assert prompt_of("bare").text("1+1?") == "1+1?"
     for name, message in (("none.txt", "has no {question}"), ("gone.txt", "there is no prompt file")):
         with pytest.raises(ValueError, match=message):
-            load_prompt(str(tmp_path / name))
+            prompt_of(str(tmp_path / name))
     with pytest.raises(ValueError, match="did you mean 'chain_of_thought"):
-        load_prompt("chain_of_thougth")
+        prompt_of("chain_of_thougth")
+
+
+def prompt_of(name: str) -> Prompt:
+    return choose_prompt(name, "mine", chat=True, load=lambda benchmark, split: [])

@@ -21,7 +21,8 @@ from experiments.schedule.compare import _description
 from experiments.schedule.plan import plan_jobs, start_arms
 from tests.experiments.miniature import recipe
 
-ANOTHER_START = {"model", "task.prompt", "task.date"}  # and all of embedded and supervised
+PROMPT = {"task.prompt", "task.shots", "task.language", "task.system", "task.chat_template"}
+ANOTHER_START = {"model", "task.date", *PROMPT}  # and all of embedded and supervised
 EVALUATED_OTHERWISE = {
     "evaluation.decoding_samples",
     "evaluation.decoding_temperatures",
@@ -100,7 +101,7 @@ def test_an_arm_is_compared_with_its_own_start_under_the_same_evaluation(path: s
     assert [each["minus"] for each in against] == [[start_name if with_own_start(path) else TUNED_START]]
     if with_own_start(path):
         assert about["starts"] == {name: start_name}
-        if path.split(".")[0] in ("embedded", "supervised") or path == "task.prompt":
+        if path.split(".")[0] in ("embedded", "supervised") or path in PROMPT:
             assert len([job for job in jobs.values() if isinstance(job, StartJob)]) == 2
     else:
         assert about["starts"] == {}

@@ -1,0 +1,63 @@
+"""The prompt of a task for a model: template, system prompt, day, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.problem import Problem
+from experiments.recipes.config import TaskConfig
+from experiments.runs.prompts import render_prompts
+from tests.sampling.tokenizers import llama
+
+PROBLEM = Problem(problem_id="q", benchmark="mine", question="sold?", gold_answer="5")
+TEMPLATE = (
+    "{% for message in messages %}[{{ message.role }}]{{ message.content }}{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]<think>\n{% endif %}"
+)
+WORDS = "sold?\nPlease reason step by step, and put your final answer within \\boxed{}."
+
+
+def text(template: str | None = None, **fields: str | int) -> str:
+    tokenizer = llama()
+    tokenizer.chat_template = template  # type: ignore[assignment]
+    task = TaskConfig(**{"benchmark": "mine", "prompt": "chain_of_thought", **fields})  # type: ignore[arg-type]
+    return render_prompts([PROBLEM], task, tokenizer)[0].text
+
+
+def test_a_message_stands_in_the_models_template_or_in_the_papers() -> None:
+    assert text(TEMPLATE) == f"[user]{WORDS}[assistant]<think>\n"
+    assert text() == f"User: {WORDS}\n\nAssistant:"
+
+
+def test_system_prompt_and_template_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "system.txt").write_text("Be brief.\n")
+    (tmp_path / "mine.jinja").write_text("{% for message in messages %}<{{ message.content }}>{% endfor %}")
+    system, template = str(tmp_path / "system.txt"), str(tmp_path / "mine.jinja")
+    assert text(TEMPLATE, system=system) == f"[system]Be brief.[user]{WORDS}[assistant]<think>\n"
+    assert text(system=system, chat_template=template) == f"<Be brief.><{WORDS}>"
+
+
+def test_bare_and_few_shot_prompts_are_all_that_the_model_gets() -> None:
+    assert text(TEMPLATE, prompt="bare") == "sold?"
+    assert text(TEMPLATE, prompt="few_shot") == "Problem:\nsold?\n\nSolution:"
+    assert text(None, prompt="auto") == "Problem:\nsold?\n\nSolution:"
+
+
+REFUSES = "{{ raise_exception('System role not supported') }}"
+
+
+@pytest.mark.parametrize(
+    ("template", "fields", "message"),
+    [
+        (TEMPLATE, {"system": "gone.txt"}, "gone.txt cannot be read as the system prompt"),
+        (TEMPLATE, {"system": "gone.txt", "prompt": "bare"}, "task.system is given, and the prompt 'bare' is all that"),
+        (None, {"system": "gone.txt"}, "task.system is given, and it has no template"),
+        (REFUSES, {}, "the chat template .the model's. fails: System role not supported"),
+        ("{% if %}", {}, "the chat template .the model's. fails"),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused(template: str | None, fields: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        text(template, **fields)
