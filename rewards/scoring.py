@@ -23,7 +23,7 @@ from rewards.steps.steps import step_rewards_at_tokens
 from rewards.verdict import ScoredRollout, StepVerdict, Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["correctness", "correctness_reward", "judge", "score_rollouts"]
+__all__ = ["correctness", "correctness_reward", "judge", "judge_chains", "score_rollouts"]
 
 
 def correctness_reward(rollout: Rollout, verdict: Verdict) -> float:
@@ -41,6 +41,34 @@ def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
         [(rollout.judged_text, rollout.problem.gold_answer) for rollout in rollouts],
         tolerances=[rollout.problem.tolerance for rollout in rollouts],
     )
+
+
+def judge_chains(
+    rollouts: Sequence[Rollout], verdicts: Sequence[Verdict], rule: StepRewardFunction | None
+) -> list[str]:
+    """Whether the chain that leads to a right answer is right too, step by step.
+
+    Args:
+        rollouts: completions.
+        verdicts: of their answers.
+        rule: judges steps: above 0 right, 0 nothing to check, below 0 wrong; ``None`` checks nothing.
+
+    Returns:
+        Of each: ``"WRONG"`` where a step is wrong, ``"RIGHT"`` where one is right and none wrong, ``""`` where nothing
+        could be checked, where the rule does not know such problems, and where the answer is not right.
+    """
+    return [
+        _chain(rollout, rule) if verdict.correct and rule is not None else ""
+        for rollout, verdict in zip(rollouts, verdicts, strict=True)
+    ]
+
+
+def _chain(rollout: Rollout, rule: StepRewardFunction) -> str:
+    try:
+        steps = [step.reward for step in rule(rollout)]
+    except ValueError:  # a question of another kind than the rule is for
+        return ""
+    return "WRONG" if any(each < 0 for each in steps) else "RIGHT" if any(each > 0 for each in steps) else ""
 
 
 def score_rollouts(

@@ -19,7 +19,7 @@ from analysis.records.reading import (
     read_text,
     whole_number_in,
 )
-from analysis.records.schema import BUDGET_COLUMNS, JUDGEMENT_COLUMNS, SAMPLE_COLUMNS
+from analysis.records.schema import BUDGET_COLUMNS, JUDGEMENT_COLUMNS, LATER_COLUMNS, SAMPLE_COLUMNS
 
 WHOLE_NUMBERS = ("seed", "step", "sample_index", "num_tokens")
 NAMES = ("arm", "benchmark", "verdict", "finish_reason")
@@ -94,10 +94,7 @@ def read_samples(path: Path) -> pd.DataFrame:
         UnfinishedRunError: the file is missing, cut short or empty.
         RecordError: a column is missing.
     """
-    samples = _read_columns(path, SAMPLE_COLUMNS, categorical=False)
-    for name in ("completion", "answer", "answer_class"):
-        samples[name] = samples[name].fillna("")
-    return samples
+    return _without_gaps(_read_columns(path, SAMPLE_COLUMNS, categorical=False))
 
 
 def read_judgements(path: Path) -> pd.DataFrame:
@@ -109,11 +106,12 @@ def read_judgements(path: Path) -> pd.DataFrame:
     for name in JUDGEMENT_COLUMNS:
         if judgements[name].dtype == np.int64 and name not in ("problem_id", "seed"):
             judgements[name] = judgements[name].astype(np.int32)
-    absent_N = judgements["answer_class"].isna().to_numpy()
-    if absent_N.any():
-        classes = column(judgements, "answer_class").astype(object)
-        classes[absent_N] = ""
-        judgements["answer_class"] = pd.Categorical(classes)
+    for name in ("answer_class", *LATER_COLUMNS):
+        absent_N = judgements[name].isna().to_numpy()
+        if absent_N.any():
+            values = column(judgements, name).astype(object)
+            values[absent_N] = ""
+            judgements[name] = pd.Categorical(values)
     return judgements
 
 
@@ -133,8 +131,13 @@ def read_rows(path: Path, rows_N: np.ndarray) -> pd.DataFrame:
         raise RecordError(f"{path}: has {start} rows, asked for {rows[:5].tolist()} …; expected rows of this file")
     samples = pd.concat(parts).sort_index()
     samples.index = pd.Index(rows)
-    for name in ("completion", "answer", "answer_class"):
-        samples[name] = samples[name].fillna("")
+    return _without_gaps(samples)[list(SAMPLE_COLUMNS)]
+
+
+def _without_gaps(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples with "" where a text of theirs may be absent."""
+    for name in ("completion", "answer", "answer_class", *LATER_COLUMNS):
+        samples[name] = samples[name].fillna("") if name in samples else ""
     return samples
 
 
@@ -146,10 +149,11 @@ def _read_columns(path: Path, names: tuple[str, ...], *, categorical: bool) -> p
     try:
         schema = pq.read_schema(path)
         _check_columns(path, schema)
-        strings = [name for name in names if _is_text(schema.field(name).type)]
+        present = [name for name in names if name in schema.names]
+        strings = [name for name in present if _is_text(schema.field(name).type)]
         table = pq.read_table(
             path,
-            columns=list(names),
+            columns=present,
             read_dictionary=strings if categorical else None,
             use_threads=False,
             page_checksum_verification=True,
@@ -164,6 +168,8 @@ def _read_columns(path: Path, names: tuple[str, ...], *, categorical: bool) -> p
         ) from error
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: a text is no UTF-8 ({error.reason}); evaluate the run again") from error
+    for name in set(names) - set(present):
+        samples[name] = pd.Categorical([""] * len(samples)) if categorical else ""
     if samples.empty:
         raise UnfinishedRunError(f"{path}: no rows; the run has no evaluation yet; resume it")
     return samples
@@ -177,7 +183,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _check_columns(path: Path, schema: pa.Schema) -> None:
     """Every column once, and of its kind."""
-    absent = [name for name in SAMPLE_COLUMNS if name not in schema.names]
+    absent = [name for name in SAMPLE_COLUMNS if name not in schema.names and name not in LATER_COLUMNS]
     if absent:
         raise RecordError(
             f"{path}: lacks the column(s) {absent}, has {quoted(schema.names)}; expected {list(SAMPLE_COLUMNS)}; "
@@ -186,9 +192,13 @@ def _check_columns(path: Path, schema: pa.Schema) -> None:
     for name in SAMPLE_COLUMNS:
         if schema.names.count(name) > 1:
             raise RecordError(f"{path}: has the column {name} {schema.names.count(name)} times; expected it once")
+        if name not in schema.names:
+            continue
         kind = schema.field(name).type
         if name in WHOLE_NUMBERS and not pa.types.is_integer(kind):
             raise RecordError(f"{path}: the column {name} holds {kind}; expected whole numbers; evaluate the run again")
+        if name in LATER_COLUMNS and not _is_text(kind) and not pa.types.is_null(kind):
+            raise RecordError(f"{path}: the column {name} holds {kind}; expected texts; evaluate the run again")
         if name in NAMES and not _is_text(kind):
             raise RecordError(f"{path}: the column {name} holds {kind}; expected texts; evaluate the run again")
 

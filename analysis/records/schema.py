@@ -5,8 +5,10 @@ Budgets in `metrics.jsonl` (`BUDGET_COLUMNS`) are cumulative since the start of 
 
 __all__ = [
     "BUDGET_COLUMNS",
+    "CHAINS",
     "CONTROL_KINDS",
     "JUDGEMENT_COLUMNS",
+    "LATER_COLUMNS",
     "SAMPLE_COLUMNS",
     "START_ARM",
     "TEXT_COLUMNS",
@@ -29,9 +31,14 @@ SAMPLE_COLUMNS = (
     "num_tokens",
     "finish_reason",
     "policy_version",
+    "level",
+    "chain",
 )
+LATER_COLUMNS = ("level", "chain")  # texts that files of earlier versions lack; "" there, and where a source has none
 TEXT_COLUMNS = ("question", "completion", "answer")  # most of a file's bytes; no number depends on them
 JUDGEMENT_COLUMNS = tuple(name for name in SAMPLE_COLUMNS if name not in TEXT_COLUMNS)
+# "chain" of a right answer: its steps were checked and are right, or one is wrong; "" where not checked, and of others.
+CHAINS = ("RIGHT", "WRONG", "")
 VERDICTS = ("CORRECT", "INCORRECT", "NO_ANSWER", "UNPARSABLE", "TIMEOUT")
 BUDGET_COLUMNS = ("completions_sampled", "tokens_generated", "tokens_trained", "flops", "seconds")
 START_ARM = "sft_start"  # the start policy, evaluated as it is

@@ -15,6 +15,7 @@ from analysis.records.record import ComparisonRecord
 from analysis.records.run_frames import evaluation_table, metric_table, run_table
 from analysis.report.statements import budget_difference_table, crossing_table, difference_table
 from analysis.statistics.budget import best_checkpoints, budget_table, equal_budget
+from analysis.statistics.chains import chain_table
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import crossings
 from analysis.statistics.curves import curve_table, differences_to_own, learning_curves, majority_curves, pass_curves
@@ -128,6 +129,7 @@ def statistics_frames(
         "budgets": budget_table(comparison, resampling=resampling, among=methods),
         "budget_differences": budget_difference_table(at_budget),
         "best_checkpoints": best_checkpoints(comparison, resampling=resampling),
+        "chains": chain_table(comparison, resampling=resampling),
         "sample_summaries": sample_summaries(comparison, resampling=resampling),
         "problems": problem_table(scores),
         "runs": run_table(comparison),

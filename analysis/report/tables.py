@@ -35,6 +35,9 @@ BUDGET_HEADINGS = {
     "kl": "last KL",
 }
 TERMINAL_WIDTH = 120
+CHAIN_HEADING = (
+    "right answers whose chain is wrong, in % of right answers; and scores where the chain must be right too"
+)
 
 
 def summary_table(
@@ -92,7 +95,7 @@ def verdict_table(comparison: ComparisonRecord) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def render_text(table: pd.DataFrame, contrasts: Sequence[Difference] = ()) -> str:
+def render_text(table: pd.DataFrame, contrasts: Sequence[Difference] = (), chains: pd.DataFrame | None = None) -> str:
     """The summary table for a terminal: aligned, at most 120 characters wide, scores first, then the declared contrasts
     as the page shows them, then costs and failures."""
     blocks = []
@@ -108,6 +111,8 @@ def render_text(table: pd.DataFrame, contrasts: Sequence[Difference] = ()) -> st
                 align(contrast_columns(here)),
                 "",
             ]
+        if chains is not None and (checked := frames.column(chains, "benchmark") == benchmark).any():
+            blocks += [CHAIN_HEADING, align(chain_columns(frames.rows_where(chains, checked))), ""]
         blocks += [align(cost_columns(rows)), ""]
     return "\n".join(blocks).rstrip() + "\n"
 
@@ -120,6 +125,19 @@ def score_columns(rows: pd.DataFrame) -> list[TextColumn]:
     columns.append(_interval_column(rows, "maj_at_k", f"Maj@{rows['maj_k'].iloc[0]}"))
     columns.append(_interval_column(rows, "pass_at_k", f"Pass@{rows['pass_k'].iloc[0]}"))
     return columns
+
+
+def chain_columns(chains: pd.DataFrame) -> list[TextColumn]:
+    """Rows of `chains.chain_table` of one benchmark as text columns."""
+    rates = tuple(
+        DASH if np.isnan(rate) else f"{100 * rate:.1f} %" for rate in frames.column(chains, "wrong_chain_rate")
+    )
+    return [
+        _arm_column(chains),
+        TextColumn(heading="wrong chains", cells=rates),
+        _interval_column(chains, "pass_at_1", "Pass@1"),
+        _interval_column(chains, "pass_at_k", f"Pass@{chains['pass_k'].iloc[0]}"),
+    ]
 
 
 def cost_columns(rows: pd.DataFrame) -> list[TextColumn]:

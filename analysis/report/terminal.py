@@ -10,6 +10,7 @@ from analysis.records.record import ComparisonRecord
 from analysis.report.claims import comparison_contrasts
 from analysis.report.contrast_tables import DASH, TextColumn, decoded_text
 from analysis.report.tables import align, render_text, spent_on, summarize_scores
+from analysis.statistics.chains import chain_table
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.decoding import contrast_scores, tuned_starts
 from analysis.statistics.differences import judge_contrasts, scores_of
@@ -25,7 +26,8 @@ def comparison_text(comparison: ComparisonRecord, *, baseline: str | None = None
     contrasts, _ = comparison_contrasts(comparison, baseline)
     decoded = contrast_scores(comparison, scores, contrasts, tuned_starts(comparison, baseline))
     judged = judge_contrasts(decoded, contrasts, resampling=how)
-    return render_text(summarize_scores(comparison, scores, baseline, how), judged)
+    chains = chain_table(comparison, resampling=how)
+    return render_text(summarize_scores(comparison, scores, baseline, how), judged, chains)
 
 
 def power_text(

@@ -17,7 +17,7 @@ from rewards.steps.steps import check_steps
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
 
-__all__ = ["arm_name", "load_algorithm", "load_reward", "load_step_reward", "try_reward"]
+__all__ = ["arm_name", "load_algorithm", "load_reward", "load_step_reward", "load_step_rule", "try_reward"]
 
 
 def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
@@ -109,7 +109,7 @@ def load_step_reward(name: str) -> StepRewardFunction:
     Raises:
         ValueError: none of these.
     """
-    rules: dict[str, StepRewardFunction] = {"next_operations": _next_operations, "equations": _equations}
+    rules = _step_rules()
     if name in rules:
         return rules[name]
     if is_file_reference(name):
@@ -118,6 +118,15 @@ def load_step_reward(name: str) -> StepRewardFunction:
         f"unknown step reward {name!r}; {did_you_mean(name, rules)} Expected {', '.join(map(repr, rules))} or "
         "path/to/file.py:function."
     )
+
+
+def load_step_rule(name: str) -> StepRewardFunction | None:
+    """The rule of ours with which a chain is checked; ``None`` for what is somebody's own, whose word is no proof."""
+    return _step_rules().get(name)
+
+
+def _step_rules() -> dict[str, StepRewardFunction]:
+    return {"next_operations": _next_operations, "equations": _equations}
 
 
 def _function(reference: str) -> Callable[..., Any]:

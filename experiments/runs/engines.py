@@ -29,7 +29,7 @@ class SamplerCache:
         """The engine of that configuration, built from `folder` if there is none of that model yet, weights aside."""
         from training.models.policy import named_weights
 
-        shapes = tuple((name, tuple(weight.shape)) for name, weight in named_weights(policy.model))
+        shapes = tuple(sorted((name, tuple(weight.shape)) for name, weight in named_weights(policy.model)))
         key = (engine, shapes, policy.architecture, policy.eos_token_ids)
         if self._sampler is None or key != self._key:
             self._sampler = build_sampler(

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt
 from experiments.recipes.config import EvaluationConfig
+from experiments.recipes.plugins import load_step_rule
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
 from experiments.runs.samples import SampleFile
-from rewards.scoring import judge
+from rewards.scoring import judge, judge_chains
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 from sampling.text import TextTokenizer
 
@@ -76,6 +77,7 @@ def evaluate(
         max_tokens=config.max_tokens,
         stop=prompt.stop,
     )
+    rule = load_step_rule(folder.config.task.step_reward)
     seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
     for start in range(0, len(left), config.chunk_problems):
         started = time.perf_counter()
@@ -91,7 +93,9 @@ def evaluate(
             on_progress=on_progress,
         )
         seconds += time.perf_counter() - started
-        file.add(step, list(zip(rollouts, judge(rollouts), strict=True)))
+        verdicts = judge(rollouts)
+        chains = judge_chains(rollouts, verdicts, rule)
+        file.add(step, list(zip(rollouts, verdicts, chains, strict=True)))
         if into is None:
             folder.keep("evaluation", {"step": step, "seconds": seconds})
     return Cost(tokens=file.tokens(step), seconds=seconds)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import SAMPLE_COLUMNS
+from analysis.records.schema import LATER_COLUMNS
 from experiments.runs.same import FolderDamagedError
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
@@ -45,6 +46,8 @@ class SampleFile:
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             why = str(error).partition("\n")[0][:200]
             raise FolderDamagedError(f"{self.path} is damaged ({type(error).__name__}: {why})") from error
+        absent = [name for name in LATER_COLUMNS if name not in frame]
+        frame = frame.assign(**dict.fromkeys(absent, "")) if absent else frame
         if list(frame.columns) != list(SAMPLE_COLUMNS):
             raise FolderDamagedError(f"{self.path} is damaged (it has columns {list(frame.columns)[:20]})")
         return frame
@@ -68,11 +71,9 @@ class SampleFile:
         """Completion tokens at `step`."""
         return int(self.at(step)["num_tokens"].to_numpy().sum())
 
-    def add(self, step: int, judged: Sequence[tuple[Rollout, Verdict]]) -> None:
-        """Add samples of one evaluation, in place of what it had of the same problems."""
-        new = pd.DataFrame(
-            [self._row(step, rollout, verdict) for rollout, verdict in judged], columns=list(SAMPLE_COLUMNS)
-        )
+    def add(self, step: int, judged: Sequence[tuple[Rollout, Verdict, str]]) -> None:
+        """Add samples of one evaluation, each with its verdict and chain, in place of what it had of their problems."""
+        new = pd.DataFrame([self._row(step, *each) for each in judged], columns=list(SAMPLE_COLUMNS))
         old = self.read()
         again = (old["step"] == step).to_numpy() & old["problem_id"].isin(list(new["problem_id"])).to_numpy()
         self._write(new if old.empty else pd.concat([old.iloc[~again], new], ignore_index=True))
@@ -106,7 +107,7 @@ class SampleFile:
         pq.write_table(table, temporary, write_page_checksum=True)
         put_in_place(temporary, self.path)
 
-    def _row(self, step: int, rollout: Rollout, verdict: Verdict) -> dict[str, Any]:
+    def _row(self, step: int, rollout: Rollout, verdict: Verdict, chain: str) -> dict[str, Any]:
         return {
             "arm": self._arm,
             "seed": self._seed,
@@ -123,4 +124,6 @@ class SampleFile:
             "num_tokens": len(rollout.completion_ids),
             "finish_reason": rollout.finish_reason,
             "policy_version": rollout.policy_version,
+            "level": rollout.problem.level or "",
+            "chain": chain,
         }
