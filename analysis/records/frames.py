@@ -168,7 +168,7 @@ def _read_columns(path: Path, names: tuple[str, ...], *, categorical: bool) -> p
         ) from error
     except UnicodeDecodeError as error:
         raise RecordError(f"{path}: a text is no UTF-8 ({error.reason}); evaluate the run again") from error
-    for name in set(names) - set(present):
+    for name in (name for name in names if name not in present):
         samples[name] = pd.Categorical([""] * len(samples)) if categorical else ""
     if samples.empty:
         raise UnfinishedRunError(f"{path}: no rows; the run has no evaluation yet; resume it")
