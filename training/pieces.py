@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["PieceSize", "is_memory_error"]
+__all__ = ["PieceSize", "is_device_error", "is_memory_error"]
 
 SMALLEST = 64  # tokens; a model that cannot take so few does not fit at all
 
@@ -24,6 +24,20 @@ def is_memory_error(error: BaseException) -> bool:
     """Whether a smaller piece may help."""
     known = isinstance(error, torch.OutOfMemoryError | MemoryError)
     return known or (isinstance(error, RuntimeError) and _MEMORY_ERROR.search(str(error)) is not None)
+
+
+# What a device that goes on for nobody says: after it, every call of the process on that device fails.
+_DEVICE_ERROR = re.compile(
+    r"CUDA error|CUDA driver error|CUBLAS_STATUS|CUDNN_STATUS|NCCL error|device-side assert|illegal memory access"
+)
+
+
+def is_device_error(error: BaseException) -> bool:
+    """Whether the process has lost its device or its memory, so that a fresh one may succeed where this one cannot."""
+    lost = isinstance(error, torch.AcceleratorError) or is_memory_error(error)
+    if lost or (isinstance(error, RuntimeError) and _DEVICE_ERROR.search(str(error)) is not None):
+        return True
+    return error.__cause__ is not None and is_device_error(error.__cause__)
 
 
 @dataclass(kw_only=True)

@@ -79,6 +79,7 @@ def compare(
         on_progress=progress.moved,
         on_done=progress.ended,
         on_failed=on_failed,
+        on_retry=progress.retried,
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
@@ -158,6 +159,11 @@ class _Progress:
         """A job says how far it is."""
         self.board.update(f"{job}: {what}", done, total, unit)
 
+    def retried(self, job: str, why: str) -> None:
+        """A job lost its device or its memory and is taken up again."""
+        self.board.drop(f"{job}:")
+        self.board.say(f"{job}: goes on from its last checkpoint in a fresh process after {why}")
+
     def ended(self, job: str, result: Any) -> None:
         """A job is done or has failed; what it says stays on the screen."""
         self.num_ended += 1
@@ -199,6 +205,7 @@ def evaluate_model(run: RunConfig, out: Path, *, board: Board) -> None:
         on_progress=lambda job, what, done, total, unit: board.update(f"{job}: {what}", done, total, unit),
         on_done=lambda job, result: board.say(f"{job}: {result}"),
         on_failed=failures.__setitem__,
+        on_retry=lambda job, why: board.say(f"{job}: goes on in a fresh process after {why}"),
     )
     if failures:
         raise WorkerError(failure_text(failures, 1))

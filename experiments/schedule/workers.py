@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from experiments.runs.engines import Report, SamplerCache
 __all__ = ["Job", "WorkerError", "run_jobs", "usable_cores"]
 
 
+DEVICE_TRIES = 2  # of a job whose process lost its device; what it has done so far it goes on from
 FRESH_WORKERS = 3  # processes that are started for a job whose worker died before it could take it
 
 
@@ -76,11 +78,13 @@ def run_jobs(
     on_progress: Callable[[str, str, float, float, str], None],
     on_done: Callable[[str, Any], None],
     on_failed: Callable[[str, str], None],
+    on_retry: Callable[[str, str], None] = lambda job, why: None,
 ) -> None:
     """Run all jobs, each as soon as what it waits for is done and a worker is free.
 
     A job that fails, or whose process is killed, takes only the jobs that wait for it with it; the next job gets a
-    fresh process.
+    fresh process. A job whose process lost its device or ran out of memory is tried once more, in a fresh one: after
+    a CUDA error no call of that process succeeds, and what the job left (its checkpoints) is gone on from.
 
     Args:
         jobs: in the order in which they are preferred.
@@ -90,6 +94,7 @@ def run_jobs(
         on_progress: called with (job, what, done, total, unit).
         on_done: called with (job, its result).
         on_failed: called with (job, why it failed or could not start).
+        on_retry: called with (job, why it is tried again).
 
     Raises:
         ValueError: no workers, two jobs of one name, or a job waits for one that is not there.
@@ -99,6 +104,7 @@ def run_jobs(
     _check_names(jobs)
     logs.mkdir(parents=True, exist_ok=True)
     waiting, done = list(jobs), set[str]()
+    lost = Counter[str]()
     with _threads_of_children(threads), closing(_WorkerPool(threads=threads, logs=logs)) as pool:
         while waiting or pool.running:
             pool.grow(min(workers, len(pool.running) + len(waiting)))
@@ -118,6 +124,10 @@ def run_jobs(
                 elif kind == "done":
                     done.add(name)
                     on_done(name, payload)
+                elif kind == "lost" and (lost[name] + 1) < DEVICE_TRIES:
+                    lost[name] += 1
+                    waiting.insert(0, next(job for job in jobs if job.name == name))
+                    on_retry(name, payload)
                 else:
                     failures.append((name, payload))
             for name, why in failures:
@@ -220,7 +230,7 @@ class _WorkerPool:
         return None
 
     def receive(self, pipe: Connection) -> tuple[str, str, Any]:
-        """(job, "progress", "done" or "failed", what comes with it) of a pipe that has something to say."""
+        """(job, "progress", "done", "failed" or "lost", what comes with it) of a pipe that has something to say."""
         name = self.running[pipe]
         try:
             kind, payload = pipe.recv()
@@ -229,7 +239,7 @@ class _WorkerPool:
             return name, "failed", self._bury(pipe)
         if kind != "progress":
             del self.running[pipe]
-        if kind == "failed":
+        if kind in ("failed", "lost"):
             worker = self._workers.pop(pipe)
             worker.process.join(timeout=20)
             worker.process.kill()
@@ -268,6 +278,8 @@ def _serve(pipe: Connection, log: Path, threads: int) -> None:
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     import torch
 
+    from training.pieces import is_device_error
+
     torch.set_num_threads(threads)
     samplers = SamplerCache()
 
@@ -282,7 +294,8 @@ def _serve(pipe: Connection, log: Path, threads: int) -> None:
             result = job.run(samplers, report)
         except (Exception, SystemExit) as error:  # whatever a job raises is told to the parent
             traceback.print_exc()
-            pipe.send(("failed", f"{type(error).__name__}: {error}"))
+            kind = "lost" if is_device_error(error) else "failed"
+            pipe.send((kind, f"{type(error).__name__}: {error}"))
             return
         pipe.send(("done", result))
 

@@ -26,7 +26,7 @@ from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import Job, RunJob
 from experiments.runs.same import ConfigMismatchError, FolderDamagedError
 from experiments.runs.start_policy import StartPolicy
-from experiments.schedule.workers import WorkerError
+from experiments.schedule.workers import WorkerError, run_jobs
 from tests.experiments.miniature import recipe
 from tests.experiments.runs.test_run import run_config
 from tests.training.small_run import save_start
@@ -274,3 +274,40 @@ def test_a_comparison_goes_on_without_the_arm_and_reports_the_others(
     assert [item.name for item in comparison.unfinished] == ["mine-seed0"]
     assert "NotFiniteError" in json.loads((out / "comparison.json").read_text())["failures"]["mine-seed0"]
     assert (out / "report" / "index.html").is_file()
+
+
+def test_an_arm_whose_card_is_lost_goes_on_from_its_checkpoint_in_a_fresh_process(
+    place: Path, whole: Path, tmp_path: Path
+) -> None:
+    """The arm beside it goes on too; the result is that of a run that nothing happened to."""
+    (tmp_path / "lost.py").write_text(
+        f"""
+from pathlib import Path
+import torch
+MARK = Path({str(tmp_path / "mark")!r})
+def reward(rollout, verdict):
+    if rollout.policy_version == 2 and not MARK.exists():
+        checkpoints = Path({str(tmp_path / "grpo")!r}) / "checkpoints"
+        MARK.write_text(" ".join(sorted(path.name for path in checkpoints.iterdir())))
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    return float('7' in rollout.completion)
+"""
+    )
+    lost = job(place, tmp_path / "grpo", reward=f"{tmp_path / 'lost.py'}:reward")
+    beside = replace(job(place, tmp_path / "beside"), name="beside")
+    said, failed = list[str](), dict[str, str]()
+    run_jobs(
+        [lost, beside],
+        workers=1,
+        threads=1,
+        logs=tmp_path / "logs",
+        on_progress=nothing,
+        on_done=nothing,
+        on_failed=failed.__setitem__,
+        on_retry=lambda name, why: said.append(f"{name}: {why}"),
+    )
+    assert failed == {}
+    assert len(said) == 1 and said[0].startswith("grpo: ") and "illegal memory access" in said[0]
+    assert (tmp_path / "mark").read_text() == "step-000001 step-000002"
+    assert_same(tmp_path / "grpo", whole)
+    assert_same(tmp_path / "beside", whole)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from experiments.schedule import workers
 from experiments.schedule.workers import Job, run_jobs
@@ -31,7 +32,9 @@ def be_killed(report: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(jobs: list[Job], logs: Path, workers: int) -> tuple[dict[str, Any], dict[str, str]]:
+def run(
+    jobs: list[Job], logs: Path, workers: int, on_retry: Callable[[str, str], None] = lambda job, why: None
+) -> tuple[dict[str, Any], dict[str, str]]:
     done: dict[str, Any] = {}
     failed: dict[str, str] = {}
     run_jobs(
@@ -42,6 +45,7 @@ def run(jobs: list[Job], logs: Path, workers: int) -> tuple[dict[str, Any], dict
         on_progress=lambda *progress: None,
         on_done=done.__setitem__,
         on_failed=failed.__setitem__,
+        on_retry=on_retry,
     )
     return done, failed
 
@@ -88,6 +92,52 @@ def be_killed_later(report: Any) -> None:
 
 def take_a_while(report: Any) -> None:
     time.sleep(1.5)
+
+
+def lose_its_device(times: int, error: type[Exception], said: str, marks: Path, report: Any) -> int:
+    """Fails as torch does with a card that is lost, the first `times` times; then its process."""
+    (marks / str(os.getpid())).touch()
+    if len(list(marks.iterdir())) <= times:
+        raise error(said)
+    return os.getpid()
+
+
+def wrap(*arguments: Any) -> int:
+    try:
+        return lose_its_device(*arguments)
+    except RuntimeError as error:
+        raise ValueError("the reward failed") from error
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "said"),
+    [
+        (lose_its_device, torch.AcceleratorError, "CUDA error: an illegal memory access was encountered"),
+        (lose_its_device, torch.OutOfMemoryError, "CUDA out of memory. Tried to allocate 9 GiB."),
+        (lose_its_device, RuntimeError, "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"),
+        (lose_its_device, RuntimeError, "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        (wrap, RuntimeError, "CUDA error: device-side assert triggered"),
+    ],
+)
+def test_a_job_that_loses_its_device_is_tried_once_more_in_a_fresh_process(
+    function: Any, error: type[Exception], said: str, tmp_path: Path
+) -> None:
+    """After a CUDA error every later call in that process fails, so the next arms need another one too."""
+    once, ever = tmp_path / "once", tmp_path / "ever"
+    once.mkdir()
+    ever.mkdir()
+    retried: list[tuple[str, str]] = []
+    jobs = [
+        job("once", function, 1, error, said, once),
+        job("waits", succeed, 1, after=("once",)),
+        job("ever", function, 99, error, said, ever),
+        job("other", succeed, 2),
+    ]
+    done, failed = run(jobs, tmp_path / "logs", workers=1, on_retry=lambda name, why: retried.append((name, why)))
+    assert set(done) == {"once", "waits", "other"} and set(failed) == {"ever"}
+    assert len(list(once.iterdir())) == len(list(ever.iterdir())) == 2  # processes
+    assert [name for name, _ in retried] == ["once", "ever"]
+    assert all(said in why or "the reward failed" in why for why in [*failed.values(), *(why for _, why in retried)])
 
 
 def test_a_worker_that_dies_idle_takes_no_job_with_it(tmp_path: Path) -> None:
