@@ -148,7 +148,7 @@ BEYOND_TABLE_10: dict[str, Method] = {
         objective="(r(o) − r(argmax π_θ)) log π_θ(o)",
         source="Li et al. 2023, arXiv 2310.10505",
         settings={"baseline": "greedy", "scale": "none", "kl_coef": 0.0, "aggregation": Aggregation.SEQUENCE_SUM},
-        notes=("No run of this project samples greedy completions; for coefficients of a given batch.",),
+        notes=("One greedy completion of each problem is drawn beside the sampled ones, and counted.",),
     ),
     "reinforce_plus_plus": Method(
         build=ReinforcePlusPlus,

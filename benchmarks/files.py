@@ -23,7 +23,15 @@ from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem, Tolerance, with_options
 from benchmarks.registry import BENCHMARKS, AnswerKind
 
-__all__ = ["FILES", "DataFileError", "DataFileMissingError", "load_from_folder", "pick_split", "read_problems"]
+__all__ = [
+    "FILES",
+    "DataFileError",
+    "DataFileMissingError",
+    "load_from_folder",
+    "numbered_lines",
+    "pick_split",
+    "read_problems",
+]
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 DECIMAL = re.compile(r"\s*([+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,3})?|\d{1,30}/\d{1,30})\s*")
@@ -84,7 +92,7 @@ def read_problems(path: Path, *, benchmark: str) -> list[Problem]:
         raise DataFileMissingError(f"The data file {path} does not exist; {there}.")
     problems: list[Problem] = []
     first_line_of: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         if not line.strip():
             continue
         problem = _problem(line, benchmark, f"{path}, line {number}")
@@ -110,7 +118,7 @@ def pick_split(table: dict[str, dict[str, _Entry]], name: str, split: str) -> _E
     return table[name][split]
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines. Iterating the file leaves U+2028 alone, which `str.splitlines` would break some questions at."""
     opener = gzip.open if path.suffix == ".gz" else open
     number = 0

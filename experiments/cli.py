@@ -15,6 +15,7 @@ from experiments.commands.compare import Compare, Train
 from experiments.commands.convert import Convert
 from experiments.commands.curves import Curves
 from experiments.commands.evaluate import Evaluate, WriteReport
+from experiments.commands.evaluate_rewards import EvaluateRewards
 from experiments.commands.explain import Explain
 from experiments.commands.inspect import Benchmarks, Coefficients, Methods
 from experiments.commands.laws import Laws
@@ -38,6 +39,7 @@ COMMANDS: dict[str, type] = {
     "sweep": Sweep,
     "train": Train,
     "evaluate": Evaluate,
+    "evaluate-rewards": EvaluateRewards,
     "status": Status,
     "report": WriteReport,
     "plot": Plot,

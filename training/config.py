@@ -94,6 +94,10 @@ class TrainingConfig:
         """Whether `step`, counted from 0, is the first of an iteration other than the first."""
         return self.iteration_steps is not None and step > 0 and step % self.iteration_steps == 0
 
+    def iteration_start(self, step: int) -> int:
+        """First step of the iteration that `step` is in, both counted from 0."""
+        return 0 if self.iteration_steps is None else step - step % self.iteration_steps
+
     def rate_factor(self, step: int) -> float:
         """Share of the learning rate at `step`, counted from 0."""
         warmup = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0

@@ -25,6 +25,7 @@ class Drawn:
     Attributes:
         scored: every completion, as sampled.
         kept: those that are trained on.
+        greedy: the greedy completion of each of their problems, where a method compares with it (ReMax).
         rounds: how often was drawn.
         sampling_seconds: wall time of the drawing.
         scoring_seconds: wall time of verdicts and rewards.
@@ -32,6 +33,7 @@ class Drawn:
 
     scored: list[ScoredRollout]
     kept: list[ScoredRollout]
+    greedy: list[ScoredRollout]
     rounds: int
     sampling_seconds: float
     scoring_seconds: float
@@ -45,7 +47,7 @@ def mixed_groups(scored: Sequence[ScoredRollout]) -> list[list[ScoredRollout]]:
     return [group for group in groups.values() if len({item.reward for item in group}) > 1]
 
 
-def draw_step(source: Source, step: int, score: Score, *, dynamic: bool, problems: int) -> Drawn:
+def draw_step(source: Source, step: int, score: Score, *, dynamic: bool, problems: int, greedy: bool = False) -> Drawn:
     """Draw and score the completions of a step.
 
     Args:
@@ -55,6 +57,7 @@ def draw_step(source: Source, step: int, score: Score, *, dynamic: bool, problem
         dynamic: keep only groups with unequal rewards, and where the policy itself is sampled draw further problems
             until there are as many as `problems`, at most `MAX_ROUNDS` times (DAPO, arXiv 2503.14476, Eq. 11).
         problems: P, groups of a step.
+        greedy: draw the greedy completion of each problem too.
     """
     scored: list[ScoredRollout] = []
     kept: list[list[ScoredRollout]] = []
@@ -75,9 +78,19 @@ def draw_step(source: Source, step: int, score: Score, *, dynamic: bool, problem
         again = dynamic and len(kept) < problems and isinstance(source, OnlineSource)
         if not again or rounds == MAX_ROUNDS:
             break
+    trained = [item for group in (kept[:problems] if dynamic else kept) for item in group]
+    best: list[ScoredRollout] = []
+    if greedy and isinstance(source, OnlineSource):
+        started = time.perf_counter()
+        asked = {item.rollout.problem.problem_id: item.rollout for item in trained}
+        rollouts = source.greedy_rollouts(step, [(each.problem, each.prompt_ids) for each in asked.values()])
+        drawn = time.perf_counter()
+        best = score(rollouts)
+        sampling, scoring = sampling + drawn - started, scoring + time.perf_counter() - drawn
     return Drawn(
         scored=scored,
-        kept=[item for group in (kept[:problems] if dynamic else kept) for item in group],
+        kept=trained,
+        greedy=best,
         rounds=rounds,
         sampling_seconds=sampling,
         scoring_seconds=scoring,

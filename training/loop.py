@@ -116,7 +116,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         trainer.moving_reference.load_state_dict(trainer.policy.model.state_dict())
     drawn = trainer.draw(step)
     judged = time.perf_counter()
-    batch = trainer.batch(drawn.kept)
+    batch = trainer.batch(drawn.kept, drawn.greedy)
     measured: Row = {"loss": None, "tokens_trained": 0}
     if batch is not None:
         measured = _update(trainer, batch, step, share)

@@ -18,7 +18,8 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
 
     Raises:
         ValueError: groups or pairs with one completion a problem; pairs without `BatchUnit.PAIR`; a critic without
-            `value_targets`; rewards of greedy completions; iterations that the data source does not have, or has and
+            `value_targets`; greedy completions of a policy that
+            no engine holds; iterations that the data source does not have, or has and
             is not given; logprobs of the policy that drew the batch, where that is not π_θ.
     """
     needs = algorithm.needs
@@ -29,10 +30,10 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         )
     if bool(pairs) != (algorithm.batch_unit is BatchUnit.PAIR):
         raise ValueError(f"{name}: Need.PAIRS or RANKED_PAIRS and BatchUnit.PAIR go together; it has only one of them.")
-    if Need.GREEDY_REWARD in needs:
+    if Need.GREEDY_REWARD in needs and algorithm.data_source is not DataSource.ONLINE:
         raise ValueError(
-            f"{name} needs the reward of each problem's greedy completion, which no run draws; `coeflab coefficients` "
-            "computes it on a batch that holds greedy_reward."
+            f"{name} compares with the policy's own greedy completion and has data source {algorithm.data_source}; "
+            f"expected {DataSource.ONLINE}, where the engine holds the policy at every step."
         )
     if Need.CRITIC in needs and not hasattr(algorithm, "value_targets"):
         raise ValueError(f"{name} needs a critic but has no value_targets(batch) for it to learn.")

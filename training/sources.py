@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,6 +125,19 @@ class OnlineSource:
     def more_rollouts(self, step: int, attempt: int) -> list[Rollout]:
         """Completions of further problems for the same step (dynamic sampling); see `Prompts.more_of_step`."""
         return self._sample(step, self.prompts.more_of_step(step, attempt))
+
+    def greedy_rollouts(self, step: int, prompts: list[tuple[Problem, tuple[int, ...]]]) -> list[Rollout]:
+        """The most likely completion, token by token, of each problem under the current policy."""
+        return sample_rollouts(
+            self.sampler,
+            self.policy.tokenizer,
+            prompts,
+            replace(self.sampling, temperature=0.0, with_logprobs=False),
+            samples_per_problem=1,
+            run_seed=self.run_seed,
+            step=step,
+            purpose="greedy",
+        )
 
     def _sample(self, step: int, prompts: list[tuple[Problem, tuple[int, ...]]]) -> list[Rollout]:
         done, total = 0, len(prompts) * self.group_size

@@ -75,8 +75,8 @@ class AtStep:
         return self._training.rate_factor(step)
 
     def leaves_checkpoint(self, step: int) -> bool:
-        """Every so many steps."""
-        return step % self._every == 0 or self.ends(step)
+        """Every so many steps, and before each iteration: a reward model may be fitted there for a while."""
+        return step % self._every == 0 or self.ends(step) or self._training.starts_iteration(step)
 
     def state(self) -> Row:
         """Nothing that the configuration does not hold."""

@@ -56,6 +56,7 @@ class Trainer:
         numbers: what is trained of each token; log π_θ in every method of Table 10.
         before_step: called with each step, counted from 0, before anything of it: a reward model is brought up to date
             here (Algorithm 1).
+        reward_parameters: of the reward models that every completion is scored with, for the counters.
         make_optimizers: those of the policy.
         counters: what has been used so far.
         report: told of progress within a step: `(what, done, total, unit)`.
@@ -74,6 +75,7 @@ class Trainer:
     known: Score | None = None
     numbers: TokenNumbers = log_probabilities
     before_step: Callable[[int], None] = lambda step: None
+    reward_parameters: int = 0
     make_optimizers: OptimizerFactory = named_adamw
     counters: Counters = field(default_factory=Counters)
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
@@ -92,7 +94,7 @@ class Trainer:
                     Need.STEP_REWARDS in needs and self.step_reward is None,
                     "a step reward (`step_reward` of the recipe or of the reward file)",
                 ),
-                (Need.GREEDY_REWARD in needs, "the reward of a greedy completion"),
+                (Need.GREEDY_REWARD in needs and source is not DataSource.ONLINE, "completions of the policy itself"),
                 (source in (DataSource.ONLINE, DataSource.ITERATED) and self.sampler is None, "a sampler"),
                 (source is not DataSource.DEMONSTRATIONS and self.reward is None, "a reward"),
             )
@@ -139,13 +141,15 @@ class Trainer:
     def draw(self, step: int) -> Drawn:
         """The completions of `step`, counted from 0, scored."""
         problems = self.config.problems_per_step
-        drawn = draw_step(self.source, step, self._score, dynamic=self.dynamic, problems=problems)
+        greedy = Need.GREEDY_REWARD in self.algorithm.needs
+        drawn = draw_step(self.source, step, self._score, dynamic=self.dynamic, problems=problems, greedy=greedy)
         if self.algorithm.data_source is not DataSource.DEMONSTRATIONS:
-            tokens = sum(len(item.rollout.completion_ids) for item in drawn.scored)
-            prompts = sum(len(item.rollout.prompt_ids) for item in drawn.scored)
-            self.counters.completions_sampled += len(drawn.scored)
+            every = [*drawn.scored, *drawn.greedy]
+            tokens = sum(len(item.rollout.completion_ids) for item in every)
+            prompts = sum(len(item.rollout.prompt_ids) for item in every)
+            self.counters.completions_sampled += len(every)
             self.counters.tokens_generated += tokens
-            self.counters.flops += 2.0 * self.policy.num_parameters * (tokens + prompts)
+            self.counters.flops += 2.0 * (self.policy.num_parameters + self.reward_parameters) * (tokens + prompts)
         return drawn
 
     def _score(self, rollouts: Sequence[Rollout]) -> list[ScoredRollout]:
@@ -160,8 +164,13 @@ class Trainer:
             token_ends=lambda ids: token_ends(self.policy.tokenizer, ids, self.policy.eos_token_ids),
         )
 
-    def batch(self, scored: Sequence[ScoredRollout]) -> TrainingBatch | None:
-        """The arrays of a step; ``None`` where there is nothing to learn from."""
+    def batch(self, scored: Sequence[ScoredRollout], greedy: Sequence[ScoredRollout] = ()) -> TrainingBatch | None:
+        """The arrays of a step; ``None`` where there is nothing to learn from.
+
+        Args:
+            scored: what is trained on.
+            greedy: the greedy completion of each of its problems, where the algorithm reads their rewards.
+        """
         if not scored:
             return None
         pad = self.policy.pad_token_id
@@ -170,6 +179,10 @@ class Trainer:
             batch = build_pair_batch(scored, pad_token_id=pad, by_reward=ranked)
         else:
             batch = build_batch(scored, pad_token_id=pad)
+        if batch is not None and greedy:
+            rewards = {item.rollout.problem.problem_id: item.reward for item in greedy}
+            of_rows = torch.tensor([rewards[item.rollout.problem.problem_id] for item in scored])
+            batch = batch.with_tokens(replace(batch.tokens, greedy_rewards=of_rows.to(batch.tokens.rewards)))
         return None if batch is None else self._score_tokens(batch.to(self.policy.device))
 
     def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:

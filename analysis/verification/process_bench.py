@@ -12,7 +12,18 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ALL_RIGHT", "ProcessBenchScore", "first_wrong_step", "process_bench_score", "random_predictions"]
+import numpy as np
+
+__all__ = [
+    "ALL_RIGHT",
+    "ProcessBenchScore",
+    "f1_band",
+    "first_wrong_step",
+    "process_bench_score",
+    "random_predictions",
+]
+
+RESAMPLES = 2000
 
 ALL_RIGHT = -1  # label and prediction of a solution without a wrong step
 
@@ -71,6 +82,30 @@ def process_bench_score(predictions: Sequence[int], labels: Sequence[int]) -> Pr
         wrong=len(of_wrong),
         right=len(of_right),
     )
+
+
+def f1_band(predictions: Sequence[int], labels: Sequence[int], *, level: float = 0.95) -> tuple[float, float] | None:
+    """Percentile bootstrap over solutions of the F1, those with a wrong step and those without drawn apart.
+
+    Args:
+        predictions: see `process_bench_score`.
+        labels: see `process_bench_score`.
+        level: of the band.
+
+    Returns:
+        Its ends, in [0, 1]; ``None`` where a kind of solution is absent.
+    """
+    score = process_bench_score(predictions, labels)
+    if score.wrong_accuracy is None or score.right_accuracy is None:
+        return None
+    draw = np.random.default_rng(0)
+    # How many of n solutions drawn with replacement are hits is binomial.
+    wrong = draw.binomial(score.wrong, score.wrong_accuracy, RESAMPLES) / score.wrong
+    right = draw.binomial(score.right, score.right_accuracy, RESAMPLES) / score.right
+    total = wrong + right
+    f1 = np.divide(2 * wrong * right, total, out=np.zeros_like(total), where=total > 0)
+    low, high = np.quantile(f1, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def random_predictions(lengths: Sequence[int], *, seed: int) -> list[int]:

@@ -20,12 +20,16 @@ class Methods:
 
     name: tyro.conf.Positional[str | None] = None
     """One method, or path/to/file.py:Name: its formula, source, fields with their defaults, and what it needs."""
+    recipe: str | None = None
+    """The arms of a recipe instead, each with the reward that it is really given: a rule or a model."""
 
     def run(self) -> None:
         """Print the table, or the one method."""
-        from experiments.inspection.methods import print_method, print_methods
+        from experiments.inspection.methods import print_method, print_methods, print_recipe
 
-        if self.name is None:
+        if self.recipe is not None:
+            print_recipe(self.recipe)
+        elif self.name is None:
             print_methods()
         else:
             print_method(self.name)

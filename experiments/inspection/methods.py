@@ -15,10 +15,23 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, build_algorithm
-from experiments.recipes.plugins import load_algorithm
+from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, Need, build_algorithm
+from algorithms.catalogue import PaperRow
+from experiments.recipes.catalogue import build_recipe
+from experiments.recipes.config import Recipe
+from experiments.recipes.plugins import learned_name, load_algorithm
 
-__all__ = ["methods_page", "attribute_meanings", "field_rows", "methods_table", "print_method", "print_methods"]
+__all__ = [
+    "attribute_meanings",
+    "field_rows",
+    "methods_page",
+    "methods_table",
+    "print_method",
+    "print_methods",
+    "print_recipe",
+    "recipe_table",
+    "reward_in_use",
+]
 
 TABLE_WIDTH = 150  # columns of a terminal from which on the table can be read
 HEADINGS = ("name", "method", "data source", "reward", "gradient coefficient", "equation", "aggregation", "needs")
@@ -78,12 +91,45 @@ def methods_table(methods: dict[str, Method], title: str) -> Table:
     return table
 
 
+def reward_in_use(row: PaperRow, learned: bool = False) -> str:
+    """``Rule`` or ``Model``, whichever a run takes, and ``-`` where it takes none; `row.reward` is the paper's."""
+    return "-" if row.reward == "-" else "Model" if learned else "Rule"
+
+
+def recipe_table(recipe: Recipe) -> Table:
+    """The arms of a recipe as rows of Table 10, with the reward that each is really given."""
+    table = Table(title=f"recipe {recipe.name}", title_style="", pad_edge=False)
+    for heading in ("arm", *HEADINGS[1:]):
+        table.add_column(heading, overflow="fold")
+    for name, arm in recipe.arms.items():
+        own, algorithm = recipe.overridden(arm.overrides), load_algorithm(arm.algorithm, arm.settings)
+        reads_steps = Need.STEP_REWARDS in algorithm.needs
+        reward = own.task.step_reward if reads_steps else own.reward
+        learned = learned_name(reward) is not None
+        if arm.algorithm in METHODS:
+            cells = list(_cells(arm.algorithm, METHODS[arm.algorithm]))
+            cells[3] = reward_in_use(METHODS[arm.algorithm].row, learned)
+        else:
+            cells = ["", "", str(algorithm.data_source), "Model" if learned else "Rule", "", "", "", ""]
+        cells[0] = name
+        cells[3] += "" if cells[3] == "-" else f" ({reward})"
+        table.add_row(*cells)
+    return table
+
+
 def _cells(name: str, method: Method) -> tuple[str, ...]:
     algorithm, row = build_algorithm(name), method.row
-    aggregation = str(algorithm.aggregation)
-    return (
-        name, row.title, row.data_source, row.reward, row.coefficient, row.equation, aggregation, needs_of(algorithm)
-    )  # fmt: skip
+    of_paper = (row.title, row.data_source, reward_in_use(row), row.coefficient, row.equation)
+    return (name, *of_paper, str(algorithm.aggregation), needs_of(algorithm))
+
+
+def print_recipe(name: str) -> None:
+    """Print the arms of a recipe, each with the reward that it is given.
+
+    Raises:
+        ValueError: no such recipe.
+    """
+    _console().print(recipe_table(build_recipe(name, "cpu")))
 
 
 def print_methods() -> None:
@@ -137,7 +183,9 @@ def print_method(name: str) -> None:
             "coefficient": row.coefficient,
             "source": f"{method.source}; {row.equation}",
             "data source": row.data_source,
-            "reward": row.reward,
+            "reward": reward_in_use(row)
+            if row.reward != "Model"
+            else "Rule; a model with --reward model:NAME, as in the paper",
         }
     facts |= {"aggregation": str(algorithm.aggregation), "needs": needs_of(algorithm)}
     console.print(f"{name}: {title}", markup=False, highlight=False)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from analysis.statistics.contrasts import Contrast, check_names
+from rewards.noise import RewardNoise
 from sampling.engines import EngineConfig
 from sampling.sampler import SamplingConfig
 from training.config import SupervisedConfig, TrainingConfig
 from training.models.sizes import EmbeddedModelConfig
+from training.reward_models.config import RewardModelConfig
 
 __all__ = ["ArmConfig", "EvaluationConfig", "Recipe", "TaskConfig", "check_seed"]
 
@@ -32,7 +34,8 @@ class TaskConfig:
         system: text file with the system prompt; ``None`` leaves it to the chat template.
         chat_template: Jinja file in place of the model's chat template.
         train_problems: training problems that are used; ``None`` takes all.
-        step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, or a file.
+        step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, a file, or
+            ``"model:NAME"`` of `Recipe.reward_models`.
         date: day (YYYY-MM-DD) that chat templates print which print today's; ``None`` is today, or the day on which a
             comparison that is gone on with was started.
     """
@@ -145,7 +148,9 @@ class Recipe:
         model: folder or hub id of the model that everything starts from; ``None`` makes the embedded one.
         embedded: size of the embedded model.
         supervised: how the model is trained to the start policy by SFT; ``None`` takes it as it is.
-        reward: outcome reward, ``"correctness"`` or ``path.py:name``.
+        reward: outcome reward, ``"correctness"``, ``path.py:name``, or ``"model:NAME"`` of `reward_models`.
+        reward_noise: errors that are made in the outcome reward on purpose.
+        reward_models: models that are fitted before the arms that use them, by name.
         seeds: one run an arm and seed; the seed covers the start policy's training too.
         contrasts: what is asked, before anything runs; ``None`` asks the paper's questions and each method against the
             start (`analysis.statistics.contrasts.default_contrasts`). Those whose arms are not chosen are not asked.
@@ -163,6 +168,8 @@ class Recipe:
     embedded: EmbeddedModelConfig = field(default_factory=EmbeddedModelConfig)
     supervised: SupervisedConfig | None = None
     reward: str = "correctness"
+    reward_noise: RewardNoise = field(default_factory=RewardNoise)
+    reward_models: dict[str, RewardModelConfig] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     contrasts: tuple[Contrast, ...] | None = None
     checkpoint_every: int = 10

@@ -20,7 +20,7 @@ from experiments.recipes.plugins import load_algorithm
 
 __all__ = ["apply_settings", "find_field", "has_field", "literal", "parse_setting", "recipe_fields", "with_value"]
 
-NOT_A_SETTING = ("name", "arms", "default_arms", "seeds", "contrasts", "files")
+NOT_A_SETTING = ("name", "arms", "default_arms", "seeds", "contrasts", "files", "reward_models")
 # What makes a control one (`experiments.recipes.arms`).
 CONTROL_FIELDS = {
     "random_reward": "reward",

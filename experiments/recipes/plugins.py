@@ -11,13 +11,23 @@ from benchmarks.problem import Problem
 from experiments.recipes.files import is_file_reference, load_object
 from rewards.catalogue import REWARDS, WRAPPERS
 from rewards.checker.answers import check_answer
-from rewards.reward import Reward, RewardError, StepRewardFunction, as_reward, checked_rewards
+from rewards.reward import Reward, RewardError, StepReward, StepRewardFunction, as_reward, checked_rewards
 from rewards.steps.next_operations import check_next_operations
 from rewards.steps.steps import check_steps
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
 
-__all__ = ["arm_name", "load_algorithm", "load_reward", "load_step_reward", "load_step_rule", "try_reward"]
+__all__ = [
+    "arm_name",
+    "learned_name",
+    "load_algorithm",
+    "load_reward",
+    "load_step_reward",
+    "load_step_rule",
+    "try_reward",
+]
+
+LEARNED = "model:"  # before the name of a reward model of the recipe
 
 
 def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
@@ -44,20 +54,32 @@ def arm_name(algorithm: str) -> str:
     return algorithm.rpartition(":")[2] if is_file_reference(algorithm) else algorithm
 
 
-def load_reward(name: str) -> Reward:
-    """A name of `REWARDS`, or a function ``(rollout, verdict) -> float`` or `Reward` of a file.
+def learned_name(reward: str) -> str | None:
+    """NAME of ``model:NAME``, also behind a word of `WRAPPERS`; ``None`` for any other reward or step reward."""
+    inner = _split_control(reward)[1]
+    return inner.removeprefix(LEARNED) if inner.startswith(LEARNED) else None
 
-    Either may follow a word of `WRAPPERS`: ``shuffled:correctness``, ``shuffled:my_reward.py:rules``.
+
+def load_reward(name: str, learned: Reward | None = None) -> Reward:
+    """A name of `REWARDS`, a function ``(rollout, verdict) -> float`` or `Reward` of a file, or a reward model.
+
+    Each may follow a word of `WRAPPERS`: ``shuffled:correctness``, ``shuffled:my_reward.py:rules``.
+
+    Args:
+        name: what is asked for.
+        learned: the reward of ``model:NAME``, where that is asked for.
 
     Raises:
         ValueError: neither.
         SandboxUnavailableError: the reward runs programs, which this machine cannot keep apart.
     """
     control, inner = _split_control(name)
+    if learned is not None and learned_name(name) is not None:
+        return learned if control is None else WRAPPERS[control](learned)
     if inner not in REWARDS and not is_file_reference(inner):
         known = ", ".join(map(repr, REWARDS))
         near = did_you_mean(inner, REWARDS)
-        raise ValueError(f"unknown reward {inner!r}; {near} Expected {known} or path/to/file.py:function.")
+        raise ValueError(f"unknown reward {inner!r}; {near} Expected {known}, path/to/file.py:function, or model:NAME.")
     reward = REWARDS[inner] if inner in REWARDS else as_reward(load_object(inner), inner)
     reward.check()
     return reward if control is None else WRAPPERS[control](reward)
@@ -103,20 +125,26 @@ def _split_control(name: str) -> tuple[str | None, str]:
     return (word, inner) if colon and word in WRAPPERS else (None, name)
 
 
-def load_step_reward(name: str) -> StepRewardFunction:
-    """``"next_operations"``, ``"equations"`` or a function ``(rollout) -> steps`` of a file.
+def load_step_reward(name: str, learned: StepReward | None = None) -> StepReward | StepRewardFunction:
+    """``"next_operations"``, ``"equations"``, a function ``(rollout) -> steps`` of a file, or a reward model.
+
+    Args:
+        name: what is asked for.
+        learned: the step reward of ``model:NAME``, where that is asked for.
 
     Raises:
         ValueError: none of these.
     """
     rules = _step_rules()
+    if learned is not None and learned_name(name) is not None:
+        return learned
     if name in rules:
         return rules[name]
     if is_file_reference(name):
         return cast(StepRewardFunction, _function(name))
     raise ValueError(
-        f"unknown step reward {name!r}; {did_you_mean(name, rules)} Expected {', '.join(map(repr, rules))} or "
-        "path/to/file.py:function."
+        f"unknown step reward {name!r}; {did_you_mean(name, rules)} Expected {', '.join(map(repr, rules))}, "
+        "path/to/file.py:function, or model:NAME."
     )
 
 

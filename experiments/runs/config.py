@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.recipes.config import EvaluationConfig, TaskConfig
+from rewards.noise import RewardNoise
 from sampling.engines import EngineConfig
 from training.config import SupervisedConfig, TrainingConfig
 from training.models.sizes import EmbeddedModelConfig
+from training.reward_models.config import RewardModelConfig
 
-__all__ = ["OfflineConfig", "RunConfig", "StartConfig"]
+__all__ = ["OfflineConfig", "RewardFitConfig", "RunConfig", "StartConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class RunConfig:
         evaluation: see `Recipe`.
         engine: see `Recipe`.
         reward: see `Recipe`.
+        reward_noise: see `Recipe`.
+        reward_models: those that the run uses, by name; see `Recipe`.
         checkpoint_every: see `Recipe`.
         files: see `Recipe`.
         control: see `ArmConfig`.
@@ -45,6 +49,8 @@ class RunConfig:
     evaluation: EvaluationConfig
     engine: EngineConfig
     reward: str = "correctness"
+    reward_noise: RewardNoise = field(default_factory=RewardNoise)
+    reward_models: dict[str, RewardModelConfig] = field(default_factory=dict)
     checkpoint_every: int = 10
     files: dict[str, str] = field(default_factory=dict)
     control: str | None = None
@@ -75,6 +81,35 @@ class OfflineConfig:
     group_size: int
     temperature: float
     max_completion_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardFitConfig:
+    """One fit of a reward model, resolved: the first, from which all arms of a seed take it, or a later one of a run.
+
+    Attributes:
+        arm: name in messages.
+        seed: of the problems, the samples and the order of the fit.
+        start: name of the policy that is sampled; see `OfflineConfig`.
+        model: what is fitted, and to what.
+        task: see `Recipe`.
+        engine: see `Recipe`.
+        temperature: of the sampling.
+        max_completion_tokens: longest completion.
+        step: optimiser steps of the policy that is sampled.
+        iteration: 0 for the first fit.
+    """
+
+    arm: str
+    seed: int
+    start: str
+    model: RewardModelConfig
+    task: TaskConfig
+    engine: EngineConfig
+    temperature: float
+    max_completion_tokens: int
+    step: int = 0
+    iteration: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from analysis.records.decoding import DECODING_FOLDER, decoding_file
-from experiments.runs.config import RunConfig, StartConfig
+from experiments.runs.config import RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.environment import environment, other_checker
 from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
 from experiments.runs.samples import SampleFile
@@ -20,7 +20,7 @@ from training.durable import flush, write_whole
 
 __all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "check_folder", "holds_work", "lock_folder"]
 
-AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig)
+AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig, RewardFitConfig)
 
 FINISHED_FILES = ("config.json", "environment.json", "metrics.jsonl", "prompts.jsonl", "samples.parquet")
 

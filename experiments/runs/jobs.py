@@ -5,15 +5,16 @@ What is heavy is imported where a job runs, so that a comparison is planned and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.runs.config import OfflineConfig, RunConfig, StartConfig
+from experiments.runs.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.folder import RunFolder
 from experiments.runs.start_policy import StartPolicy
 
-__all__ = ["EvaluationJob", "Job", "OfflineJob", "RunJob", "StartJob"]
+__all__ = ["EvaluationJob", "Job", "OfflineJob", "RewardFitJob", "RunJob", "StartJob"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,31 @@ class OfflineJob:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RewardFitJob:
+    """Fits a reward model to completions of the start policy, for all arms of a seed that use it.
+
+    Attributes:
+        name: see `StartJob`.
+        config: what is fitted.
+        start: whose completions are labelled.
+        folder: of the fit.
+        after: see `StartJob`.
+    """
+
+    name: str
+    config: RewardFitConfig
+    start: StartPolicy
+    folder: Path
+    after: tuple[str, ...] = ()
+
+    def run(self, samplers: SamplerCache, report: Report) -> str:
+        """Fit it, or find it fitted; a line for the reader."""
+        from experiments.runs.reward_models import fit_first
+
+        return fit_first(self.config, self.start.folder(), self.folder, samplers, report)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunJob:
     """Trains one arm with one seed and evaluates it.
 
@@ -82,6 +108,7 @@ class RunJob:
         folder: of the run.
         offline: file with the completions that an offline method trains on (`OfflineJob`).
         evaluated_start: folder of the run that evaluated the start policy; ``None`` evaluates it again.
+        reward_models: folder of the first fit of each reward model that the run uses (`RewardFitJob`), by name.
         after: see `StartJob`.
     """
 
@@ -91,6 +118,7 @@ class RunJob:
     folder: Path
     offline: Path | None = None
     evaluated_start: Path | None = None
+    reward_models: Mapping[str, Path] = field(default_factory=dict)
     after: tuple[str, ...] = ()
 
     def run(self, samplers: SamplerCache, report: Report) -> str:
@@ -102,7 +130,9 @@ class RunJob:
         if folder.finished:
             return "was already finished"
         live = LiveRun.open(folder, self.start, samplers, report)
-        trainer, rule, done = live.prepare(offline=self.offline, evaluated_start=self.evaluated_start)
+        trainer, rule, done = live.prepare(
+            offline=self.offline, evaluated_start=self.evaluated_start, reward_models=self.reward_models
+        )
         checkpoints = folder.checkpoints
         steps = train(trainer, rule, done=done, checkpoints=checkpoints, log=folder, after_step=live.after_step)
         return live.finish(steps)
@@ -136,4 +166,4 @@ class EvaluationJob:
         return LiveRun.open(folder, self.start, samplers, report).finish(0)
 
 
-Job = StartJob | OfflineJob | RunJob | EvaluationJob
+Job = StartJob | OfflineJob | RewardFitJob | RunJob | EvaluationJob

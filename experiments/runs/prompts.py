@@ -94,11 +94,11 @@ def _read(file: str, what: str) -> str:
         raise ValueError(f"{path} cannot be read as the {what} ({error}); expected a text file in UTF-8.") from error
 
 
-def training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int) -> Prompts:
+def training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int, purpose: str = "train") -> Prompts:
     """The training problems of a task with their prompts; every arm of a seed gets the same ones at a step."""
     problems = load_problems(task, "train", task.train_problems)
     rendered = render_prompts(problems, task, policy.tokenizer)
-    return _prompts(problems, rendered, per_step=per_step, seed=f"train/{seed}")
+    return _prompts(problems, rendered, per_step=per_step, seed=f"{purpose}/{seed}")
 
 
 def demonstrations(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from algorithms.interface import Algorithm, DataSource, Need
 from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt
 from experiments.recipes.files import check_unchanged
-from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward
+from experiments.recipes.plugins import load_algorithm
 from experiments.runs.config import RunConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_further, load_problems
 from experiments.runs.prompts import demonstrations, render_prompts, task_prompt, training_prompts
+from experiments.runs.reward_models import LiveRewardModels
 from experiments.runs.start_policy import StartPolicy
 from rewards import warm_up_checker
 from sampling.engines import check_room
@@ -96,7 +99,9 @@ class LiveRun:
             report=report,
         )
 
-    def prepare(self, *, offline: Path | None, evaluated_start: Path | None) -> tuple[Trainer, StopRule, int]:
+    def prepare(
+        self, *, offline: Path | None, evaluated_start: Path | None, reward_models: Mapping[str, Path]
+    ) -> tuple[Trainer, StopRule, int]:
         """What the loop takes: trainer and rule at the step that the folder allows to go on from, and that step.
 
         Step 0 is evaluated where the learning curve has a point there.
@@ -104,25 +109,29 @@ class LiveRun:
         Args:
             offline: see `RunJob`.
             evaluated_start: see `RunJob`.
+            reward_models: see `RunJob`.
         """
         config, training = self.folder.config, self.folder.config.training
         assert training is not None
         algorithm = load_algorithm(config.algorithm, config.settings)
         needs = algorithm.needs
+        models = self._reward_models(reward_models)
         trainer = Trainer(
             policy=self.policy,
             algorithm=algorithm,
             config=training,
             source=self._source(algorithm, training, offline),
             sampler=self.sampler,
-            reward=load_reward(config.reward),
-            step_reward=load_step_reward(config.task.step_reward) if Need.STEP_REWARDS in needs else None,
+            reward=models.reward(),
+            step_reward=models.step_reward() if Need.STEP_REWARDS in needs else None,
+            reward_parameters=models.num_parameters,
             reference=copy.deepcopy(self.policy.model).requires_grad_(False)
             if Need.REFERENCE_LOGPROBS in needs
             else None,
             critic=Critic(self.start, device=self.policy.device) if Need.CRITIC in needs else None,
             report=self.report,
         )
+        trainer.before_step = partial(models.before_step, trainer)
         rule = AtStep(training, checkpoint_every=config.checkpoint_every)
         restored = restore(trainer, rule, self.folder.checkpoints, agreed=self._agreed(training))
         done = restored.step
@@ -130,6 +139,7 @@ class LiveRun:
             self.folder.note(f"went back to step {done}: {reason}")
         self.folder.drop_after(done)
         self.folder.samples.drop_after(done)
+        models.forget_after(done)
         if isinstance(trainer.source, IteratedSource):
             trainer.source.forget_after(done)
         if done:
@@ -141,6 +151,18 @@ class LiveRun:
                 )
             self.evaluate(0, config.evaluation.curve_samples)
         return trainer, rule, done
+
+    def _reward_models(self, first: Mapping[str, Path]) -> LiveRewardModels:
+        """The reward models of the run, as they are before its first step."""
+        return LiveRewardModels(
+            config=self.folder.config,
+            first=first,
+            folder=self.folder.path,
+            policy=self.policy,
+            sampler=self.sampler,
+            start=self.start,
+            report=self.report,
+        )
 
     def _agreed(self, training: TrainingConfig) -> int:
         """Step up to which the folder holds every row and every evaluation of the learning curve."""

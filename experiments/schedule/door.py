@@ -10,10 +10,11 @@ from benchmarks.problem import Problem
 from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
 from experiments.recipes.files import file_hashes
-from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
+from experiments.recipes.plugins import learned_name, load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.runs.config import RunConfig
 from experiments.runs.problems import GENERATED, load_further, load_problems, overlap_lines
 from experiments.runs.prompts import render_prompts
+from experiments.schedule.learned import check_enough_problems, check_learned_rewards
 from sampling.engines import EngineConfig, check_room
 
 __all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
@@ -36,8 +37,11 @@ def check_recipe(recipe: Recipe) -> Recipe:
     for name, arm in recipe.arms.items():
         check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
         own = recipe.overridden(arm.overrides)
-        load_reward(own.reward)
-        load_step_reward(own.task.step_reward)
+        check_learned_rewards(own, name)
+        if learned_name(own.reward) is None:
+            load_reward(own.reward)
+        if learned_name(own.task.step_reward) is None:
+            load_step_reward(own.task.step_reward)
         check_name(own.task.prompt)
     recipe = with_files(recipe)
     training = dict[TaskConfig, list[Problem]]()
@@ -52,6 +56,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
             raise ValueError(
                 f"{name}: problems_per_step is {per_step}; expected at most the number of training problems, {most}."
             )
+        check_enough_problems(own, name, most)
         try_reward(own.reward, training[own.task][0])
     _check_models(recipe)
     return recipe
@@ -151,6 +156,7 @@ def with_files(recipe: Recipe) -> Recipe:
     references = list[str | None]()
     for arm in recipe.arms.values():
         own = recipe.overridden(arm.overrides)
+        references += [model.step_rule for model in own.reward_models.values()]
         references += [arm.algorithm, own.reward, own.task.step_reward, *_files_of(own.task)]
     return replace(recipe, files=file_hashes(references))
 

@@ -13,8 +13,9 @@ from algorithms.interface import DataSource
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
 from experiments.recipes.plugins import load_algorithm
 from experiments.runs.config import RunConfig
-from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJob
+from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
 from experiments.runs.problems import load_further, load_problems
+from training.reward_models.config import RewardModelConfig
 
 __all__ = ["JobCost", "Rates", "assumed_rates", "cost_lines", "job_costs", "measured_rates"]
 
@@ -80,6 +81,9 @@ def job_costs(jobs: Iterable[Job], rates: Rates) -> list[JobCost]:
             case OfflineJob(config=config):
                 drawn = config.steps * config.problems_per_step * config.group_size
                 costs.append(_cost(job, training=drawn, seconds=drawn * rates.drawing))
+            case RewardFitJob(config=config):
+                drawn = _fit_size(config.model)
+                costs.append(_cost(job, training=drawn, seconds=drawn * (rates.drawing + FIT_PASSES * rates.drawing)))
             case RunJob(config=config) | EvaluationJob(config=config):
                 shared = isinstance(job, RunJob) and job.evaluated_start is not None
                 problems = count(config.task, config.evaluation)
@@ -148,6 +152,8 @@ EMBEDDED = Rates(
     start=60.0,
     source="no finished run here to measure: figures of the embedded model on two cores of an AMD EPYC",
 )
+FIT_PASSES = 1  # a fit's own passes take about as long as the drawing of what it is fitted to
+ASSUMED_STEPS = 3  # of a solution
 # SmolLM2-135M with completions of up to 256 tokens (README.md, a real model on real problems): seconds a completion.
 REAL_MODEL = {"cpu": (7.3, 0.69), "cuda": (0.012, 0.0073)}
 
@@ -189,6 +195,12 @@ def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, further: in
         evaluation=evaluated,
         seconds=trained * rate + evaluated * rates.evaluation,
     )
+
+
+def _fit_size(model: RewardModelConfig) -> int:
+    """Completions that one fit draws; of continuations a guess, since nobody knows yet how many steps there are."""
+    solved = (model.problems + model.held_out) * model.samples
+    return solved * (1 if model.labels == "rule" else 1 + ASSUMED_STEPS * model.continuations)
 
 
 def _cost(job: Job, *, seconds: float, arm: str | None = None, training: int = 0, evaluation: int = 0) -> JobCost:

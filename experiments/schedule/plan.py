@@ -6,15 +6,16 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from algorithms.interface import DataSource
 from analysis.records.schema import START_ARM
 from experiments.recipes.config import ArmConfig, Recipe
-from experiments.recipes.plugins import load_algorithm
-from experiments.runs.config import OfflineConfig, RunConfig, StartConfig
-from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RunJob, StartJob
+from experiments.recipes.plugins import learned_name, load_algorithm
+from experiments.runs.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
+from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
 from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
 
@@ -85,7 +86,8 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
                 training=arm.training,
                 control=arm.control,
             )
-            runs.append(_run_job(config, out, start_of_arm, offline=offline, evaluated=measured))
+            fits = {name: _reward_fit(config, name, start_of_arm, out, shared) for name in config.reward_models}
+            runs.append(_run_job(config, out, start_of_arm, offline=offline, evaluated=measured, fits=fits))
     return [*first.values(), *shared.values(), *runs]
 
 
@@ -146,6 +148,7 @@ def _run_job(
     *,
     offline: OfflineJob | None = None,
     evaluated: EvaluationJob | None = None,
+    fits: Mapping[str, RewardFitJob],
 ) -> RunJob:
     """The job of one trained run in ``out/runs/``.
 
@@ -155,6 +158,7 @@ def _run_job(
         start: trains the start policy; ``None`` takes the run's model.
         offline: draws the completions of an offline method.
         evaluated: evaluates the start policy.
+        fits: fit the reward models that it uses, by name.
     """
     name = run_folder_name(config.arm, config.seed)
     return RunJob(
@@ -164,7 +168,8 @@ def _run_job(
         folder=out / "runs" / name,
         offline=None if offline is None else offline.file,
         evaluated_start=None if evaluated is None else evaluated.folder,
-        after=tuple(job.name for job in (start, offline, evaluated) if job is not None),
+        reward_models={model: fit.folder for model, fit in fits.items()},
+        after=tuple(job.name for job in (start, offline, evaluated, *fits.values()) if job is not None),
     )
 
 
@@ -256,9 +261,38 @@ def _offline(
     return job
 
 
+def _reward_fit(run: RunConfig, name: str, start: StartJob | None, out: Path, jobs: dict[str, Job]) -> RewardFitJob:
+    """The job that fits a reward model of the run; runs that would fit the same share it."""
+    assert run.training is not None
+    config = RewardFitConfig(
+        arm=name,
+        seed=run.seed,
+        start=run.model or "" if start is None else start.name,
+        model=run.reward_models[name],
+        task=replace(run.task, step_reward=""),  # what the run is rewarded with is no part of the fit
+        engine=run.engine,
+        temperature=run.training.temperature,
+        max_completion_tokens=run.training.max_completion_tokens,
+    )
+    digest = hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:8]
+    folder = run_folder_name(f"reward-{name}-{digest}", run.seed)
+    job = RewardFitJob(
+        name=folder,
+        config=config,
+        start=_policy_of(start, run.model),
+        folder=out / "reward_models" / folder,
+        after=() if start is None else (start.name,),
+    )
+    jobs.setdefault(folder, job)
+    return job
+
+
 def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
     """What every run of a seed has in common, and the hashes of the files that this one uses."""
     used = (algorithm, recipe.reward, recipe.task.step_reward)
+    names = {learned_name(recipe.reward), learned_name(recipe.task.step_reward)}
+    models = {name: model for name, model in recipe.reward_models.items() if name in names}
+    used += tuple(model.step_rule for model in models.values())
     return {
         "recipe": recipe.name,
         "seed": seed,
@@ -267,6 +301,8 @@ def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
         "evaluation": recipe.evaluation,
         "engine": recipe.engine,
         "reward": recipe.reward,
+        "reward_noise": recipe.reward_noise,
+        "reward_models": models,
         "checkpoint_every": recipe.checkpoint_every,
         "files": {name: digest for name, digest in recipe.files.items() if name in used},
     }

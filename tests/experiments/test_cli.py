@@ -39,7 +39,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     [
         (["compare", "--recipe", "aritmetic"], "did you mean 'arithmetic'"),
         (["train", "--algorithm", "grop"], "did you mean 'grpo'"),
-        (["train", "--algorithm", "remax"], "remax needs the reward of each problem's greedy completion"),
         (["train", "--algorithm", "mine.py"], "expected mine.py:NAME (no such file)"),
         (["compare", "--recipe", "mine.py:mine"], "there is no file"),
         (["train", "--seed", "18446744073709551616"], "a seed is 18446744073709551616; expected a whole number"),

@@ -18,7 +18,9 @@ class RewardModelConfig:
         supervision: ``"outcome"`` scores a completion at its last token, ``"process"`` each step at its last token.
         labels: right or wrong by the ``"rule"`` (the answer checker, or the step reward of the task), or the share of
             continuations of a step that end right: above 0 (``"monte_carlo"``, Math-Shepherd's hard labels, arXiv
-            2312.08935, Eq. 3) or as it is (``"monte_carlo_soft"``, its Eq. 4).
+            2312.08935, Eq. 3) or as it is (``"monte_carlo_soft"``, its Eq. 4); or what people said of given solutions
+            (``"prm800k"``, phase 1, from the task's `data_dir`; `problems` and `held_out` count its paths).
+        step_rule: step reward whose word is the label of a step under ``labels="rule"``; see `TaskConfig.step_reward`.
         control: ``"shuffled_labels"`` permutes the labels among all samples, so that a model can learn nothing but
             their mean; ``"none"`` leaves them.
         model: folder or hub id of the model that the first fit starts from, with the policy's tokenizer; ``None`` is
@@ -44,7 +46,8 @@ class RewardModelConfig:
     """
 
     supervision: Literal["outcome", "process"] = "outcome"
-    labels: Literal["rule", "monte_carlo", "monte_carlo_soft"] = "rule"
+    labels: Literal["rule", "monte_carlo", "monte_carlo_soft", "prm800k"] = "rule"
+    step_rule: str = "equations"
     control: Literal["none", "shuffled_labels"] = "none"
     model: str | None = None
     problems: int = 256
@@ -76,6 +79,11 @@ class RewardModelConfig:
             raise ValueError(
                 f"labels is {self.labels!r} with supervision 'outcome'; a whole completion is right or wrong by the "
                 "rule: expected labels 'rule', or supervision 'process'."
+            )
+
+        if self.labels == "prm800k" and self.refit:
+            raise ValueError(
+                "labels is 'prm800k' with refit true; given solutions do not change: expected refit false."
             )
 
     def as_training(self, examples: int) -> TrainingConfig:

@@ -16,7 +16,15 @@ from training.models.packing import is_packed
 from training.models.policy import Policy
 from training.models.scores import by_microbatch
 
-__all__ = ["RewardModelError", "check_tokenizer", "load_reward_model", "picked", "score_tokens", "token_scores"]
+__all__ = [
+    "RewardModelError",
+    "check_tokenizer",
+    "load_reward_model",
+    "open_reward_model",
+    "picked",
+    "score_tokens",
+    "token_scores",
+]
 
 PROBE = "12 + 3 = 15\n\nSo \\boxed{15}."  # what two tokenizers of one vocabulary may still cut differently
 
@@ -39,6 +47,44 @@ def load_reward_model(folder: Path, *, like: Policy, device: str | torch.device 
     Raises:
         RewardModelError: no such model, no plain linear head, weights are missing, or another tokenizer or vocabulary.
     """
+    model, tokenizer = _loaded(folder, fresh=fresh)
+    check_tokenizer(tokenizer, like.tokenizer, folder)
+    if fresh:
+        nn.init.zeros_(model.score.weight)
+    model.config.pad_token_id = like.pad_token_id  # TRL and transformers' own forward ask for it
+    return Policy(
+        model=model.to(device).eval(),
+        tokenizer=tokenizer,
+        eos_token_ids=like.eos_token_ids,
+        pad_token_id=like.pad_token_id,
+    )
+
+
+def open_reward_model(model: str, *, device: str | torch.device = "cpu") -> Policy:
+    """A fitted reward model on its own, with the end of sequence and padding that its tokenizer names.
+
+    Args:
+        model: folder or hub id.
+        device: where it lies.
+
+    Raises:
+        RewardModelError: see `load_reward_model`; also where the tokenizer names no end-of-sequence token.
+    """
+    loaded, tokenizer = _loaded(Path(model) if Path(model).is_dir() else model, fresh=False)
+    end: Any = tokenizer.eos_token_id
+    pad: Any = tokenizer.pad_token_id
+    if end is None:
+        raise RewardModelError(f"{model} has a tokenizer without an end-of-sequence token.")
+    return Policy(
+        model=loaded.to(device).eval(),
+        tokenizer=tokenizer,
+        eos_token_ids=(end,),
+        pad_token_id=end if pad is None else pad,
+    )
+
+
+def _loaded(folder: Path | str, *, fresh: bool) -> tuple[Any, PreTrainedTokenizerBase]:
+    """A scalar-head model and its tokenizer, as they are."""
     try:
         result: Any = AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -61,16 +107,7 @@ def load_reward_model(folder: Path, *, like: Policy, device: str | torch.device 
         raise RewardModelError(
             f"{type(model).__name__} has no linear head called score; no reward model is made of it."
         )
-    check_tokenizer(tokenizer, like.tokenizer, folder)
-    if fresh:
-        nn.init.zeros_(model.score.weight)
-    model.config.pad_token_id = like.pad_token_id  # TRL and transformers' own forward ask for it
-    return Policy(
-        model=model.to(device).eval(),
-        tokenizer=tokenizer,
-        eos_token_ids=like.eos_token_ids,
-        pad_token_id=like.pad_token_id,
-    )
+    return model, tokenizer
 
 
 def check_tokenizer(own: PreTrainedTokenizerBase, policys: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -37,6 +37,9 @@ SAME_START = {
     "evaluation.curve_samples",
     "evaluation.every",
     "reward",
+    "reward_noise.false_negative",
+    "reward_noise.false_positive",
+    "reward_noise.kind",
     "task.step_reward",
     "task.train_problems",
 }
@@ -59,7 +62,7 @@ def another(value: Any, hint: Any) -> Any:
     """A value of the field's type that differs from what it holds."""
     doubled = [2 * value] if isinstance(value, int | float) and not isinstance(value, bool) else []
     members = [choice for part in (hint, *get_args(hint)) for choice in get_args(part)]
-    tried = [0.5] if value == 1.0 else []
+    tried = [0.5] if value in (0.0, 1.0) else []
     for candidate in [*tried, *doubled, *get_args(hint), *members, 2, "2026-01-01", True, [0.5]]:
         if candidate != value and fits(candidate, hint):
             return candidate

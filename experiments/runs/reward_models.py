@@ -1,0 +1,185 @@
+"""The reward models of a run, each as it is at the current iteration (DeepSeekMath, Algorithm 1)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.recipes.plugins import learned_name, load_reward, load_step_reward
+from experiments.runs.config import RewardFitConfig, RunConfig
+from experiments.runs.engines import Report, SamplerCache
+from experiments.runs.prompts import training_prompts
+from experiments.runs.reward_fit import Cost, Earlier, RewardFit, load_fitted
+from experiments.runs.same import read_json
+from rewards import warm_up_checker
+from rewards.noise import NoisyReward
+from rewards.reward import Reward, StepReward, StepRewardFunction
+from sampling.sampler import Sampler
+from training.models.engine_check import check_weight_loading
+from training.models.policy import Policy, load_policy, resolve_model
+from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel
+
+if TYPE_CHECKING:
+    from training.trainer import Trainer
+
+__all__ = ["LiveRewardModels", "fit_first"]
+
+
+def fit_first(config: RewardFitConfig, start: Path, folder: Path, samplers: SamplerCache, report: Report) -> str:
+    """Fit a reward model to completions of the start policy, or find it fitted; a line for the reader.
+
+    Args:
+        config: what is fitted.
+        start: folder of the start policy.
+        folder: of the fit.
+        samplers: where the engine comes from.
+        report: told of progress.
+
+    Raises:
+        SamplerMismatchError: the engine does not hold the policy's weights after a load.
+        LabelError: all labels say the same.
+        RewardModelError: see `load_reward_model`.
+    """
+    if (folder / "finished.json").is_file():
+        return "was already fitted"
+    warm_up_checker()
+    policy = load_policy(start, device=config.engine.device)
+    sampler = samplers.get(config.engine, start, policy)
+    prompts = training_prompts(config.task, policy, per_step=1, seed=config.seed)
+    check_weight_loading(
+        sampler,
+        policy,
+        list(prompts.prompt_ids[:8]),
+        tolerance=config.engine.logprob_tolerance,
+        policy_version=0,
+        seed=config.seed,
+    )
+    first = start if config.model.model is None else resolve_model(config.model.model)
+    fit = RewardFit(folder=folder, config=config, policy=policy, sampler=sampler, first=first, report=report)
+    finished = fit.run()
+    told = finished["held_out"][0]
+    area = told.get("auc")
+    measured = "" if area is None else f"; on held-out problems AUC {area:.3f}, Brier score {told['brier']:.3f}"
+    return f"fitted to {finished['samples']:,} completions ({finished['cost']['completions']:,} drawn){measured}"
+
+
+@dataclass(kw_only=True)
+class LiveRewardModels:
+    """Reward models in memory, brought up to date before the first step of each iteration.
+
+    Attributes:
+        config: of the run.
+        first: folder of the first fit of each, by name.
+        folder: of the run; later fits lie in ``reward-NAME-NNNNNN`` there, NNNNNN the steps before.
+        policy: π_θ.
+        sampler: holds it at the first step of an iteration.
+        start: folder of the start policy.
+        report: told of progress.
+    """
+
+    config: RunConfig
+    first: Mapping[str, Path]
+    folder: Path
+    policy: Policy
+    sampler: Sampler
+    start: Path
+    report: Report
+    held: dict[str, RewardModel] = field(init=False, default_factory=dict)
+    _iteration: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        for name in self.config.reward_models:
+            self.held[name] = load_fitted(self.first[name], self.config.reward_models[name], self.policy)
+
+    def reward(self) -> Reward:
+        """The outcome reward of the run, its noise included."""
+        name = learned_name(self.config.reward)
+        learned = None if name is None else LearnedReward(name=f"reward model {name}", model=self.held[name])
+        reward = load_reward(self.config.reward, learned)
+        return reward if self.config.reward_noise.silent else NoisyReward(reward=reward, noise=self.config.reward_noise)
+
+    def step_reward(self) -> StepReward | StepRewardFunction:
+        """The step reward of the run."""
+        name = learned_name(self.config.task.step_reward)
+        learned = None if name is None else LearnedStepReward(name=f"reward model {name}", model=self.held[name])
+        return load_step_reward(self.config.task.step_reward, learned)
+
+    @property
+    def num_parameters(self) -> int:
+        """Of all of them."""
+        return sum(model.num_parameters for model in self.held.values())
+
+    def forget_after(self, step: int) -> None:
+        """Remove fits to policies later than that of `step`, which a resumed run will train again."""
+        for folder in self.folder.glob("reward-*"):
+            if int(folder.name.rpartition("-")[2]) > step:
+                shutil.rmtree(folder)
+
+    def before_step(self, trainer: Trainer, step: int) -> None:
+        """Take up the models of the iteration that `step` is in; at its first step they are fitted, and counted.
+
+        Raises:
+            RuntimeError: the fit of an iteration that is under way is gone.
+        """
+        training = trainer.config
+        first = training.iteration_start(step)
+        if first != self._iteration:
+            for name, model in self.held.items():
+                if self.config.reward_models[name].refit:
+                    self._refit(name, first, step)
+                    load_fitted(self._folder(name, first), self.config.reward_models[name], self.policy, model)
+            self._iteration = first
+        if step == first:
+            for name in self.held:
+                if first == 0 or self.config.reward_models[name].refit:
+                    self._count(trainer, self._folder(name, first))
+
+    def _refit(self, name: str, first: int, step: int) -> None:
+        folder = self._folder(name, first)
+        if not (folder / "finished.json").is_file() and (step != first or self.sampler.policy_version != first):
+            raise RuntimeError(
+                f"{folder} is to hold the reward model of the iteration that began at step {first}, and this is step "
+                f"{step}; the folder was there and is gone. Remove {self.folder} to start this run anew."
+            )
+        every = self.config.training.iteration_steps if self.config.training is not None else None
+        starts = range(0, first, every) if every else ()
+        earlier = Earlier(folders=tuple(self._folder(name, start) for start in starts))
+        RewardFit(
+            folder=folder,
+            config=self._fit_config(name, first),
+            policy=self.policy,
+            sampler=self.sampler,
+            first=self.start,
+            report=self.report,
+        ).run(earlier)
+
+    def _folder(self, name: str, first: int) -> Path:
+        return self.first[name] if first == 0 else self.folder / f"reward-{name}-{first:06d}"
+
+    def _fit_config(self, name: str, first: int) -> RewardFitConfig:
+        config, training = self.config, self.config.training
+        assert training is not None
+        return RewardFitConfig(
+            arm=name,
+            seed=config.seed,
+            start=config.arm,
+            model=config.reward_models[name],
+            task=replace(config.task, step_reward=""),
+            engine=config.engine,
+            temperature=training.temperature,
+            max_completion_tokens=training.max_completion_tokens,
+            step=first,
+            iteration=first // training.iteration_steps if training.iteration_steps else 0,
+        )
+
+    @staticmethod
+    def _count(trainer: Trainer, folder: Path) -> None:
+        """Add what a fit cost to the run's counters."""
+        cost = Cost(**read_json(folder / "finished.json", remedy=f"remove the folder {folder}")["cost"])
+        trainer.counters.completions_sampled += cost.completions
+        trainer.counters.tokens_generated += cost.tokens
+        trainer.counters.flops += cost.flops
+        trainer.counters.seconds += cost.seconds

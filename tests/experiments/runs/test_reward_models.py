@@ -1,0 +1,206 @@
+"""Arms whose reward is a model, from the fit before them to the last iteration, killed and resumed bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from experiments.recipes.config import ArmConfig, Recipe
+from experiments.runs.engines import SamplerCache
+from experiments.runs.folder import RunFolder
+from experiments.runs.jobs import Job, RewardFitJob, RunJob
+from experiments.schedule.door import check_recipe
+from experiments.schedule.plan import plan_jobs
+from tests.experiments.miniature import recipe as miniature
+from training.reward_models.config import RewardModelConfig
+from training.reward_models.examples import read_labelled
+
+SMALL = RewardModelConfig(
+    problems=6, samples=4, held_out=4, continuations=2, epochs=2, batch_size=8, learning_rate=3e-3, warmup_steps=1
+)
+STEPS = replace(SMALL, supervision="process", step_rule="next_operations")
+
+
+def recipe() -> Recipe:
+    """Three arms of four steps in two iterations: outcome model, step model by continuations, frozen ensemble."""
+    base = miniature()
+    grpo = base.arms["grpo"]
+    training = replace(grpo.training, steps=4, iteration_steps=2)
+
+    def arm(algorithm: str, overrides: dict[str, str]) -> ArmConfig:
+        return ArmConfig(algorithm=algorithm, training=training, overrides=overrides)
+
+    return replace(
+        base,
+        arms={
+            "outcome": arm("grpo", {"reward": "model:orm"}),
+            "process": arm("grpo_process", {"task.step_reward": "model:prm"}),
+            "frozen": arm("ppo", {"reward": "model:pair"}),
+        },
+        reward_models={
+            "orm": replace(SMALL, replay=0.25),
+            "prm": replace(STEPS, labels="monte_carlo_soft"),
+            "pair": replace(SMALL, refit=False, members=2, combine="mean_minus_std"),
+        },
+        engine=replace(base.engine, name="transformers"),
+        evaluation=replace(base.evaluation, every=0),
+        checkpoint_every=3,
+    )
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Job]]:
+    """All jobs, one after the other."""
+    out = tmp_path_factory.mktemp("comparison")
+    jobs = {job.name: job for job in plan_jobs(check_recipe(recipe()), out, evaluate_start=False)}
+    samplers = SamplerCache()
+    torch.set_num_threads(1)
+    for job in jobs.values():
+        job.run(samplers, lambda what, done, total, unit: None)
+    return out, jobs
+
+
+def finished(folder: Path) -> dict:
+    return json.loads((folder / "finished.json").read_text())
+
+
+def test_each_iteration_fits_the_model_further_to_its_own_samples(done: tuple[Path, dict[str, Job]]) -> None:
+    out, jobs = done
+    [first] = [job.folder for job in jobs.values() if isinstance(job, RewardFitJob) and job.config.arm == "orm"]
+    later = out / "runs" / "outcome-seed0" / "reward-orm-000002"
+    start, now = finished(first), finished(later)
+    assert (start["samples"], start["replayed"]) == (24, 0)
+    assert (now["samples"], now["replayed"]) == (24, 6)  # 25 % of the 24 of the first fit
+    policies = {item.rollout.policy_version for item in read_labelled(later / "samples.jsonl")}
+    assert policies == {2}  # samples of the policy as it is at the start of the iteration
+    asked = {item.rollout.problem.problem_id for item in read_labelled(later / "samples.jsonl")}
+    held = {item.rollout.problem.problem_id for item in read_labelled(later / "held_out.jsonl")}
+    assert len(asked) == 6 and len(held) == 4 and not asked & held
+    assert now["held_out_before"] and not start["held_out_before"]
+    [path] = now["models"]
+    before, after = (
+        load_file(first / start["models"][0] / "model.safetensors"),
+        load_file(later / path / "model.safetensors"),
+    )
+    assert not torch.equal(before["score.weight"], after["score.weight"])
+    steps = json.loads((later / "member-0" / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+    assert steps == 2 * (30 // 8)  # two epochs of 24 new and 6 replayed completions, eight a step
+
+
+def test_a_frozen_ensemble_stays_as_it_was(done: tuple[Path, dict[str, Job]]) -> None:
+    out, jobs = done
+    run = out / "runs" / "frozen-seed0"
+    assert not list(run.glob("reward-*"))
+    [first] = [job.folder for job in jobs.values() if isinstance(job, RewardFitJob) and job.config.arm == "pair"]
+    one, other = (load_file(first / path / "model.safetensors")["score.weight"] for path in finished(first)["models"])
+    assert not torch.equal(one, other)  # the members saw the samples in another order
+
+
+def test_what_a_fit_costs_is_counted(done: tuple[Path, dict[str, Job]]) -> None:
+    """10 problems × 4 samples a fit, two fits; 4 problems × 4 completions a step of the policy."""
+    out, _ = done
+    rows = [json.loads(line) for line in (out / "runs" / "outcome-seed0" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["completions_sampled"] for row in rows] == [40 + 16, 40 + 32, 80 + 48, 80 + 64]
+    rows = [json.loads(line) for line in (out / "runs" / "frozen-seed0" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["completions_sampled"] for row in rows] == [40 + 16, 40 + 32, 40 + 48, 40 + 64]
+
+
+def test_steps_are_labelled_by_continuations_of_their_prefixes(done: tuple[Path, dict[str, Job]]) -> None:
+    _, jobs = done
+    [first] = [job.folder for job in jobs.values() if isinstance(job, RewardFitJob) and job.config.arm == "prm"]
+    examples = read_labelled(first / "samples.jsonl") + read_labelled(first / "held_out.jsonl")
+    continued = sum(max(0, len(item.step_ends) - 1) for item in examples)
+    assert continued > 0
+    assert finished(first)["cost"]["completions"] == 40 + 2 * continued
+    assert {label for item in examples for label in item.step_rewards} <= {0.0, 0.5, 1.0}
+    for item in examples:
+        if item.step_rewards:
+            assert item.step_rewards[-1] == float(item.verdict.correct and not item.rollout.truncated)
+
+
+KILL = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from tests.experiments.runs.test_reward_models import recipe
+from experiments.runs.engines import SamplerCache
+from experiments.schedule.plan import plan_jobs
+torch.set_num_threads(1)
+import training.reward_models.fit
+training.reward_models.fit.CHECKPOINT_EVERY = 2
+import training.loop
+taken = training.loop.take_step
+def take_step(trainer, step, share=1.0):
+    row = taken(trainer, step, share)
+    if "binary_cross_entropy" in row and step == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return row
+training.loop.take_step = take_step
+out, name = Path(sys.argv[1]), sys.argv[2]
+[job] = [job for job in plan_jobs(recipe(), out, evaluate_start=False) if job.name == name]
+job.run(SamplerCache(), lambda what, done, total, unit: None)
+"""
+
+
+@pytest.mark.parametrize("arm", ["outcome", "process"])
+def test_killed_within_a_fit_of_an_iteration_and_resumed_is_bit_for_bit_the_whole_run(
+    done: tuple[Path, dict[str, Job]], tmp_path: Path, arm: str
+) -> None:
+    out, jobs = done
+    job = jobs[f"{arm}-seed0"]
+    assert isinstance(job, RunJob)
+    (tmp_path / "runs").mkdir()
+    for shared in out.glob("[!r]*"):
+        (tmp_path / shared.name).symlink_to(shared)
+    (tmp_path / "reward_models").symlink_to(out / "reward_models")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILL, str(tmp_path), job.name], env=environment, capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    again = tmp_path / "runs" / job.name
+    name = "orm" if arm == "outcome" else "prm"
+    fit = again / f"reward-{name}-000002"
+    assert (fit / "member-0" / "checkpoints").is_dir() and not (fit / "finished.json").exists()
+    [resumed] = [each for each in plan_jobs(recipe(), tmp_path, evaluate_start=False) if each.name == job.name]
+    resumed.run(SamplerCache(), lambda what, done, total, unit: None)
+    whole, here = RunFolder(job.folder, job.config), RunFolder(again, job.config)
+    for mine, theirs in zip(here.rows(), whole.rows(), strict=True):
+        assert {key: value for key, value in mine.items() if "seconds" not in key} == {
+            key: value for key, value in theirs.items() if "seconds" not in key
+        }
+    for file in (
+        Path("checkpoints/step-000004/model.safetensors"),
+        Path(f"reward-{name}-000002") / finished(fit)["models"][0] / "model.safetensors",
+    ):
+        assert (again / file).read_bytes() == (job.folder / file).read_bytes()
+    assert here.samples.read()["completion"].tolist() == whole.samples.read()["completion"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "models", "message"),
+    [
+        ({"reward": "model:ormm"}, {"orm": SMALL}, "no such reward model; did you mean 'orm'"),
+        ({"reward": "model:prm"}, {"prm": STEPS}, "supervision 'process'; expected one of supervision 'outcome'"),
+        ({"task.step_reward": "model:orm"}, {"orm": SMALL}, "supervision 'outcome'; expected one of"),
+        ({"reward": "model:orm"}, {"orm": replace(SMALL, problems=14)}, "solves 14 problems and holds out 4"),
+        ({"task.step_reward": "model:prm"}, {"prm": replace(STEPS, step_rule="lines")}, "unknown step reward 'lines'"),
+        ({"task.step_reward": "model:prm"}, {"prm": replace(STEPS, step_rule="model:prm")}, "a rule, not a model"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_starts(
+    overrides: dict[str, str], models: dict[str, RewardModelConfig], message: str
+) -> None:
+    base = recipe()
+    arm = replace(base.arms["outcome"], overrides=overrides)
+    with pytest.raises(ValueError, match=message):
+        check_recipe(replace(base, arms={"arm": arm}, reward_models=models))
