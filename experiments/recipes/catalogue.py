@@ -355,5 +355,9 @@ def check_arms(recipe: Recipe) -> Recipe:
     named |= {name: f"contrast {each.name!r}" for each in recipe.contrasts or () for name in each.arms}
     for name, where in named.items():
         if name not in known:
-            raise ValueError(f"recipe {recipe.name!r}, {where}: no arm {name!r}; {did_you_mean(name, known)}")
+            near = did_you_mean(name, known)
+            raise ValueError(
+                f"recipe {recipe.name!r}, {where}: no arm {name!r}; {near} Expected one of {', '.join(known)}; a "
+                "recipe that is made of another one needs its own, or None, in default_arms and contrasts."
+            )
     return recipe
