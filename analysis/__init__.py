@@ -2,13 +2,14 @@
 
 from analysis.noise.intervals import Band, Interval, Resampling, bootstrap_difference, bootstrap_mean
 from analysis.noise.simultaneous import share_band
+from analysis.records.join import load_joined
 from analysis.records.load import load_comparison, load_run
 from analysis.records.reading import RecordError, UnfinishedRunError
 from analysis.records.record import ComparisonRecord, RunRecord, UnfinishedRun
 from analysis.records.run_frames import RunFrames, load_runs
 from analysis.records.schema import SAMPLE_COLUMNS
 from analysis.report.export import write_frames, write_tables
-from analysis.report.report import write_report
+from analysis.report.report import comparison_pictures, report_folder, write_report
 from analysis.report.sentences import crossing_sentence, difference_sentence
 from analysis.report.statements import crossing_table, difference_table
 from analysis.report.tables import render_text, summary_table, verdict_table
@@ -47,6 +48,7 @@ __all__ = [
     "bootstrap_mean",
     "budget_table",
     "compare_arms",
+    "comparison_pictures",
     "comparison_text",
     "count_votes",
     "crossing_of",
@@ -60,6 +62,7 @@ __all__ = [
     "judge_contrasts",
     "learning_curves",
     "load_comparison",
+    "load_joined",
     "load_run",
     "load_runs",
     "maj_at_k",
@@ -68,6 +71,7 @@ __all__ = [
     "pass_at_k",
     "pass_curves",
     "render_text",
+    "report_folder",
     "sample_summaries",
     "score_comparison",
     "share_band",

@@ -19,7 +19,7 @@ from experiments.commands.evaluate_rewards import EvaluateRewards
 from experiments.commands.explain import Explain
 from experiments.commands.inspect import Benchmarks, Coefficients, Methods
 from experiments.commands.laws import Laws
-from experiments.commands.look import Show, Status, Twin
+from experiments.commands.look import Show, Status, Twin, Watch
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
 from experiments.commands.power import Power
@@ -41,6 +41,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "evaluate-rewards": EvaluateRewards,
     "status": Status,
+    "watch": Watch,
     "report": WriteReport,
     "plot": Plot,
     "power": Power,

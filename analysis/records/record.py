@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.records.frames import column, read_rows, read_samples, rows_where
 from analysis.records.schema import START_ARM
+from analysis.records.showing import table_html
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,6 +29,17 @@ class RunRecord:
     environment: Mapping[str, Any]
     metrics: pd.DataFrame
     judgements: pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        about = {
+            "arm": self.arm,
+            "seed": self.seed,
+            "algorithm": self.algorithm,
+            "last step": self.final_step,
+            "samples": len(self.judgements),
+            "steps trained": len(self.metrics),
+        }
+        return table_html(str(self.path), {name: [value] for name, value in about.items()})
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -92,6 +104,16 @@ class ComparisonRecord:
     runs: tuple[RunRecord, ...]
     unfinished: tuple[UnfinishedRun, ...]
     notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        columns = {
+            "arm": self.arms,
+            "algorithm": [self.runs_of(arm)[0].algorithm for arm in self.arms],
+            "seeds": [" ".join(str(run.seed) for run in self.runs_of(arm)) for arm in self.arms],
+            "last step": [self.runs_of(arm)[0].final_step for arm in self.arms],
+        }
+        left_out = f"; {len(self.unfinished)} runs left out" if self.unfinished else ""
+        return table_html(f"{self.path}: {', '.join(self.benchmarks)}{left_out}", columns)
 
     @property
     def arms(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.plots import short_number
+from analysis.figures.canvas import short_number
 from analysis.noise.intervals import Resampling
 from analysis.records.evaluations import BUDGETS
 from analysis.records.frames import column, records_of
@@ -129,8 +129,8 @@ def spending_text(comparison: ComparisonRecord, contrast: Contrast) -> str:
 
 
 def answer_section(claims: Claims, figures: str = "") -> str:
-    """The answer: the ranking in a sentence a benchmark, the declared contrasts as `figures` and table, what
-    decides."""
+    """The answer: the ranking in a sentence a benchmark, every arm and the declared contrasts as `figures`, the
+    contrasts as a table, and behind it in sentences."""
     html = page.bullets(rankings(claims), "answers") + figures
     several = len(set(column(claims.summary, "benchmark"))) > 1
     found = [
@@ -140,8 +140,8 @@ def answer_section(claims: Claims, figures: str = "") -> str:
     if found:
         when = "before anything ran" if claims.declared else "by the default rule, not before the runs"
         html += page.heading("The declared contrasts") + page.table(contrast_columns(claims.contrasts))
-        html += page.paragraph(f"In points. Declared {when}. {INTERVAL_NOTE}", "note") + page.bullets(found, "answers")
-    html += page.bullets(sharpening_sentences(claims.tuned, claims.contrasts, claims.baseline), "answers")
+        html += page.paragraph(f"In points. Declared {when}. {INTERVAL_NOTE}", "note")
+        html += page.folded("The contrasts in sentences", page.bullets(found, "answers"))
     if claims.not_run:
         html += page.paragraph(
             f"Declared, counted in the correction, and not answered for want of an arm: {', '.join(claims.not_run)}."
@@ -149,6 +149,12 @@ def answer_section(claims: Claims, figures: str = "") -> str:
     if not claims.trained:
         html += page.paragraph("Nothing was trained here: the bands cover the choice of problems.", "note")
     return html
+
+
+def sharpening_section(claims: Claims, figures: str = "") -> str:
+    """Whose gain is more than what the start policy gives at its best temperature, in sentences, and `figures`; nothing
+    where policies were decoded at one temperature."""
+    return page.bullets(sharpening_sentences(claims.tuned, claims.contrasts, claims.baseline), "answers") + figures
 
 
 def rankings(claims: Claims) -> list[str]:
@@ -176,7 +182,7 @@ def claims_tables(claims: Claims) -> str:
     for benchmark in dict.fromkeys(each.benchmark for each in claims.pairs):
         here = [each for each in claims.pairs if each.benchmark == benchmark]
         html += page.heading(f"Method against method on {benchmark}: Pass@1 of the row minus that of the column")
-        html += page.table(pair_columns(here))
+        html += page.table(pair_columns(here), "dense")
     if html:
         html += page.paragraph("In points, with 95 % intervals as above and without verdicts: not declared.", "note")
     if claims.trained:
@@ -232,7 +238,7 @@ def equal_budget_html(budgets: pd.DataFrame, best: pd.DataFrame) -> str:
         for x, level in {row["x"]: row["level"] for row in here}.items():
             heading = f"{BUDGETS[x].split(' (')[0]} = {short_number(level)}"
             columns.append(TextColumn(heading=heading, cells=tuple(cells.get((arm, x), DASH) for arm in arms)))
-        html += page.heading(f"Pass@1 on {benchmark} at equal budget") + page.table(columns)
+        html += page.heading(f"Pass@1 on {benchmark} at equal budget") + page.table(columns, "dense")
     if html:
         html += page.paragraph(
             "In %, in brackets 95 % over problems and seeds, at the largest level that all arms in the column reached, "

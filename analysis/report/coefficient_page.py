@@ -8,29 +8,27 @@ the record holds are shown; everything is computed from coefficients.json.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from analysis.figures.plots import INK, blank_figure, figure_svg, legend_below, number_axis, plain_axes
-from analysis.figures.styles import arm_styles
+from analysis.figures.coefficients import draw_by_length, draw_by_position, draw_histograms
+from analysis.figures.marks import Mark
 from analysis.records.coefficient_record import CoefficientRecord, MethodRecord, read_coefficients
+from analysis.records.frames import records_of
 from analysis.records.reading import RecordError
 from analysis.records.record import ComparisonRecord
 from analysis.report import page
+from analysis.report.pictures import Picture, picture
+from analysis.statistics.coefficients import coefficient_histograms, coefficients_by_length, coefficients_by_position
 
-__all__ = ["coefficient_section"]
+__all__ = ["coefficient_pictures", "coefficient_section"]
 
 COLORS = colormaps["PuOr"]  # orange to purple through white: no red against green, and dark at both ends
 SHOWN_PER_VERDICT = 2
-RIGHT, WRONG = "#5e3c99", "#e66101"
-POSITIONS = 10
-PANEL_CHARACTERS = 24  # of a title above half a figure
-PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 NOTE = (
     "Each line is the same completion under one method; the background of a token is its gradient coefficient, on one "
     "scale for all methods (a symmetric logarithm), and pointing at a token shows the number. The aggregation weight "
@@ -43,8 +41,9 @@ COSINE_NOTE = (
 )
 
 
-def coefficient_section(comparison: ComparisonRecord) -> str:
-    """The section's HTML; nothing where the comparison keeps no coefficients, a note where they cannot be read."""
+def coefficient_section(comparison: ComparisonRecord, pictures: Sequence[Picture] = ()) -> str:
+    """The section's HTML with these pictures in it; nothing where the comparison keeps no coefficients, a note where
+    they cannot be read."""
     try:
         record = read_coefficients(comparison.path)
     except RecordError as error:
@@ -54,24 +53,67 @@ def coefficient_section(comparison: ComparisonRecord) -> str:
     scale = color_scale(record.methods)
     parts = [page.paragraph(f"Completions of {record.policy}. {NOTE}", "note"), _legend(scale)]
     parts += [_sequence(record, index, scale) for index in shown_sequences(record)]
-    names = [method.name for method in record.methods]
-    pictures = [
-        (_histograms(record), "histograms of coefficients", "Coefficients of all tokens, by the verdict."),
-        (
-            _by_position(record, names),
-            "mean absolute coefficient against the position in the completion",
-            "Mean absolute coefficient in each tenth of the completions; a flat line credits all tokens alike.",
-        ),
-        (
-            _by_length(record, names),
-            "mean absolute coefficient times weight against the length of the completion",
-            "What a completion's tokens weigh together: the sum of weight times |coefficient|, by quarters of length, "
-            "as a share of the method's total.",
-        ),
-    ]
-    drawn = [page.figure(figure_svg(figure), alt, caption) for figure, alt, caption in pictures]
     cosines = page.heading("Directions") + page.paragraph(COSINE_NOTE, "note") + _cosines(record)
-    return "".join(parts) + page.figures(drawn) + cosines
+    return "".join(parts) + page.figures([each.html() for each in pictures]) + cosines
+
+
+def coefficient_pictures(comparison: ComparisonRecord) -> tuple[Picture, ...]:
+    """Coefficients by value, by position and by length; none where the comparison keeps none that can be read."""
+    try:
+        record = read_coefficients(comparison.path)
+    except RecordError:
+        return ()
+    if record is None or not record.methods:
+        return ()
+    values, positions, lengths = (
+        coefficient_histograms(record),
+        coefficients_by_position(record),
+        coefficients_by_length(record),
+    )
+    by_position, by_length = draw_by_position(positions), draw_by_length(lengths)
+    return (
+        picture(
+            draw_histograms(values),
+            name="coefficients-values",
+            alt="histograms of coefficients",
+            caption="Coefficients of all tokens, by the verdict.",
+            values=values,
+            labels=("stairs", "coefficient", "tokens", 1.0),
+            marks=(),
+        ),
+        picture(
+            by_position,
+            name="coefficients-by_position",
+            alt="mean absolute coefficient against the position in the completion",
+            caption="Mean absolute coefficient in each tenth of the completions; a flat line credits all tokens alike.",
+            values=positions,
+            labels=("lines", "tenth of the completion", "mean |coefficient|", 1.0),
+            marks=_marks(by_position, positions, "x", "tenth", 1.0),
+        ),
+        picture(
+            by_length,
+            name="coefficients-by_length",
+            alt="mean absolute coefficient times weight against the length of the completion",
+            caption="What a completion's tokens weigh together: the sum of weight times |coefficient|, by quarters of "
+            "length, as a share of the method's total.",
+            values=lengths,
+            labels=("lines", "tokens of the completion", "share of the method's total (%)", 100.0),
+            marks=_marks(by_length, lengths, "place", "quarter of lengths", 100.0),
+        ),
+    )
+
+
+def _marks(figure: Figure, rows: pd.DataFrame, place: str, name: str, scale: float) -> list[Mark]:
+    [axes] = figure.axes
+    return [
+        Mark(
+            axes=axes,
+            x=row[place],
+            y=row["point"],
+            text=f"{row['arm']}\n{name} {row.get('group', row[place])}: {scale * row['point']:.4g}",
+        )
+        for row in records_of(rows)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,98 +196,6 @@ def _paint(shade: float) -> str:
     channels = [round(255 * channel) for channel in (red, green, blue)]
     dark = 0.299 * channels[0] + 0.587 * channels[1] + 0.114 * channels[2] < 140
     return f"background:rgb({channels[0]},{channels[1]},{channels[2]});color:{'#fff' if dark else '#111'}"
-
-
-def _histograms(record: CoefficientRecord) -> Figure:
-    columns = 2
-    rows = -(-len(record.methods) // columns)
-    lines = max(-(-len(method.name) // PANEL_CHARACTERS) for method in record.methods)
-    figure = blank_figure((5.6, 1.0 + (1.35 + 0.17 * (lines - 1)) * rows))
-    panels = np.atleast_2d(figure.subplots(rows, columns)).ravel()
-    right = np.array([sequence["reward"] > 0 for sequence in record.sequences])
-    handles = {}
-    for panel, method in zip(panels, record.methods, strict=False):
-        kept = [row for row in method.coefficients if row is not None]
-        edges = np.histogram_bin_edges(np.concatenate(kept), bins=31) if kept else np.linspace(-1, 1, 32)
-        for label, color, wanted, fill in (("right", RIGHT, True, True), ("wrong", WRONG, False, False)):
-            values = [
-                row
-                for row, is_right in zip(method.coefficients, right, strict=True)
-                if row is not None and is_right == wanted
-            ]
-            counts, _ = np.histogram(np.concatenate(values) if values else np.empty(0), bins=edges)
-            handles[label] = panel.stairs(
-                counts, edges, color=color, fill=fill, alpha=0.55 if fill else 1.0, linewidth=1.4
-            )
-        plain_axes(panel, method.name, PANEL_CHARACTERS)
-        panel.set_yscale("symlog", linthresh=1)
-        panel.yaxis.set_major_formatter(PLAIN)
-        panel.tick_params(labelsize=7)
-    for panel in panels[len(record.methods) :]:
-        panel.set_visible(False)
-    legend_below(figure, handles)
-    return figure
-
-
-def _by_position(record: CoefficientRecord, names: Sequence[str]) -> Figure:
-    figure, styles = blank_figure((5.6, 4.7)), arm_styles(names)
-    axes = figure.subplots()
-    plain_axes(axes, "by position")
-    lines = {}
-    for method in record.methods:
-        sums, counts = np.zeros(POSITIONS), np.zeros(POSITIONS)
-        for row in method.coefficients:
-            if row is not None:
-                tenth = np.arange(len(row)) * POSITIONS // len(row)
-                np.add.at(sums, tenth, np.abs(row))
-                np.add.at(counts, tenth, 1)
-        style = styles[method.name]
-        [lines[method.name]] = axes.plot(
-            np.arange(1, POSITIONS + 1),
-            sums / np.maximum(counts, 1),
-            color=style.color,
-            linestyle=style.dashes,
-            marker=style.marker,
-            markersize=5,
-        )
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(PLAIN)
-    axes.set_xticks(range(1, POSITIONS + 1))
-    number_axis(axes, "tenth of the completion")
-    axes.set_ylabel("mean |coefficient|", color=INK)
-    legend_below(figure, lines)
-    return figure
-
-
-def _by_length(record: CoefficientRecord, names: Sequence[str]) -> Figure:
-    figure, styles = blank_figure((5.6, 4.7)), arm_styles(names)
-    axes = figure.subplots()
-    plain_axes(axes, "by length")
-    lengths = np.array([len(sequence["tokens"]) for sequence in record.sequences])
-    edges = np.quantile(lengths, [0.25, 0.5, 0.75])
-    quarter = np.searchsorted(edges, lengths, side="left")
-    lines = {}
-    for method in record.methods:
-        mass = np.zeros(4)
-        for index, (row, weight) in enumerate(zip(method.coefficients, method.weights, strict=True)):
-            if row is not None and weight is not None:
-                mass[quarter[index]] += weight * np.abs(row).sum()
-        style = styles[method.name]
-        [lines[method.name]] = axes.plot(
-            range(4),
-            100 * mass / mass.sum() if mass.sum() > 0 else mass,
-            color=style.color,
-            linestyle=style.dashes,
-            marker=style.marker,
-            markersize=5,
-        )
-    bounds = [int(lengths.min()), *map(int, edges), int(lengths.max())]
-    axes.set_xticks(range(4), [f"{low}–{high}" for low, high in pairwise(bounds)])
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("tokens of the completion", color=INK)
-    axes.set_ylabel("share of the method's total (%)", color=INK)
-    legend_below(figure, lines)
-    return figure
 
 
 def _cosines(record: CoefficientRecord) -> str:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,17 +14,28 @@ from analysis.records.evaluations import BUDGETS
 from analysis.records.record import ComparisonRecord
 from analysis.records.run_frames import evaluation_table, metric_table, run_table
 from analysis.report.statements import budget_difference_table, crossing_table, difference_table
+from analysis.statistics.breakdown import breakdown
 from analysis.statistics.budget import best_checkpoints, budget_table, equal_budget
 from analysis.statistics.chains import chain_table
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.crossings import crossings
-from analysis.statistics.curves import curve_table, differences_to_own, learning_curves, majority_curves, pass_curves
+from analysis.statistics.curves import (
+    Curve,
+    curve_table,
+    differences_to_own,
+    learning_curves,
+    majority_curves,
+    pass_curves,
+)
 from analysis.statistics.decoding import temperature_curves
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
+from analysis.statistics.ranks import Ranks, rank_arms, rank_table
 from analysis.statistics.scores import ArmScores, score_comparison, scores_alike
 from analysis.statistics.summaries import sample_summaries
+from analysis.statistics.thresholds import Passage, passage_table, passages
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+PASSAGE_BUDGETS = ("step", "completions_sampled", "tokens_trained")  # what is counted up to a level of accuracy
 NO_FRAMES: Mapping[str, pd.DataFrame] = MappingProxyType({})
 
 
@@ -117,6 +128,7 @@ def statistics_frames(
         for found in equal_budget(comparison, x, resampling=resampling, among=among)
     ]
     groups = scores_alike(comparison, scores)
+    outside = [*controls, *([baseline] if baseline is not None else [])]
     return {
         "curves": curve_table(curves),
         "decoding": curve_table(temperature_curves(comparison, resampling.confidence)),
@@ -128,6 +140,9 @@ def statistics_frames(
         "crossings": crossing_table([found for alike in groups for found in crossings(alike, resampling=resampling)]),
         "budgets": budget_table(comparison, resampling=resampling, among=methods),
         "budget_differences": budget_difference_table(at_budget),
+        "thresholds": passage_table(passages_to_levels(learning, outside)),
+        "ranks": rank_table(ranks_of_methods(comparison, scores, outside, resampling)),
+        "breakdown": breakdown(comparison, scores, resampling=resampling),
         "best_checkpoints": best_checkpoints(comparison, resampling=resampling),
         "chains": chain_table(comparison, resampling=resampling),
         "sample_summaries": sample_summaries(comparison, resampling=resampling),
@@ -136,6 +151,25 @@ def statistics_frames(
         "evaluations": evaluation_table(comparison),
         "metrics": metric_table(comparison),
     }
+
+
+def passages_to_levels(
+    learning: Mapping[str, Sequence[Curve]], outside: Collection[str]
+) -> dict[str, tuple[Passage, ...]]:
+    """Steps, completions and tokens to a level of Pass@1, of every arm that is neither control nor start."""
+    return {
+        x: passages([curve for curve in learning[x] if curve.arm not in outside])
+        for x in PASSAGE_BUDGETS
+        if x in learning
+    }
+
+
+def ranks_of_methods(
+    comparison: ComparisonRecord, scores: Sequence[ArmScores], outside: Collection[str], resampling: Resampling
+) -> tuple[Ranks, ...]:
+    """The ranks of the arms that are neither control nor start, among those that may be compared."""
+    groups = [[arm for arm in alike if arm.arm not in outside] for alike in scores_alike(comparison, scores)]
+    return tuple(each for alike in groups if alike for each in rank_arms(alike, resampling=resampling))
 
 
 def problem_table(scores: Sequence[ArmScores]) -> pd.DataFrame:

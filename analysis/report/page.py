@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ HIDDEN = (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x206
 SIGNS = {code: f"⟨U+{code:04X}⟩" for code in HIDDEN if chr(code) not in "\t\n"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page: its heading, a word or two for the navigation, and its content as HTML."""
+
+    heading: str
+    label: str
+    content: str
+
+
 def visible(text: str) -> str:
     """The text with ⟨U+001B⟩ and the like in place of control characters and direction overrides; \\ud800 for half of a
     surrogate pair."""
@@ -32,18 +42,20 @@ def shown(text: str) -> str:
     return escape(visible(text))
 
 
-def document(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:
+def document(title: str, lead: str, sections: Sequence[Section], *, again_s: int | None = None) -> str:
     """The whole page.
 
     Args:
         title, lead: plain text; the lead is the sentence below the title.
-        sections: (heading as plain text, content as HTML), in order; empty contents are left out.
+        sections: in order; those without content are left out.
+        again_s: after so many seconds the browser reads the page again: for one that is still being written.
     """
-    kept = [(f"s{number}", heading, content) for number, (heading, content) in enumerate(sections, start=1) if content]
-    links = "".join(f'<a href="#{anchor}">{shown(heading)}</a>' for anchor, heading, _ in kept)
+    kept = [(f"s{number}", each) for number, each in enumerate(sections, start=1) if each.content]
+    links = "".join(f'<a href="#{anchor}">{shown(each.label)}</a>' for anchor, each in kept)
     body = "".join(
-        f'<section id="{anchor}"><h2>{shown(heading)}</h2>{content}</section>\n' for anchor, heading, content in kept
+        f'<section id="{anchor}"><h2>{shown(each.heading)}</h2>{each.content}</section>\n' for anchor, each in kept
     )
+    refresh = "" if again_s is None else f'<meta http-equiv="refresh" content="{again_s}">'
     style = (ASSETS / "report.css").read_text(encoding="utf-8")
     script = (ASSETS / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
@@ -52,7 +64,7 @@ def document(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{shown(title)}</title><style>{style}</style></head>\n<body><main>"
+        f"{refresh}<title>{shown(title)}</title><style>{style}</style></head>\n<body><main>"
         f'<header><h1>{shown(title)}</h1><p class="lead">{shown(lead)}</p></header><nav>{links}</nav>\n'
         f"{body}</main><script>{script}</script></body></html>\n"
     )
@@ -66,8 +78,11 @@ def json_block(name: str, data: Any) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
-def table(columns: Sequence[TextColumn]) -> str:
-    """Columns as a table that scrolls sideways in a narrow window; the page's script makes its headings sort it."""
+def table(columns: Sequence[TextColumn], kind: str = "") -> str:
+    """Columns as a table that scrolls sideways in a narrow window; the page's script makes its headings sort it.
+
+    `kind` "dense" has smaller letters, for tables of many columns.
+    """
     sides = [' class="text"' if column.is_text else "" for column in columns]
     head = "".join(
         f'<th scope="col"{side}>{shown(column.heading)}</th>' for side, column in zip(sides, columns, strict=True)
@@ -78,18 +93,25 @@ def table(columns: Sequence[TextColumn]) -> str:
             "<tr>" + "".join(_cell(column, cell) for column, cell in zip(columns, cells, strict=True)) + "</tr>"
         )
     widest = min(LONG_CELL, max(map(len, (columns[0].heading, *columns[0].cells)))) + 5  # room for its padding
-    begin = f'<div class="scroll"><table style="--name: {widest}ch"><thead>'
+    side = f' class="{kind}"' if kind else ""
+    begin = f'<div class="scroll"><table{side} style="--name: {widest}ch"><thead>'
     return f"{begin}<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
 
 
-def figure(svg: bytes, alt: str, caption: str, files: Sequence[str] = (), wide: bool = False) -> str:
-    """A picture inside the page, with its caption and links to `files` beside the page, where there are any."""
+def figure(
+    svg: bytes, alt: str, caption: str, files: Sequence[str] = (), marks: Sequence[tuple[float, float, str]] = ()
+) -> str:
+    """A picture inside the page, with its caption and links to `files` beside the page, where there are any.
+
+    `marks` are what the pointer finds: shares of the picture's width from the left and height from the top, and text.
+    """
     encoded = base64.b64encode(svg).decode("ascii")
-    kind = ' class="wide"' if wide else ""
     image = f'<img alt="{shown(alt)}" src="data:image/svg+xml;base64,{encoded}">'
     links = " · ".join(f'<a href="{escape(name)}">{shown(name.rpartition(".")[2])}</a>' for name in files)
-    below = f'{shown(caption)} <span class="files">{links}</span>' if links else shown(caption)
-    return f"<figure{kind}>{image}<figcaption>{below}</figcaption></figure>"
+    below = " ".join(part for part in (shown(caption), f'<span class="files">{links}</span>' if links else "") if part)
+    found = json.dumps([[x, y, visible(text)] for x, y, text in marks], ensure_ascii=False, separators=(",", ":"))
+    data = f' data-marks="{escape(found)}"' if marks else ""
+    return f'<figure><div class="plot"{data}>{image}</div><figcaption>{below}</figcaption></figure>'
 
 
 def figures(pictures: Sequence[str]) -> str:

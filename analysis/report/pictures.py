@@ -1,29 +1,26 @@
-"""The report's figures: which curves stand in which panel, under what name and caption."""
+"""The report's figures: which curves stand in which panel, under what name and caption, with which values beside."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.plots import (
-    draw_diagnostics,
-    draw_forest,
-    draw_k_curves,
-    draw_learning_curves,
-    draw_temperatures,
-    figure_pdf,
-    figure_png,
-    figure_svg,
-)
+from analysis.figures.canvas import figure_pdf, figure_png, figure_svg, short_number
+from analysis.figures.marks import Mark, curve_marks, placed_marks, range_text, trace_marks
+from analysis.figures.plots import MOST_EDGED, draw_groups, draw_k_curves, draw_learning_curves, draw_trace, offset
 from analysis.records.evaluations import BUDGETS
+from analysis.records.frames import column, records_of, rows_where
 from analysis.records.record import ComparisonRecord
 from analysis.report import page
-from analysis.statistics.curves import Curve, diagnostic_traces
-from analysis.statistics.differences import Difference
+from analysis.report.export import csv_text
+from analysis.statistics.breakdown import COMPLETION, LEVEL, QUESTION
+from analysis.statistics.curves import DIAGNOSTICS, Curve, Trace, curve_table, diagnostic_traces
 
 BAND = "the shade is its 95 % band over problems and seeds"
-K_BAND = f"{BAND} at each K, the thin edges hold the whole curve at once (sup-t)"
+K_BAND = f"{BAND} at each K (thin edges, up to {MOST_EDGED} arms: the whole curve at once, sup-t; always in the CSV)"
 LINE = f"The line is the mean over seeds, {K_BAND}; the dots are seeds."
 PAIRED = f"on the same problems (paired); {K_BAND}; the dots are seeds."
 K_CAPTIONS = {
@@ -43,23 +40,31 @@ LEARNING_CAPTION = (
     "once is a horizontal line. An arm that spends none of a budget, or whose run did not record it, is not in that "
     "figure. KL is the last estimate on training completions; it may fall again."
 )
-FOREST_CAPTION = (
-    "95 % over problems and seeds, the ticks are seeds; blue is decided higher, orange lower, dark grey undecided "
-    "after Holm's correction, light grey without a verdict."
-)
-TEMPERATURE_CAPTION = (
-    f"The last policy of each arm, decoded at several temperatures; {BAND}. Where the start reaches an arm's line "
-    "at a lower temperature, that arm's gain is sharpening."
-)
 DIAGNOSTICS_CAPTION = (
     "Training metrics where an arm has them, as a running mean over 1/20 of the steps. Thick: mean over seeds; thin: "
-    "each seed. Rewards and losses of different methods are not on one scale."
+    "each seed. Rewards and losses of different methods are not on one scale. Entropy is that of completions drawn "
+    "from the policy itself; where an arm trains on others', the negative log-likelihood of those stands in its place."
 )
+GROUP_NAMES = {
+    LEVEL: ("by level", "level of the problem, as its source gives it"),
+    QUESTION: ("by length of the question", "characters of the question, in fourths of the problems"),
+    COMPLETION: ("by length of the completion", "tokens of the completion, in fourths of all arms' completions"),
+}
+GROUP_CAPTIONS = {
+    LEVEL: "Problems of one level at a time; whiskers are 95 % over these problems and the seeds.",
+    QUESTION: "Problems of like length at a time; whiskers are 95 % over these problems and the seeds.",
+    COMPLETION: "The share of right completions of like length. A policy chooses its lengths: this says which "
+    "completions are right, not what a longer one would gain, and has no interval.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A drawn figure: file name without ending, its bytes as SVG, PNG and PDF, what it shows, and the caption."""
+    """A drawn figure: file name without ending, its bytes as SVG, PNG and PDF, what it shows, and the caption.
+
+    `values` is what is drawn, written as NAME.csv; `labels` says how `redraw.py` labels it; `marks` are what the
+    pointer finds, as shares of width and height.
+    """
 
     name: str
     svg: bytes
@@ -67,12 +72,48 @@ class Picture:
     pdf: bytes
     alt: str
     caption: str
-    table: str  # of the tables beside the page, the one that it is drawn from
+    values: pd.DataFrame
+    labels: Mapping[str, str | float]
+    marks: tuple[tuple[float, float, str], ...]
 
-    def html(self, wide: bool = False) -> str:
+    def files(self) -> dict[str, bytes]:
+        """The figure in three formats and its values, by file name."""
+        values = csv_text(self.values).encode("utf-8")
+        formats = {"svg": self.svg, "png": self.png, "pdf": self.pdf, "csv": values}
+        return {f"{self.name}.{ending}": content for ending, content in formats.items()}
+
+    def html(self) -> str:
         """The figure as the page shows it."""
-        files = [f"{self.name}.{ending}" for ending in ("svg", "png", "pdf")] + [f"{self.table}.csv"]
-        return page.figure(self.svg, self.alt, self.caption, files, wide)
+        files = [f"{self.name}.{ending}" for ending in ("pdf", "svg", "png", "csv")]
+        return page.figure(self.svg, self.alt, self.caption, files, self.marks)
+
+
+def picture(
+    figure: Figure,
+    *,
+    name: str,
+    alt: str,
+    caption: str,
+    values: pd.DataFrame,
+    labels: tuple[str, str, str, float],
+    marks: Sequence[Mark],
+) -> Picture:
+    """The files of a figure.
+
+    `labels` are the kind ("lines", "log" with logarithmic x, "rows"), x and y in words, and what a value is multiplied
+    with.
+    """
+    files = {"svg": figure_svg(figure), "png": figure_png(figure), "pdf": figure_pdf(figure)}
+    about: dict[str, str | float] = dict(zip(["kind", "x", "y", "scale"], labels, strict=True))
+    return Picture(
+        name=name,
+        alt=alt,
+        caption=caption,
+        values=values,
+        labels=about,
+        marks=tuple(placed_marks(figure, marks)),
+        **files,
+    )
 
 
 def k_pictures(comparison: ComparisonRecord, curves: Sequence[Curve], baseline: str | None) -> tuple[Picture, ...]:
@@ -82,99 +123,153 @@ def k_pictures(comparison: ComparisonRecord, curves: Sequence[Curve], baseline: 
         here = [curve for curve in curves if curve.benchmark == benchmark]
         for quantity in dict.fromkeys(curve.quantity for curve in here):
             group = [curve for curve in here if curve.quantity == quantity]
-            title = f"{K_NAMES[quantity].format(baseline=baseline)} on {benchmark}"
+            name = K_NAMES[quantity].format(baseline=baseline)
+            title = f"{name} on {benchmark}"
+            figure = draw_k_curves(group, comparison.arms, title)
+            place = _places({int(k) for curve in group for k in curve.x_X})
             pictures.append(
-                _picture(
-                    draw_k_curves(group, comparison.arms, title),
-                    name=f"{quantity}_at_k-{_slug(benchmark)}",
+                picture(
+                    figure,
+                    name=f"{quantity}_at_k-{slug(benchmark)}",
                     alt=f"{title}, {len(group)} arms",
                     caption=K_CAPTIONS[quantity],
-                    table="curves",
+                    values=curve_table(group),
+                    labels=("log", "K (samples a problem)", f"{name.rstrip(',')} (%)", 100.0),
+                    marks=curve_marks(figure.axes[0], group, lambda k: f"K = {k:g}", place),
                 )
             )
     return tuple(pictures)
 
 
-def learning_pictures(comparison: ComparisonRecord, curves: Mapping[str, Sequence[Curve]]) -> tuple[Picture, ...]:
-    """Learning curves against each budget, benchmark by benchmark; none where no arm was evaluated more than once."""
+def learning_pictures(
+    comparison: ComparisonRecord, curves: Mapping[str, Sequence[Curve]], controls: Collection[str] = ()
+) -> tuple[Picture, ...]:
+    """Learning curves against each budget, benchmark by benchmark; none where no arm was evaluated more than once.
+
+    `controls` are drawn against steps alone: what they spend on nothing would stretch the other axes.
+    """
     pictures = []
     for benchmark in comparison.benchmarks:
         for x, group in curves.items():
-            here = [curve for curve in group if curve.benchmark == benchmark]
+            outside = controls if x != "step" else ()
+            here = [curve for curve in group if curve.benchmark == benchmark and curve.arm not in outside]
             if not any(len(curve.x_X) > 1 for curve in here):
                 continue
             title = f"Pass@1 on {benchmark} by {BUDGETS[x].split(' (')[0]}"
             absent = [arm for arm in comparison.arms if arm not in {curve.arm for curve in here}]
+            figure = draw_learning_curves(here, comparison.arms, x, title)
+            moving = [curve for curve in here if len(curve.x_X) > 1]
             pictures.append(
-                _picture(
-                    draw_learning_curves(here, comparison.arms, x, title),
-                    name=f"learning_by_{x}-{_slug(benchmark)}",
+                picture(
+                    figure,
+                    name=f"learning_by_{x}-{slug(benchmark)}",
                     alt=f"{title} against {BUDGETS[x]}, {len(here)} arms",
                     caption=f"Against {BUDGETS[x]}." + (f" Not here: {', '.join(absent)}." if absent else ""),
-                    table="learning",
+                    values=curve_table(here),
+                    labels=("lines", BUDGETS[x], "Pass@1 (%)", 100.0),
+                    marks=curve_marks(figure.axes[0], moving, _amount(BUDGETS[x].split(" (")[0])),
                 )
             )
     return tuple(pictures)
 
 
-def first_pictures(
-    comparison: ComparisonRecord, contrasts: Sequence[Difference], decoded: Sequence[Curve]
-) -> tuple[Picture, ...]:
-    """Benchmark by benchmark: the declared contrasts with their intervals, and accuracy against the temperature."""
+def group_pictures(comparison: ComparisonRecord, groups: pd.DataFrame) -> tuple[Picture, ...]:
+    """Pass@1 by level, by length of the question and of the completion, benchmark by benchmark."""
     pictures = []
-    for benchmark in comparison.benchmarks:
-        here = [each for each in contrasts if each.benchmark == benchmark]
-        if here:
-            title = f"Declared contrasts on {benchmark}"
-            pictures.append(
-                _picture(
-                    draw_forest(here, title),
-                    name=f"contrasts-{_slug(benchmark)}",
-                    alt=f"{title}, {len(here)} of them",
-                    caption=FOREST_CAPTION,
-                    table="contrasts",
-                )
+    keys = groups[["benchmark", "by"]].drop_duplicates().itertuples(index=False, name=None)
+    for benchmark, by in keys:
+        rows = rows_where(groups, (column(groups, "benchmark") == benchmark) & (column(groups, "by") == by))
+        named, label = GROUP_NAMES[by]
+        title = f"Pass@1 on {benchmark} {named}"
+        figure = draw_groups(rows, comparison.arms, title, label)
+        pictures.append(
+            picture(
+                figure,
+                name=f"{slug(named.replace(' ', '_'))}-{slug(benchmark)}",
+                alt=f"{title}, {rows['arm'].nunique()} arms",
+                caption=GROUP_CAPTIONS[by],
+                values=rows,
+                labels=("lines", label, "Pass@1 (%)", 100.0),
+                marks=_group_marks(figure, rows, by),
             )
-        curves = [curve for curve in decoded if curve.benchmark == benchmark]
-        if curves:
-            title = f"Pass@1 against temperature on {benchmark}"
-            pictures.append(
-                _picture(
-                    draw_temperatures(curves, comparison.arms, title),
-                    name=f"temperature-{_slug(benchmark)}",
-                    alt=f"{title}, {len(curves)} arms",
-                    caption=TEMPERATURE_CAPTION,
-                    table="decoding",
-                )
-            )
+        )
     return tuple(pictures)
 
 
-def diagnostics_picture(comparison: ComparisonRecord) -> Picture | None:
-    """Training metrics against the step; None where no run has any."""
+def diagnostic_pictures(comparison: ComparisonRecord) -> tuple[Picture, ...]:
+    """Training metrics against the step, a figure a metric."""
     traces = diagnostic_traces(comparison)
-    if not traces:
-        return None
-    return _picture(
-        draw_diagnostics(traces, comparison.arms),
-        name="diagnostics",
-        alt="training metrics against the optimiser step",
-        caption=DIAGNOSTICS_CAPTION,
-        table="metrics",
+    pictures = []
+    for quantity in dict.fromkeys(trace.quantity for trace in traces):
+        here = [trace for trace in traces if trace.quantity == quantity]
+        if not any(np.ptp(trace.mean_X) for trace in here):  # `constant_metrics` says so in words
+            continue
+        name = DIAGNOSTICS[quantity].split(" (")[0]
+        figure = draw_trace(here, comparison.arms, name[0].upper() + name[1:])
+        pictures.append(
+            picture(
+                figure,
+                name=f"training-{quantity}",
+                alt=f"{name} against the optimiser step, {len(here)} arms",
+                caption="",
+                values=trace_table(here),
+                labels=("lines", BUDGETS["step"], DIAGNOSTICS[quantity], 1.0),
+                marks=trace_marks(figure.axes[0], here),
+            )
+        )
+    return tuple(pictures)
+
+
+def constant_metrics(comparison: ComparisonRecord) -> list[str]:
+    """A sentence a training metric that never moves, in place of its figure."""
+    traces = diagnostic_traces(comparison)
+    found = []
+    for quantity in dict.fromkeys(trace.quantity for trace in traces):
+        here = [trace for trace in traces if trace.quantity == quantity]
+        values = {f"{value:.4g}" for trace in here for value in trace.mean_X}
+        if len(values) == 1:
+            listed = ", ".join(trace.arm for trace in here)
+            found.append(f"{DIAGNOSTICS[quantity]}: {values.pop()} at every step of {listed}.")
+    return found
+
+
+def trace_table(traces: Sequence[Trace]) -> pd.DataFrame:
+    """Traces as tidy rows: quantity, arm, x (step), point (smoothed mean over seeds), each seed separated by ";"."""
+    return pd.DataFrame(
+        {
+            "quantity": trace.quantity,
+            "arm": trace.arm,
+            "x": int(step),
+            "point": float(mean),
+            "seed_points": ";".join(f"{value:.6g}" for value in seeds_S),
+        }
+        for trace in traces
+        for step, mean, seeds_S in zip(trace.step_X, trace.mean_X, trace.seed_y_SX.T, strict=True)
     )
 
 
-def _picture(figure: Figure, *, name: str, alt: str, caption: str, table: str) -> Picture:
-    return Picture(
-        name=name,
-        svg=figure_svg(figure),
-        png=figure_png(figure),
-        pdf=figure_pdf(figure),
-        alt=alt,
-        caption=caption,
-        table=table,
-    )
-
-
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A file name for a benchmark's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name)
+
+
+def _places(ks: set[int]) -> Callable[[float], float]:
+    order = sorted(ks)
+    return lambda k: float(order.index(int(k)))
+
+
+def _amount(unit: str) -> Callable[[float], str]:
+    return lambda x: f"{short_number(x)} {unit}"
+
+
+def _group_marks(figure: Figure, rows: pd.DataFrame, by: str) -> list[Mark]:
+    [axes] = figure.axes
+    groups, arms = list(dict.fromkeys(rows["group"])), list(dict.fromkeys(rows["arm"]))
+    marks = []
+    for row in records_of(rows):
+        size = f"{row['problems']} problems" if row["problems"] else f"{row['samples']} completions"
+        value = f"{100 * row['point']:.1f}{range_text(row['low'], row['high'])}"
+        x = groups.index(row["group"]) + offset(row["arm"], arms)
+        text = f"{row['arm']}\n{by} {row['group']}: {value}\n{size}"
+        marks.append(Mark(axes=axes, x=x, y=row["point"], text=text))
+    return marks

@@ -87,14 +87,17 @@ def _choice_html(choice: object) -> str:
     return page.heading("How settings were chosen") + page.paragraph(rule, "note") + page.table(columns)
 
 
-def data_section(names: Sequence[str]) -> str:
-    """Links to the tables beside the page."""
-    rows = page.file_links([[f"{name}.csv", f"{name}.parquet"] for name in names])
+def data_section(names: Sequence[str], figures: Sequence[str] = ()) -> str:
+    """Links to the tables and figures beside the page."""
     where = (
-        "Every table of this page and every line of its figures, in files beside it; figures as SVG, PNG and PDF, "
-        "drawn from the tables contrasts, decoding, curves and learning."
+        "Every table of this page in files beside it. Every figure as PDF, SVG and PNG with its values as CSV; "
+        "`python redraw.py NAME.csv --width 3.25 --points 8` draws it again for a column of a paper, without coeflab, "
+        "and `coeflab plot NAME FOLDER --width 3.25 --points 8` as it is here."
     )
-    return page.paragraph(where) + rows
+    tables = page.file_links([[f"{name}.csv", f"{name}.parquet"] for name in names])
+    drawn = page.file_links([[f"{name}.{ending}" for ending in ("pdf", "svg", "png", "csv")] for name in figures])
+    script = page.file_links([["redraw.py", "figures.json"]]) if figures else ""
+    return page.paragraph(where) + page.heading("Tables") + tables + page.heading("Figures") + drawn + script
 
 
 def notes_section(comparison: ComparisonRecord, baseline: str | None) -> str:

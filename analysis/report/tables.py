@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.figures.plots import short_number
+from analysis.figures.canvas import short_number
 from analysis.noise.intervals import Interval, Resampling
 from analysis.noise.simultaneous import share_band
 from analysis.records import frames

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.noise.intervals import Resampling
 from analysis.noise.seeds import difference_noise
+from analysis.records.showing import table_html
 from analysis.statistics.scores import ArmScores, pass_scores
 
 STEPS_A_DOUBLING = 4  # values of K between K and 2K at which the curves are compared
@@ -37,6 +38,10 @@ class Crossing:
     largest_k: int
     temperature: float | None
     confidence: float
+
+    def _repr_html_(self) -> str:
+        names = ("arm", "baseline", "leader", "k", "low", "high", "sure")
+        return table_html(f"crossing of Pass@K on {self.benchmark}", {name: [getattr(self, name)] for name in names})
 
 
 def crossings(

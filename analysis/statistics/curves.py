@@ -15,12 +15,17 @@ from analysis.noise.simultaneous import curve_factor, share_band
 from analysis.records.evaluations import accuracy_by_step, spent_by_step
 from analysis.records.frames import column
 from analysis.records.record import ComparisonRecord, RunRecord
+from analysis.records.showing import table_html
 from analysis.statistics.scores import ArmScores
 
 DIAGNOSTICS = {
     "reward_mean": "mean reward",
+    "entropy": "entropy (nats a token)",
     "kl": "KL from the reference (nats a token)",
     "tokens_per_completion": "tokens a completion",
+    "grad_norm": "gradient norm",
+    "clip_fraction": "clip fraction (share of tokens)",
+    "nll": "negative log-likelihood (nats a token)",
     "loss": "loss",
 }
 SMOOTHING_SHARE = 20  # the running mean of a diagnostic spans 1/20 of its rows
@@ -44,6 +49,11 @@ class Curve:
     seeds: tuple[int, ...]
     seed_x_SX: np.ndarray
     seed_y_SX: np.ndarray
+
+    def _repr_html_(self) -> str:
+        band = {"point": self.band.point, "low": self.band.low, "high": self.band.high}
+        columns = {"x": self.x_X.astype(float).tolist(), **{name: each.tolist() for name, each in band.items()}}
+        return table_html(f"{self.arm}: {self.quantity} on {self.benchmark}, 95 % at each x", columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,8 +108,9 @@ def _difference_curve(arm: ArmScores, base: ArmScores, quantity: str, resampling
     ours_SPK, theirs_SPK = arm.values(quantity), base.values(quantity)
     paired = arm.seeds == base.seeds
     by_seed_SPK = ours_SPK - theirs_SPK if paired else np.empty((0, *ours_SPK.shape[1:]))
-    band = difference_noise(ours_SPK, theirs_SPK, paired=paired).band(resampling.confidence)
-    factor = curve_factor(problem_means(ours_SPK) - problem_means(theirs_SPK), resampling.confidence)
+    noise = difference_noise(ours_SPK, theirs_SPK, paired=paired)
+    band = noise.band(resampling.confidence)
+    factor = curve_factor(noise, problem_means(ours_SPK) - problem_means(theirs_SPK), resampling.confidence)
     half_K = factor * (band.high - band.point)
     ks = np.array(arm.ks)
     return Curve(

@@ -16,6 +16,7 @@ import numpy as np
 from analysis.noise.intervals import Band, Interval, Resampling, within
 from analysis.noise.power import detectable_difference, p_value
 from analysis.noise.seeds import contrast_noise
+from analysis.records.showing import table_html
 from analysis.statistics.contrasts import TUNED_START, Contrast
 from analysis.statistics.scores import ArmScores
 
@@ -54,6 +55,20 @@ class Difference:
     num_comparisons: int
     detectable: float  # NaN where no variance can be estimated
     confidence: float
+
+    def _repr_html_(self) -> str:
+        about = {
+            "contrast": self.name,
+            "verdict": self.verdict,
+            "points": 100 * self.point,
+            "low": 100 * self.interval.low,
+            "high": 100 * self.interval.high,
+            "p (Holm)": self.p_holm,
+            "seeds": min(self.num_seeds, self.num_baseline_seeds),
+            "problems": self.num_problems,
+        }
+        title = f"{self.quantity}@{self.k} on {self.benchmark}, {100 * self.confidence:g} %"
+        return table_html(title, {name: [value] for name, value in about.items()})
 
     @property
     def declared(self) -> bool:

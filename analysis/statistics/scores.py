@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.records.frames import codes_of
 from analysis.records.record import ComparisonRecord
+from analysis.records.showing import table_html
 from analysis.statistics.metrics import check_draws, pass_at_k
 from analysis.statistics.voting import majority_matrix
 
@@ -44,6 +45,12 @@ class ArmScores:
     pass_SPK: np.ndarray
     majority_SPK: np.ndarray
     temperature: float | None = None  # of the samples; None where it was not recorded
+
+    def _repr_html_(self) -> str:
+        means = {name: self.values(name).mean(axis=(0, 1)).tolist() for name in ("pass", "majority")}
+        size = f"{len(self.seeds)} seeds, {len(self.problem_ids)} problems, {self.num_samples} samples each"
+        columns = {"K": self.ks, "Pass@K": means["pass"], "Maj@K": means["majority"]}
+        return table_html(f"{self.arm} on {self.benchmark}: {size}", columns)
 
     def values(self, quantity: str) -> np.ndarray:
         """(S, P, K): "pass" or "majority"."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from experiments.commands.options import Repeated, current_device, write_report_of
+from experiments.commands.options import Repeated, current_device, say, write_report_of
 
 __all__ = ["Evaluate", "WriteReport"]
 
@@ -82,15 +82,39 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class WriteReport:
-    """Write the report of a finished or half-finished comparison or run again."""
+    """Write the report of a finished or half-finished comparison or run again, or of several joined."""
 
-    folder: tyro.conf.Positional[Path]
-    """What `compare`, `train` or `evaluate` wrote."""
+    folders: tyro.conf.Positional[tuple[Path, ...]]
+    """What `compare`, `train` or `evaluate` wrote. Several are joined, where they were evaluated on the same problems,
+    at one temperature, by one version of the checker."""
     baseline: str | None = None
     """The arm that the others are compared with."""
     out: Path | None = None
-    """Folder of the report, where the comparison's own cannot be written. Default: report/ in it."""
+    """Folder of the report. Default: report/ in the comparison's; of several, report-A-B beside the first."""
+    refresh: int | None = None
+    """Write it again every so many seconds until no run is at work any more; an open page reads itself again."""
 
     def run(self) -> None:
         """Write the report and print its table."""
-        write_report_of(self.folder, self.baseline, self.out)
+        if not self.folders:
+            raise ValueError("no folder; expected what `compare`, `train` or `evaluate` wrote.")
+        if self.refresh is not None:
+            self._follow(self.refresh)
+        write_report_of(self.folders, self.baseline, self.out)
+
+    def _follow(self, seconds: int) -> None:
+        """Write the report again and again while a run is running or waits for a worker."""
+        import time
+
+        from analysis import RecordError, write_report
+        from experiments.schedule.status import read_status
+
+        if seconds < 1:
+            raise ValueError(f"--refresh {seconds}; expected at least 1 second.")
+        while any(run.state in ("running", "waiting") for folder in self.folders for run in read_status(folder)):
+            try:
+                page = write_report(self.folders, baseline=self.baseline, out=self.out, again_s=seconds)
+                say(f"{time.strftime('%H:%M:%S')}: {page}")
+            except RecordError as error:  # no run has finished yet
+                say(f"{time.strftime('%H:%M:%S')}: {error}")
+            time.sleep(seconds)

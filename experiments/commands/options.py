@@ -189,24 +189,26 @@ def keep_coefficients(recipe: Any, out: Path) -> None:
             say(f"warning: the coefficients of every method could not be computed ({type(error).__name__}: {error})")
 
 
-def write_report_of(folder: Path, baseline: str | None = None, out: Path | None = None) -> None:
-    """Write the report of a comparison's folder, there or in `out`, and print its table.
+def write_report_of(folder: Path | tuple[Path, ...], baseline: str | None = None, out: Path | None = None) -> None:
+    """Write the report of a comparison's folder (of several, joined), there or in `out`, and print its table.
 
     Raises:
         ValueError: the report's folder cannot be written.
         RuntimeError: a damaged run was left out; told after everything is written and printed.
     """
-    from analysis import comparison_text, load_comparison, write_report
+    from analysis import comparison_text, load_joined, report_folder, write_report
 
+    folders = (folder,) if isinstance(folder, Path) else folder
     try:
-        page = write_report(folder, baseline=baseline, out=out)
+        page = write_report(folders, baseline=baseline, out=out)
     except OSError as error:
-        where = folder / "report" if out is None else out
+        where = report_folder(folders) if out is None else out
+        named = " ".join(str(each) for each in folders)
         raise ValueError(
-            f"the report cannot be written to {where} ({error.strerror or error}); `coeflab report {folder} --out "
+            f"the report cannot be written to {where} ({error.strerror or error}); `coeflab report {named} --out "
             "FOLDER` writes it elsewhere."
         ) from error
-    comparison = load_comparison(folder)
+    comparison = load_joined(folders)
     if baseline is None and len(comparison.arms) > 1 and comparison.description.get("baseline") in comparison.arms:
         baseline = str(comparison.description["baseline"])
     print(comparison_text(comparison, baseline=baseline))

@@ -1,44 +1,77 @@
-"""`coeflab plot`: the paper's figures with a comparison's own curves beside the paper's."""
+"""`coeflab plot`: any figure of a report at a column's width, and the paper's figures beside a comparison's curves."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import tyro
 
+if TYPE_CHECKING:
+    from analysis.figures.canvas import Look
+
 __all__ = ["Plot"]
+
+PAPER = ("figure5", "figure6", "figure7")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """Draw figure 5, 6 or 7 of DeepSeekMath, ours beside the paper's: SVG, PDF, PNG, and the numbers as CSV."""
+    """Draw a figure for a paper: SVG, PDF, PNG, and its values as CSV.
 
-    figure: tyro.conf.Positional[Literal["figure5", "figure6", "figure7"]]
-    """5: accuracy against steps; 6: iterative RL; 7: Maj@K and Pass@K before and after RL."""
+    figure5, figure6 and figure7 are those of DeepSeekMath, ours beside the paper's: accuracy against steps, iterative
+    RL, Maj@K and Pass@K before and after RL.
+    """
+
+    figure: tyro.conf.Positional[str]
+    """figure5, figure6, figure7, or a figure of the report by its file name (`arms-arithmetic`); `all`: every one."""
     comparison: tyro.conf.Positional[Path]
     """What `compare` wrote."""
     out: Path | None = None
     """Folder of the files. Default: the comparison's folder report/."""
+    width: float | None = None
+    """Of a panel, in inches: a column is about 3.25, a page 6.75. Default: that of the page, 5.6."""
+    points: float | None = None
+    """Size of the letters. Default: 10 on the page's width, 8 on one of your own."""
+    font: str | None = None
+    """Family of the letters, as matplotlib knows it. Default: DejaVu Sans."""
 
     def run(self) -> None:
         """Write the figure in four formats."""
-        from analysis.figures.paper_figures import FIGURES
-        from analysis.figures.plots import figure_pdf, figure_png, figure_svg
-        from analysis.records.load import load_comparison
-        from analysis.report.export import csv_text
+        from analysis.figures.canvas import PAGE, Look
 
-        drawn = FIGURES[self.figure](load_comparison(self.comparison))
-        files = {
-            "svg": figure_svg(drawn.figure),
-            "pdf": figure_pdf(drawn.figure),
-            "png": figure_png(drawn.figure),
-            "csv": csv_text(drawn.values).encode("utf-8"),
-        }
+        width = PAGE.width if self.width is None else self.width
+        points = self.points or (PAGE.points if self.width is None else 8.0)
+        look = Look(width=width, points=points, font=self.font or PAGE.font)
         folder = self.out or self.comparison / "report"
         folder.mkdir(parents=True, exist_ok=True)
-        for kind, content in files.items():
-            path = folder / f"{self.figure}.{kind}"
-            path.write_bytes(content)
-            print(path)
+        for name, content in self._files(look).items():
+            (folder / name).write_bytes(content)
+            print(folder / name)
+
+    def _files(self, look: Look) -> Mapping[str, bytes]:
+        """The files by name."""
+        from analysis.figures.canvas import figure_pdf, figure_png, figure_svg
+        from analysis.figures.paper_figures import FIGURES
+        from analysis.records.load import load_comparison
+        from analysis.report.export import csv_text
+        from analysis.report.report import comparison_pictures
+
+        comparison = load_comparison(self.comparison)
+        if self.figure in PAPER:
+            with look.context():
+                drawn = FIGURES[self.figure](comparison)
+                return {
+                    f"{self.figure}.svg": figure_svg(drawn.figure),
+                    f"{self.figure}.pdf": figure_pdf(drawn.figure),
+                    f"{self.figure}.png": figure_png(drawn.figure),
+                    f"{self.figure}.csv": csv_text(drawn.values).encode("utf-8"),
+                }
+        pictures = comparison_pictures(comparison, look=look)
+        chosen = [each for each in pictures if self.figure in (each.name, "all")]
+        if not chosen:
+            names = ", ".join((*PAPER, *(each.name for each in pictures)))
+            raise ValueError(f"figure {self.figure!r}; expected one of {names}, or all.")
+        return {name: content for each in chosen for name, content in each.files().items()}

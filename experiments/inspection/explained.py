@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 from rich.table import Table
 
-from analysis.figures.plots import blank_figure, figure_pdf, figure_png, figure_svg, plain_axes
+from analysis.figures.canvas import blank_figure, figure_pdf, figure_png, figure_svg, plain_axes
 from analysis.report.export import csv_text
 from experiments.inspection.explain import Explanation
 

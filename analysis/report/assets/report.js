@@ -1,5 +1,5 @@
 "use strict";
-// Sortable tables and the sample browser. Text from a run enters the page through textContent only, never as HTML.
+// Sortable tables, values under the pointer, and the sample browser. Text from a run enters the page through textContent only, never as HTML.
 
 const SIZES = { k: 1e3, M: 1e6, G: 1e9, T: 1e12 };
 const PAGE_SIZE = 20;
@@ -222,6 +222,46 @@ function startBrowser(root) {
   choose();
 }
 
+// ---- figures: the value nearest to the pointer ----
+
+const REACH = 36;  // pixels from the pointer to the farthest value that it finds
+
+function nearestMark(marks, box, event) {
+  let found = null;
+  let least = REACH;
+  for (const [x, y, text] of marks) {
+    const distance = Math.hypot(x * box.width - (event.clientX - box.left), y * box.height - (event.clientY - box.top));
+    if (distance < least) [least, found] = [distance, { x, y, text }];
+  }
+  return found;
+}
+
+function startPlot(plot) {
+  const marks = JSON.parse(plot.dataset.marks);
+  const tip = element("div", "", "tip");
+  const dot = element("div", undefined, "dot");
+  tip.setAttribute("role", "status");
+  tip.hidden = dot.hidden = true;
+  plot.append(dot, tip);
+  function point(event) {
+    const box = plot.getBoundingClientRect();
+    const found = nearestMark(marks, box, event);
+    tip.hidden = dot.hidden = !found;
+    if (!found) return;
+    tip.textContent = found.text;
+    dot.style.left = `${100 * found.x}%`;
+    dot.style.top = `${100 * found.y}%`;
+    const left = Math.min(found.x * box.width + 12, box.width - tip.offsetWidth - 2);
+    const above = found.y * box.height - tip.offsetHeight - 10;
+    tip.style.left = `${Math.max(0, left)}px`;
+    tip.style.top = `${above < 0 ? found.y * box.height + 14 : above}px`;
+  }
+  plot.addEventListener("pointermove", point);
+  plot.addEventListener("pointerdown", point);
+  plot.addEventListener("pointerleave", () => { tip.hidden = dot.hidden = true; });
+}
+
+for (const plot of document.querySelectorAll(".plot[data-marks]")) startPlot(plot);
 for (const table of document.querySelectorAll("main table:not(.matrix)")) makeSortable(table);
 const browser = document.getElementById("sample-browser");
 if (browser) startBrowser(browser);

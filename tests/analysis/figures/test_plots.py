@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from analysis.figures.plots import draw_forest, draw_k_curves, draw_learning_curves, spaced
+from analysis.figures.canvas import spaced
+from analysis.figures.overview import draw_forest
+from analysis.figures.plots import draw_k_curves, draw_learning_curves
 from analysis.noise.intervals import Band, Interval
 from analysis.statistics.curves import Curve
 from analysis.statistics.differences import Difference

@@ -86,6 +86,23 @@ def test_curve_bands_contain_the_whole_curve_at_the_ceiling_too(fit, effect):
     assert 0.93 - 0.024 < coverage < 0.97 + 0.02
 
 
+@pytest.mark.parametrize(("num_problems", "least"), [(100, 0.93), (400, 0.93), (1319, 0.88)])
+def test_curve_bands_of_two_seeds_hold_but_for_a_thousand_problems(num_problems, least):
+    """Where seeds are nearly all of the noise, one number says how large it is: `simultaneous` names the limit."""
+    samples = dict(SIZES)[num_problems]
+    design = Design(arms={"arm": Arm()}, num_problems=num_problems, num_samples=samples, num_seeds=2, shared=0.1)
+    generator = np.random.default_rng(12)
+    ks = tuple(2**power for power in range(samples.bit_length()))
+    true_K = truth(design, generator, ks)[0]
+    found = []
+    for values_SPK in scores(simulate(design, 300, generator), samples, ks)[:, 0]:
+        band = share_band(values_SPK, 0.95, simultaneous=True)
+        found.append(bool(((band.low <= true_K) & (true_K <= band.high)).all()))
+    coverage = np.mean(found)
+    print(num_problems, round(100 * coverage, 1))
+    assert least - 0.036 < coverage < 0.97 + 0.03
+
+
 @pytest.mark.parametrize("num_seeds", [2, 3, 5])
 def test_crossings_lie_in_their_interval_and_equal_policies_have_none(num_seeds):
     """Two arms of one mean logit; one is spread by noise of single problems, and overtakes at larger K."""

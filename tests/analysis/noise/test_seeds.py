@@ -143,7 +143,8 @@ def test_a_simultaneous_band_of_independent_points_follows_sidak():
     """20 independent positions: the maximum of 20 normals stays below z with 95 %, 2Φ(z) - 1 = 0.95^(1/20)."""
     means_PX = np.random.default_rng(10).normal(size=(20_000, 20))
     expected = stats.norm.ppf((1 + 0.95 ** (1 / 20)) / 2) / stats.norm.ppf(0.975)
-    assert curve_factor(means_PX, 0.95) == pytest.approx(expected, rel=0.01)
+    assert curve_factor(total_noise(means_PX[None]), means_PX, 0.95) == pytest.approx(expected, rel=0.01)
     together_PX = means_PX[:, :1] * np.array([1.0, 2.0, -1.0])
-    assert curve_factor(together_PX, 0.95) == pytest.approx(1.0, abs=0.01)
-    assert curve_factor(np.hstack([means_PX[:, :1], np.ones((20_000, 3))]), 0.95) == 1.0  # what never moves
+    assert curve_factor(total_noise(together_PX[None]), together_PX, 0.95) == pytest.approx(1.0, abs=0.01)
+    still_PX = np.hstack([means_PX[:, :1], np.ones((20_000, 3))])  # what never moves
+    assert curve_factor(total_noise(still_PX[None]), still_PX, 0.95) == 1.0

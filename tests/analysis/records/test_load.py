@@ -215,3 +215,14 @@ def test_the_same_arm_and_seed_twice_is_refused(comparison_dir):
         (copy / file.name).write_bytes(file.read_bytes())
     with pytest.raises(RecordError, match="arm 'grpo' with seed 0 is in again too"):
         load_comparison(comparison_dir)
+
+
+@pytest.mark.parametrize("levels", [None, [None, None], ["5", None]])
+def test_a_level_that_was_not_kept_is_empty(make_run, levels):
+    run = make_run("grpo", 0, {0: ["CN"]})
+    if levels is not None:  # files of earlier versions have no such column
+        edit_samples(run, lambda samples: samples.assign(level=levels))
+    record = load_run(run)
+    wanted = ["5" if levels and levels[0] else "", ""]
+    assert list(record.judgements["level"]) == list(record.samples["level"]) == wanted
+    assert list(record.texts(np.array([1, 0]))["level"]) == wanted[::-1]

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.figures.coefficients import draw_histograms
 from analysis.records.coefficient_record import CoefficientRecord, MethodRecord, read_coefficients
 from analysis.records.reading import RecordError
-from analysis.report.coefficient_page import _histograms, coefficient_section, color_scale, shown_sequences
+from analysis.report.coefficient_page import coefficient_section, color_scale, shown_sequences
+from analysis.statistics.coefficients import coefficient_histograms
 
 
 def sequence(problem: str, reward: float, tokens: list[str]) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def test_a_long_method_name_stays_above_its_panel() -> None:
         gradient_names=(),
         cosines_NN=np.empty((0, 0)),
     )
-    figure = _histograms(record)
+    figure = draw_histograms(coefficient_histograms(record))
     figure.draw_without_rendering()
     for panel in figure.axes:
         box = panel.title.get_window_extent() if panel.title.get_text() else panel._left_title.get_window_extent()  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.image import imread
 
 from analysis import RecordError, load_comparison, render_text, summary_table, verdict_table, write_report
-from analysis.figures.plots import blank_figure, figure_pdf, figure_png, figure_svg, legend_below, short_number
+from analysis.figures.canvas import blank_figure, figure_pdf, figure_png, figure_svg, legend_below, short_number
 from analysis.figures.styles import KNOWN_STYLES
 from analysis.report.page import json_block, shown
 from analysis.report.sections import failures_section, run_section, warnings
@@ -90,7 +90,7 @@ def test_model_text_is_data_or_escaped(report):
 def test_page_is_self_contained(report):
     page = report.read_text()
     assert not re.findall(
-        r'(?:src|href)="(?!data:image/svg\+xml;base64,|#|[A-Za-z0-9_.-]+\.(?:csv|parquet|svg|png|pdf)")', page
+        r'(?:src|href)="(?!data:image/svg\+xml;base64,|#|[A-Za-z0-9_.-]+\.(?:csv|parquet|svg|png|pdf|py|json)")', page
     )
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+|http-equiv", "", page)
     script = SCRIPTS.findall(page)[-1][1]
@@ -186,8 +186,9 @@ def test_figures_are_inline_and_beside_and_show_every_arm(report):
     files = sorted(report.parent.glob("*.svg"))
     assert sorted(inline) == sorted(path.read_bytes() for path in files)
     assert [path.stem for path in files] == [
+        "arms-sums",
+        "by_length_of_the_completion-sums",
         "contrasts-sums",
-        "diagnostics",
         *(
             f"learning_by_{x}-sums"
             for x in ("completions_sampled", "seconds", "step", "tokens_generated", "tokens_trained")
@@ -196,8 +197,14 @@ def test_figures_are_inline_and_beside_and_show_every_arm(report):
         "majority_difference_at_k-sums",
         "pass_at_k-sums",
         "pass_difference_at_k-sums",
+        *(f"training-{name}" for name in ("loss", "reward_mean")),  # tokens a completion never change: said in words
     ]
-    for path in files[1:]:
+    assert "tokens a completion: 20 at every step of grpo." in page
+    for path in files:
+        if path.stem == "contrasts-sums":
+            continue
+        values = pd.read_csv(path.with_suffix(".csv"))
+        assert "grpo" in set(values["arm"])
         image = imread(io.BytesIO(path.with_suffix(".png").read_bytes()))
         assert count_pixels(image, KNOWN_STYLES["grpo"].color) > 300, path.name
     image = imread(report.parent / "pass_at_k-sums.png")
@@ -211,7 +218,7 @@ def test_tables_beside_the_page_hold_the_same_numbers(report):
     curves = pd.read_parquet(report.parent / "curves.parquet")
     row = curves[(curves["quantity"] == "pass") & (curves["arm"] == "grpo") & (curves["x"] == 1)]
     assert row["point"].tolist() == [0.625]
-    links = re.findall(r'href="([a-z_]+\.(?:csv|parquet))"', report.read_text())
+    links = re.findall(r'href="([A-Za-z0-9_-]+\.(?:csv|parquet))"', report.read_text())
     assert sorted(set(links)) == sorted(
         path.name for path in report.parent.iterdir() if path.suffix in (".csv", ".parquet")
     )
@@ -269,7 +276,12 @@ def test_a_single_run_has_a_report(make_run):
     assert report == run / "report" / "index.html"
     assert "Pass@1 on sums, in %, highest first: grpo 37.5." in page
     assert "Nothing was trained here" in page
-    assert [path.stem for path in sorted(report.parent.glob("*.png"))] == ["majority_at_k-sums", "pass_at_k-sums"]
+    assert [path.stem for path in sorted(report.parent.glob("*.png"))] == [
+        "arms-sums",
+        "by_length_of_the_completion-sums",
+        "majority_at_k-sums",
+        "pass_at_k-sums",
+    ]
 
 
 def test_short_numbers():
