@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter
 from analysis.figures.canvas import INK, blank_figure, legend_below, number_axis, plain_axes, scaled
 from analysis.figures.plots import PANEL_INCHES
 from analysis.figures.styles import arm_styles
+from analysis.records.frames import column, rows_where
 
 RIGHT, WRONG = "#5e3c99", "#e66101"
 PANEL_CHARACTERS = 24  # of a title above half a figure
@@ -25,10 +26,10 @@ def draw_histograms(rows: pd.DataFrame) -> Figure:
     handles = {}
     for panel, method in zip(panels, methods, strict=False):
         for verdict, color, fill in (("right", RIGHT, True), ("wrong", WRONG, False)):
-            own = rows[(rows["arm"] == method) & (rows["verdict"] == verdict)]
-            edges = [*own["low"], own["high"].iloc[-1]]
+            own = rows_where(rows, (column(rows, "arm") == method) & (column(rows, "verdict") == verdict))
+            edges = [*column(own, "low"), column(own, "high")[-1]]
             handles[verdict] = panel.stairs(
-                own["tokens"], edges, color=color, fill=fill, alpha=0.55 if fill else 1.0, linewidth=scaled(1.4)
+                column(own, "tokens"), edges, color=color, fill=fill, alpha=0.55 if fill else 1.0, linewidth=scaled(1.4)
             )
         plain_axes(panel, method, PANEL_CHARACTERS)
         panel.set_yscale("symlog", linthresh=1)
@@ -42,7 +43,7 @@ def draw_histograms(rows: pd.DataFrame) -> Figure:
 
 def draw_by_position(rows: pd.DataFrame) -> Figure:
     """Mean |coefficient| against the tenth of the completion, a line a method."""
-    figure = _lines(rows, "by position", rows["x"])
+    figure = _lines(rows, "by position", "x")
     [axes] = figure.axes
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(PLAIN)
@@ -54,7 +55,7 @@ def draw_by_position(rows: pd.DataFrame) -> Figure:
 
 def draw_by_length(rows: pd.DataFrame) -> Figure:
     """The share of a method's total weight that completions of like length have, a line a method."""
-    figure = _lines(rows, "by length", rows["place"])
+    figure = _lines(rows, "by length", "place")
     [axes] = figure.axes
     axes.set_xticks(range(4), list(rows["group"].iloc[:4]))
     axes.set_ylim(bottom=0)
@@ -64,17 +65,17 @@ def draw_by_length(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _lines(rows: pd.DataFrame, title: str, places: pd.Series) -> Figure:
+def _lines(rows: pd.DataFrame, title: str, place: str) -> Figure:
     methods = list(dict.fromkeys(rows["arm"]))
     figure, styles = blank_figure(PANEL_INCHES), arm_styles(methods)
     axes = figure.subplots()
     plain_axes(axes, title)
     lines = {}
     for method in methods:
-        own, style = rows["arm"] == method, styles[method]
+        own, style = rows_where(rows, column(rows, "arm") == method), styles[method]
         [lines[method]] = axes.plot(
-            places[own],
-            rows["point"][own],
+            column(own, place),
+            column(own, "point"),
             color=style.color,
             linestyle=style.dashes,
             marker=style.marker,

@@ -95,7 +95,7 @@ def draw_arms(
 def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
     """A row a contrast: its point and interval in points, blue or orange where it is decided, a tick a seed, and the
     verdict in words to the right."""
-    names = [fill(each.name, FOREST_CHARACTERS) for each in differences]
+    names = [fill(name, FOREST_CHARACTERS) for name in _forest_names(differences)]
     figure = blank_figure((PANEL_INCHES[0], 1.3 + _row_inches(names) * len(differences)))
     axes = figure.subplots()
     plain_axes(axes, title)
@@ -121,6 +121,16 @@ def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
     axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.set_xlabel("Pass@1, in points")
     return figure
+
+
+def _forest_names(differences: Sequence[Difference]) -> list[str]:
+    """The contrasts' names, with how the arms were decoded where that is not alike in all."""
+    alike = len({each.temperature for each in differences}) == 1
+    return [each.name if alike else f"{each.name}, {_decoded(each.temperature)}" for each in differences]
+
+
+def _decoded(temperature: float | None) -> str:
+    return "" if temperature is None else "greedily" if temperature == 0 else f"at {temperature:g}"
 
 
 def draw_temperatures(curves: Sequence[Curve], arms: Sequence[str], title: str) -> Figure:

@@ -27,7 +27,7 @@ def lines(axes, rows: pd.DataFrame, styles: dict, scale: float) -> None:
         dashes = (style["dashes"][0], tuple(style["dashes"][1]))
         [line] = axes.plot(x, scale * own["point"], label=arm, color=style["color"], linestyle=dashes)
         line.set(marker=style["marker"], markevery=1 + len(own) // 12)
-        if "low" in own and own["low"].notna().any():
+        if "low" in own and bool(own["low"].notna().to_numpy().any()):
             axes.fill_between(x, scale * own["low"], scale * own["high"], color=style["color"], alpha=0.08, linewidth=0)
     if places is not None:
         axes.set_xticks(range(len(places)), places)
@@ -50,7 +50,8 @@ def rows_of(axes, rows: pd.DataFrame, styles: dict, scale: float) -> None:
 
 def stairs(axes, rows: pd.DataFrame, styles: dict, scale: float) -> None:
     """A histogram of each arm and verdict."""
-    for (arm, verdict), own in rows.groupby(["arm", "verdict"], sort=False):
+    for arm, verdict in dict.fromkeys(zip(rows["arm"], rows["verdict"], strict=True)):
+        own = rows.loc[(rows["arm"] == arm) & (rows["verdict"] == verdict)]
         edges = [*own["low"], own["high"].iloc[-1]]
         color = styles.get(arm, NEUTRAL)["color"]
         line = "-" if verdict == "right" else ":"
@@ -63,8 +64,11 @@ def redraw(table: Path, *, width: float, height: float, points: float, font: str
     """The figure of one CSV file of a report."""
     about = json.loads((table.parent / "figures.json").read_text(encoding="utf-8"))
     own = about["figures"][table.stem]
-    letters = {"font.size": points, "lines.linewidth": 0.15 * points, "lines.markersize": 0.4 * points}
-    with matplotlib.rc_context(letters | ({"font.family": font} if font else {})):
+    with matplotlib.rc_context():
+        matplotlib.rcParams["font.size"] = points
+        matplotlib.rcParams["lines.linewidth"] = 0.15 * points
+        matplotlib.rcParams["lines.markersize"] = 0.4 * points
+        matplotlib.rcParams["font.family"] = font or matplotlib.rcParams["font.family"]
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots()
         draw = {"rows": rows_of, "stairs": stairs}.get(own["kind"], lines)

@@ -85,7 +85,8 @@ def _dots(across: np.ndarray, down: np.ndarray) -> set[tuple[int, int]]:
 def _spans(bits: np.ndarray, owner: np.ndarray, colors: Sequence[str]) -> list[Span]:
     spans: list[Span] = []
     for dots, place in zip(bits.tolist(), owner.tolist(), strict=True):
-        text, color = (chr(BLANK + dots), colors[place]) if dots else (" ", "")
+        text = chr(BLANK + dots) if dots else " "
+        color = str(colors[place]) if dots else ""
         if spans and spans[-1].color == color:
             spans[-1] = Span(text=spans[-1].text + text, color=color)
         else:

@@ -153,4 +153,4 @@ def _contrast(record: Any, own: Mapping[str, str], folder: str, declared: Sequen
         side: [own.get(arm, arm) for arm in arms] if isinstance(arms, list) else arms
         for side, arms in ((side, record.get(side)) for side in ("plus", "minus"))
     }
-    return {"name": f"{name} ({folder})" if declared.count(name) > 1 else name, **sides}
+    return {**record, "name": f"{name} ({folder})" if declared.count(name) > 1 else name, **sides}

@@ -178,13 +178,19 @@ def rankings(claims: Claims) -> list[str]:
 
 def claims_tables(claims: Claims) -> str:
     """Method against method, methods against controls, and where Pass@K curves cross."""
-    html = ""
-    for benchmark in dict.fromkeys(each.benchmark for each in claims.pairs):
-        here = [each for each in claims.pairs if each.benchmark == benchmark]
+    html, outside = "", {*claims.controls, claims.baseline}
+    methods = [each for each in claims.pairs if not outside & {each.arm, each.baseline}]
+    pairs = methods or claims.pairs
+    for benchmark in dict.fromkeys(each.benchmark for each in pairs):
+        here = [each for each in pairs if each.benchmark == benchmark]
         html += page.heading(f"Method against method on {benchmark}: Pass@1 of the row minus that of the column")
         html += page.table(pair_columns(here), "dense")
     if html:
-        html += page.paragraph("In points, with 95 % intervals as above and without verdicts: not declared.", "note")
+        html += page.paragraph(
+            "In points, with 95 % intervals as above and without verdicts: not declared. Pairs with the start and the "
+            "controls: pairs.csv.",
+            "note",
+        )
     if claims.trained:
         html += page.heading("Against the control arms") + _controls_html(claims)
     crossed = [sentence for each in claims.crossings if (sentence := crossing_sentence(each))]

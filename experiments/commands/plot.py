@@ -46,8 +46,9 @@ class Plot:
         points = self.points or (PAGE.points if self.width is None else 8.0)
         look = Look(width=width, points=points, font=self.font or PAGE.font)
         folder = self.out or self.comparison / "report"
+        files = self._files(look)  # drawn before anything is written
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self._files(look).items():
+        for name, content in files.items():
             (folder / name).write_bytes(content)
             print(folder / name)
 

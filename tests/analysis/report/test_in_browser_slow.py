@@ -69,7 +69,7 @@ MEASURE = """
   for (const folded of page.querySelectorAll("details")) folded.open = true;
   const wide = [];
   for (const element of page.body.querySelectorAll("*")) {
-    if (element.closest(".scroll, figure.wide, script")) continue;
+    if (element.closest(".scroll, script")) continue;
     const boxes = [element.getBoundingClientRect()];
     for (const child of element.childNodes) {
       if (child.nodeType != Node.TEXT_NODE) continue;
@@ -81,7 +81,7 @@ MEASURE = """
       if (box.right > width + 1 || box.left < -1)
         wide.push(element.tagName + "." + element.className + " " + box.left + " to " + box.right);
   }
-  for (const element of page.querySelectorAll(".scroll, figure.wide"))
+  for (const element of page.querySelectorAll(".scroll"))
     if (element.getBoundingClientRect().right > width + 1) wide.push(element.className);
   return {
     title: page.title, wide: wide, elements: page.body.querySelectorAll("*").length,
@@ -131,7 +131,29 @@ FILTER = """
   return results;
 """
 
-COEFFICIENT_FIGURES = 3  # drawn in the page alone
+HOVER = """
+  const plot = [...page.querySelectorAll(".plot[data-marks]")].find((each) => each.dataset.marks.includes("K = 2"));
+  const marks = JSON.parse(plot.dataset.marks);
+  const box = plot.getBoundingClientRect();
+  const point = (x, y) => plot.dispatchEvent(new page.defaultView.PointerEvent("pointermove",
+    { clientX: box.left + x * box.width, clientY: box.top + y * box.height, bubbles: true }));
+  const tip = plot.querySelector(".tip");
+  const found = [];
+  for (const [x, y, text] of marks) {
+    point(x, y);
+    const inside = tip.getBoundingClientRect();
+    found.push([text, tip.textContent, tip.hidden, inside.left >= box.left && inside.right <= box.right + 1]);
+  }
+  point(0.001, 0.001);
+  return { found: found, far: tip.hidden, status: tip.getAttribute("role") };
+"""
+VERDICTS = """
+  const table = [...page.querySelectorAll("table")].find((each) => each.tHead.textContent.includes("verdict"));
+  const column = [...table.tHead.rows[0].cells].findIndex((cell) => cell.textContent.startsWith("verdict"));
+  const frame = table.closest(".scroll").getBoundingClientRect();
+  return [...table.rows].map((row) => row.cells[column].getBoundingClientRect())
+    .map((box) => [box.left - frame.left, frame.right - box.right]);
+"""
 
 
 @pytest.fixture
@@ -213,7 +235,7 @@ def test_nothing_is_wider_than_the_window_but_tables_that_scroll(report_page: Pa
     assert (found["window_width"], found["title"]) == (width, "Two <arms>")
     assert found["scripts"] == ["application/json", ""]  # the samples and the page's own script
     assert found["elements"] > 200 and found["tables"] >= 3 and found["cards"] == 20
-    assert found["images"] == len(list(report_page.parent.glob("*.svg"))) + COEFFICIENT_FIGURES
+    assert found["images"] == len(list(report_page.parent.glob("*.svg")))
     assert found["wide"] == []
     assert found["page_width"] <= width
 
@@ -246,6 +268,22 @@ def test_samples_are_filtered_and_found(report_page: Path, tmp_path: Path) -> No
     ]
     assert [card[0] for card in searched["cards"]] == ["sft_start"] * 4  # of each seed and problem, whatever the case
     assert {card[2][-7:] for card in searched["cards"]} == {"The End"}
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_verdicts_are_seen_without_scrolling(report_page: Path, tmp_path: Path, width: int) -> None:
+    for left, right in act_in(report_page, tmp_path, VERDICTS, width):
+        assert left >= 0 and right >= 0
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_pointing_at_a_figure_shows_its_values(report_page: Path, tmp_path: Path, width: int) -> None:
+    seen = act_in(report_page, tmp_path, HOVER, width)
+    assert seen["far"] and seen["status"] == "status" and len(seen["found"]) == 3 * 3  # three arms, K = 1, 2 and 4
+    for text, shown, hidden, inside in seen["found"]:
+        assert not hidden and inside
+        assert shown == text or shown.split("\n")[1] == text.split("\n")[1]  # two arms at one point
+    assert "grpo\nK = 1: 62.5 [" in "; ".join(text for text, *_ in seen["found"])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
