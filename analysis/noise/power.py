@@ -50,9 +50,12 @@ def detectable_difference(
         pilot_freedom: as in `design_power`.
 
     Returns:
-        The difference; NaN where no variance could be estimated (one problem, or all differ by the same) or no
-        difference up to 1 is found so often.
+        The difference; NaN where no variance could be estimated (one problem, or all differ by the same), no difference
+        up to 1 is found so often, or the only estimate is that of two seeds: where such a pilot states a difference at
+        all its variance came out small, and a repetition finds it in 69 % of cases (simulated), not in 80.
     """
+    if noise.seed_freedom == 1 and pilot_freedom is None:
+        return np.nan
 
     def found(effect: float) -> float:
         return float(design_power(np.array([effect]), noise, level=level, pilot_freedom=pilot_freedom)[0])

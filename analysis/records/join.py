@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.records.agreement import OnMismatch, same_checker, same_problems, seed_notes
+from analysis.records.frames import column
 from analysis.records.load import load_comparison
 from analysis.records.reading import RecordError
 from analysis.records.record import ComparisonRecord, UnfinishedRun
@@ -116,8 +117,10 @@ def _start_table(part: ComparisonRecord) -> pd.DataFrame | None:
     if not runs:
         return None
     keys = ["seed", "benchmark", "problem_id", "sample_index"]
-    rows = pd.concat([run.final_samples[[*keys, "answer_class", "verdict", "num_tokens"]] for run in runs])
-    return rows.astype(dict.fromkeys(rows.columns, object)).sort_values(keys, ignore_index=True)
+    names = [*keys, "answer_class", "verdict", "num_tokens"]
+    rows = pd.concat([run.final_samples for run in runs])
+    table = pd.DataFrame({name: column(rows, name).astype(object) for name in names})
+    return table.sort_values(by=keys, ignore_index=True)
 
 
 def _description(

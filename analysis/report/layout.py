@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.noise.intervals import Resampling
+from analysis.records.frames import column, rows_where
 from analysis.records.record import ComparisonRecord
 from analysis.report import page, sections
 from analysis.report.claims import Claims, answer_section, claims_tables, equal_budget_html, sharpening_section
@@ -15,7 +16,7 @@ from analysis.report.order_tables import passages_html, ranks_html
 from analysis.report.page import Section
 from analysis.report.pictures import DIAGNOSTICS_CAPTION, LEARNING_CAPTION, Picture, constant_metrics
 from analysis.report.sample_browser import browser_html
-from analysis.report.tables import cost_columns, score_columns
+from analysis.report.tables import CHAIN_HEADING, chain_columns, cost_columns, score_columns
 from analysis.statistics.curves import Curve
 from analysis.statistics.scores import ArmScores
 
@@ -62,7 +63,7 @@ def render(content: Content, pictures: Pictures, again_s: int | None = None) -> 
         title = f"Run {comparison.path.resolve().name}"
     size = f"{sections.number_of(len(comparison.arms), 'arm')}, {sections.number_of(len(comparison.runs), 'run')}"
     lead = f"{size}, on {', '.join(comparison.benchmarks)}."
-    results = _summary_html(claims.summary, claims.baseline) + claims_tables(claims)
+    results = _summary_html(claims.summary, claims.baseline, frames["chains"]) + claims_tables(claims)
     in_short = sections.warnings(comparison) + answer_section(claims, _figures(pictures.first))
     groups = _figures(pictures.groups)
     samples = coefficient_section(comparison, pictures.coefficients)
@@ -119,12 +120,15 @@ def _outside(claims: Claims) -> tuple[str, ...]:
     return (*claims.controls, *([claims.baseline] if claims.baseline is not None else []))
 
 
-def _summary_html(summary: pd.DataFrame, baseline: str | None) -> str:
+def _summary_html(summary: pd.DataFrame, baseline: str | None, chains: pd.DataFrame) -> str:
     parts = []
     for benchmark, rows in summary.groupby("benchmark", sort=False):
         first = rows.iloc[0]
         parts.append(page.heading(f"{benchmark}: {first['problems']} problems, {first['samples']} samples each"))
         parts += [page.table(score_columns(rows)), page.table(cost_columns(rows))]
+        checked = column(chains, "benchmark") == benchmark
+        if checked.any():
+            parts += [page.paragraph(CHAIN_HEADING), page.table(chain_columns(rows_where(chains, checked)))]
     against = f" The difference is to {baseline}, on Pass@1, paired by problem." if baseline else ""
     note = (
         f"In %, with 95 % intervals over problems and seeds, at each arm's last step.{against} Budgets "

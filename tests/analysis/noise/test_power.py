@@ -57,3 +57,11 @@ def test_the_table_has_a_row_a_contrast(comparison_dir):
     assert "400 problems with 16 samples each find four times in five, at 5 % over 1 contrasts" in text
     assert "grpo − sft_start" in text and "seeds for 5 points" in text
     assert "12,800 completions to be judged" in text  # 400 problems, 16 samples, two arms
+
+
+def test_two_seeds_state_no_power_of_their_own_repetition():
+    parts = Components(problem=0.01, seed=0.005**2, local=0.02, completion=0.4, pilot_freedom=1)
+    two, three = (parts.noise(seeds=seeds, problems=400, samples=16) for seeds in (2, 3))
+    assert np.isnan(detectable_difference(two, level=0.05))
+    assert np.isfinite(detectable_difference(two, level=0.05, pilot_freedom=4))  # known from a larger pilot
+    assert np.isfinite(detectable_difference(three, level=0.05))
