@@ -3,7 +3,7 @@
 A run (one arm, one seed) is a folder with `config.json`, `environment.json`, `metrics.jsonl` (a row an optimiser step)
 and `samples.parquet` (a row an evaluation sample). A comparison is a folder with `comparison.json` and
 `runs/ARM-seedN/`. Read from `comparison.json`, all optional: "title" (str), "arms" (names in the order wanted), "runs"
-(names of the planned run folders) and "baseline" (an arm).
+(names of the planned run folders), "baseline" (an arm) and "extensions" (what was asked for later: "day" and "what").
 """
 
 from pathlib import Path
@@ -110,7 +110,7 @@ def load_comparison(path: str | Path, *, on_mismatch: OnMismatch = "refuse") -> 
         description=description,
         runs=tuple(ranked),
         unfinished=(*unfinished, *other_checker),
-        notes=(*checker_notes, *problem_notes, *seed_notes(ranked)),
+        notes=(*checker_notes, *problem_notes, *seed_notes(ranked), *_extension_notes(description.get("extensions"))),
     )
 
 
@@ -176,6 +176,17 @@ def _description(path: Path) -> dict[str, Any]:
     return {
         key: printable(value, LONGEST_REASON) if isinstance(value, str) else value for key, value in content.items()
     }
+
+
+def _extension_notes(extensions: Any) -> list[str]:
+    """A sentence on each part of a comparison that was asked for after runs had finished."""
+    items = extensions if isinstance(extensions, list) else []
+    return [
+        f"Asked for on {printable(str(item.get('day')), 20)}, when runs had finished: "
+        f"{printable(str(item.get('what')), LONGEST_REASON)}. No interval accounts for a look in between."
+        for item in items
+        if isinstance(item, dict)
+    ]
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -13,7 +13,16 @@ from typing import Any, Generic, TypeVar
 from analysis.records.decoding import DECODING_FOLDER, decoding_file
 from experiments.runs.config import RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.environment import environment, other_checker
-from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
+from experiments.runs.extension import check_longer, extension_of, grown, keep_curve_point
+from experiments.runs.same import (
+    ConfigMismatchError,
+    FolderDamagedError,
+    check_same_config,
+    differences,
+    read_json,
+    to_json,
+    write_json,
+)
 from experiments.runs.samples import SampleFile
 from rewards.verdict import CHECKER_VERSION
 from training.durable import flush, write_whole
@@ -41,7 +50,8 @@ class RunFolder(Generic[AnyConfig]):
 
     Args:
         path: the folder; made if absent.
-        config: what the run is; the folder may hold the same configuration, to be resumed, but no other.
+        config: what the run is; the folder may hold the same configuration, to be resumed, or one that asked for less
+            (`experiments.runs.extension`), but no other.
 
     Attributes:
         samples: the evaluation samples.
@@ -64,7 +74,8 @@ class RunFolder(Generic[AnyConfig]):
         if not holds_work(path):  # what was written before it was refused binds nobody
             for name in ("config.json", "environment.json"):
                 (path / name).unlink(missing_ok=True)
-        check_same_config(path / "config.json", config, keep=self.finished)
+        self._go_on()
+        check_same_config(path / "config.json", config, grown=grown, keep=self.finished)
         if not (path / "environment.json").exists():
             write_json(path / "environment.json", environment(config.seed))
         elif not self.finished:
@@ -169,6 +180,27 @@ class RunFolder(Generic[AnyConfig]):
                 rows.name in damaged and rows.is_file()
             ):  # a flipped bit may leave lines that can be read: none is trusted
                 rows.rename(self.path / "metrics.damaged")
+
+    def _go_on(self) -> None:
+        """A run that is asked for more than it was is not finished; what it has stays as far as it belongs to more."""
+        file = self.path / "config.json"
+        if not file.exists() or not isinstance(self.config, RunConfig):
+            return
+        held = read_json(file, remedy=f"remove the folder {self.path} to start anew")
+        data = to_json(self.config)
+        more = extension_of(held, data)
+        if not more or differences(grown(held, data), data):
+            return
+        _check_checker(self.path)
+        training = held.get("training")
+        steps = training["steps"] if training else 0
+        longer = self.config.training is not None and self.config.training.steps > steps
+        if longer:
+            check_longer(self.config, steps)
+        (self.path / "finished.json").unlink(missing_ok=True)
+        if longer:
+            keep_curve_point(self.samples, self.config, steps, self.path / DECODING_FOLDER)
+        print(f"{self.path.name}: goes on ({more})", flush=True)
 
     def _set_damaged_samples_aside(self) -> None:
         try:

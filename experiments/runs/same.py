@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,21 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
     return data
 
 
-def check_same_config(file: Path, config: Any, *, may_gain: tuple[str, ...] = (), keep: bool = False) -> None:
+def check_same_config(
+    file: Path,
+    config: Any,
+    *,
+    may_gain: tuple[str, ...] = (),
+    grown: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] | None = None,
+    keep: bool = False,
+) -> None:
     """Write `config` to `file`, or check that `file` holds the same, `PIECE_FIELDS` aside.
 
     Args:
         file: JSON file.
         config: dataclass.
         may_gain: fields, mappings, that may have more entries than in `file`, which then gets them too.
+        grown: gives what `file` holds, as JSON data, with what may have grown since as `config` has it.
         keep: leave a file that is there as it is.
 
     Raises:
@@ -83,8 +92,9 @@ def check_same_config(file: Path, config: Any, *, may_gain: tuple[str, ...] = ()
         write_json(file, data)
         return
     held = read_json(file, remedy=f"remove the folder {file.parent} to start anew")
-    gained = {name: {**data[name], **_mapping(held.get(name))} for name in may_gain}
-    differing = differences(_without_pieces({**held, **gained}), _without_pieces(data))
+    known = held if grown is None else grown(held, data)
+    gained = {name: {**data[name], **_mapping(known.get(name))} for name in may_gain}
+    differing = differences(_without_pieces({**known, **gained}), _without_pieces(data))
     if differing:
         raise ConfigMismatchError(
             f"{file.parent} already holds a run with another configuration: {differing}. "

@@ -94,6 +94,15 @@ class SampleFile:
         old = self.read()
         self._write(taken if old.empty else pd.concat([old, taken], ignore_index=True))
 
+    def keep_first(self, step: int, samples: int) -> None:
+        """Keep the first `samples` of each problem at `step`, of the benchmarks that earlier steps have too."""
+        held = self.read()
+        steps, benchmarks = held["step"].to_numpy(), held["benchmark"].to_numpy()
+        on_curve = held["benchmark"].isin(list(set(benchmarks[steps < step]))).to_numpy()
+        beyond = (steps == step) & ((held["sample_index"].to_numpy() >= samples) | ~on_curve)
+        if beyond.any():
+            self._write(held.iloc[~beyond])
+
     def drop_after(self, step: int) -> None:
         """Forget evaluations of later steps, which a resumed run will make again."""
         samples = self.read()

@@ -14,9 +14,17 @@ from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
 from experiments.runs.config import RunConfig
 from experiments.runs.environment import other_checker, processor_name
+from experiments.runs.extension import extension_of, grown
 from experiments.runs.folder import FolderKindError, holds_work
 from experiments.runs.jobs import EvaluationJob, Job
-from experiments.runs.same import ConfigMismatchError, FolderDamagedError, check_same_config, read_json, write_json
+from experiments.runs.same import (
+    ConfigMismatchError,
+    FolderDamagedError,
+    check_same_config,
+    read_json,
+    to_json,
+    write_json,
+)
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.declared import declared_contrasts
 from experiments.schedule.plan import is_run, plan_jobs, start_arms
@@ -40,7 +48,7 @@ def compare(
 
     Args:
         recipe: what is compared, as `door.check_recipe` gave it.
-        out: folder; it may hold part of the same comparison, also one of fewer arms.
+        out: folder; it may hold part of the same comparison, also one of fewer arms, seeds, steps or samples.
         workers: runs side by side; they share the cores that this process may use.
         board: shows progress.
         evaluate_start: see `plan_jobs`.
@@ -60,8 +68,9 @@ def compare(
     recipe = replace(recipe, task=_dated(recipe.task, _held(out / "recipe.json")))
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     _check_checker(jobs, out)
-    check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"))
-    about = _description(recipe, jobs, evaluate_start, description or {})
+    extensions = _extensions(recipe, out)
+    check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"), grown=grown)
+    about = _description(recipe, jobs, evaluate_start, {"extensions": extensions, **(description or {})})
     write_json(out / "comparison.json", about)
     progress = _Progress(board=board, num_jobs=len(jobs))
     failures: dict[str, str] = {}
@@ -98,6 +107,16 @@ def _dated(task: TaskConfig, held: Mapping[str, Any]) -> TaskConfig:
         known = held.get("task")
         return replace(task, date=known.get("date") if isinstance(known, dict) else None)
     return replace(task, date=datetime.date.today().isoformat())
+
+
+def _extensions(recipe: Recipe, out: Path) -> list[dict[str, str]]:
+    """What was asked for only after a run had finished, and on which day: whoever reads the intervals wants to know."""
+    held = _held(out / "recipe.json")
+    known = _held(out / "comparison.json").get("extensions") or []
+    more = extension_of(held, to_json(recipe)) if held else ""
+    if not more or not any(out.glob("runs/*/finished.json")):
+        return known
+    return [*known, {"day": datetime.date.today().isoformat(), "what": more}]
 
 
 def _threads(out: Path, workers: int) -> int:
