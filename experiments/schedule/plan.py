@@ -264,18 +264,19 @@ def _offline(
 def _reward_fit(run: RunConfig, name: str, start: StartJob | None, out: Path, jobs: dict[str, Job]) -> RewardFitJob:
     """The job that fits a reward model of the run; runs that would fit the same share it."""
     assert run.training is not None
+    model = run.reward_models[name].first_fit
     config = RewardFitConfig(
-        arm=name,
+        arm=model.kind,
         seed=run.seed,
         start=run.model or "" if start is None else start.name,
-        model=run.reward_models[name],
+        model=model,
         task=replace(run.task, step_reward=""),  # what the run is rewarded with is no part of the fit
         engine=run.engine,
         temperature=run.training.temperature,
         max_completion_tokens=run.training.max_completion_tokens,
     )
     digest = hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:8]
-    folder = run_folder_name(f"reward-{name}-{digest}", run.seed)
+    folder = run_folder_name(f"{model.kind}-{digest}", run.seed)
     job = RewardFitJob(
         name=folder,
         config=config,

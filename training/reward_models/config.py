@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from training.config import TrainingConfig
@@ -85,6 +85,16 @@ class RewardModelConfig:
             raise ValueError(
                 "labels is 'prm800k' with refit true; given solutions do not change: expected refit false."
             )
+
+    @property
+    def first_fit(self) -> RewardModelConfig:
+        """What the first fit depends on: what happens to the model in later iterations is left out."""
+        return replace(self, refit=False, replay=0.0)
+
+    @property
+    def kind(self) -> str:
+        """What is learned, in a word: ``outcome_rule``, ``process_monte_carlo_soft_shuffled_labels``."""
+        return f"{self.supervision}_{self.labels}" + ("" if self.control == "none" else f"_{self.control}")
 
     def as_training(self, examples: int) -> TrainingConfig:
         """How the fit on so many samples is taken, in the terms of any training."""

@@ -77,9 +77,8 @@ def continued_labels(
 ) -> Continued:
     """Monte-Carlo labels: the share of continuations of each step's prefix that end in the right answer.
 
-    The last step of a completion is followed by nothing, so its label is whether the completion itself is right; a
-    completion that was cut at the token limit is wrong. All continuations of a fit are one request to the engine, which
-    keeps what prefixes share.
+    The last step of a completion is followed by nothing, so its label is whether the completion itself is right. All
+    continuations of a fit are one request to the engine, which keeps what prefixes share.
 
     Args:
         rollouts: completions of any policy.
@@ -116,7 +115,7 @@ def continued_labels(
     examples = []
     for row, (rollout, verdict) in enumerate(zip(rollouts, judge(rollouts), strict=True)):
         labels = [shares.get((row, end), 0.0) for end in ends[row][:-1]]
-        labels += [float(verdict.correct and not rollout.truncated)] if ends[row] else []
+        labels += [float(verdict.correct)] if ends[row] else []
         examples.append(labelled(rollout, labels, ends[row], correct=verdict.correct))
     kept = sum(end + 1 for _, end in places) * continuations
     tokens = sum(len(whole.completion_ids) for whole in wholes) - kept

@@ -69,13 +69,20 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Job]
     return out, jobs
 
 
+def first_fit(jobs: dict[str, Job], model: RewardModelConfig) -> Path:
+    """Folder of the first fit of a model."""
+    fits = [job for job in jobs.values() if isinstance(job, RewardFitJob)]
+    [folder] = [job.folder for job in fits if job.config.model == model.first_fit]
+    return folder
+
+
 def finished(folder: Path) -> dict:
     return json.loads((folder / "finished.json").read_text())
 
 
 def test_each_iteration_fits_the_model_further_to_its_own_samples(done: tuple[Path, dict[str, Job]]) -> None:
     out, jobs = done
-    [first] = [job.folder for job in jobs.values() if isinstance(job, RewardFitJob) and job.config.arm == "orm"]
+    first = first_fit(jobs, SMALL)
     later = out / "runs" / "outcome-seed0" / "reward-orm-000002"
     start, now = finished(first), finished(later)
     assert (start["samples"], start["replayed"]) == (24, 0)
@@ -100,7 +107,7 @@ def test_a_frozen_ensemble_stays_as_it_was(done: tuple[Path, dict[str, Job]]) ->
     out, jobs = done
     run = out / "runs" / "frozen-seed0"
     assert not list(run.glob("reward-*"))
-    [first] = [job.folder for job in jobs.values() if isinstance(job, RewardFitJob) and job.config.arm == "pair"]
+    first = first_fit(jobs, replace(SMALL, members=2, combine="mean_minus_std"))
     one, other = (load_file(first / path / "model.safetensors")["score.weight"] for path in finished(first)["models"])
     assert not torch.equal(one, other)  # the members saw the samples in another order
 
@@ -116,7 +123,11 @@ def test_what_a_fit_costs_is_counted(done: tuple[Path, dict[str, Job]]) -> None:
 
 def test_steps_are_labelled_by_continuations_of_their_prefixes(done: tuple[Path, dict[str, Job]]) -> None:
     _, jobs = done
-    [first] = [job.folder for job in jobs.values() if isinstance(job, RewardFitJob) and job.config.arm == "prm"]
+    [first] = [
+        job.folder
+        for job in jobs.values()
+        if isinstance(job, RewardFitJob) and job.config.model.supervision == "process"
+    ]
     examples = read_labelled(first / "samples.jsonl") + read_labelled(first / "held_out.jsonl")
     continued = sum(max(0, len(item.step_ends) - 1) for item in examples)
     assert continued > 0
@@ -124,7 +135,23 @@ def test_steps_are_labelled_by_continuations_of_their_prefixes(done: tuple[Path,
     assert {label for item in examples for label in item.step_rewards} <= {0.0, 0.5, 1.0}
     for item in examples:
         if item.step_rewards:
-            assert item.step_rewards[-1] == float(item.verdict.correct and not item.rollout.truncated)
+            assert item.step_rewards[-1] == float(item.verdict.correct)
+
+
+def test_arms_that_differ_in_later_iterations_only_share_their_first_fit(tmp_path: Path) -> None:
+    base = recipe()
+    models = {
+        "one": SMALL,
+        "frozen": replace(SMALL, refit=False),
+        "shuffled": replace(SMALL, control="shuffled_labels"),
+    }
+    arms = {name: replace(base.arms["outcome"], overrides={"reward": f"model:{name}"}) for name in models}
+    jobs = plan_jobs(replace(base, arms=arms, reward_models=models), tmp_path, evaluate_start=False)
+    fits = {job.config.arm: job for job in jobs if isinstance(job, RewardFitJob)}
+    assert sorted(fits) == ["outcome_rule", "outcome_rule_shuffled_labels"]
+    used = {job.config.arm: list(job.reward_models.values()) for job in jobs if isinstance(job, RunJob)}
+    assert used["one"] == used["frozen"] == [fits["outcome_rule"].folder]
+    assert used["shuffled"] == [fits["outcome_rule_shuffled_labels"].folder]
 
 
 KILL = """
