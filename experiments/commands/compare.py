@@ -38,6 +38,8 @@ class Compare(RecipeOptions):
 
     def run(self) -> None:
         """Run what is missing of the comparison and write its report; or print its design."""
+        if self.pilot is not None and not self.dry_run:
+            raise ValueError("--pilot says whose variances a dry run takes; give --dry-run with it.")
         recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms, with_controls
 

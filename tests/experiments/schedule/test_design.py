@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.noise.power import Components
+from analysis.noise.power import Components, components_of, detectable_difference
 from analysis.report.terminal import design_text
 from analysis.statistics.contrasts import Contrast
 from experiments.commands.compare import Compare
 from experiments.recipes import catalogue as recipes
+from tests.analysis.conftest import save_comparison
 from tests.experiments.miniature import recipe
 
 PAIR = Contrast(name="pair", plus=("a",), minus=("b",), temperature=0.0)
@@ -64,3 +65,31 @@ def test_a_dry_run_prints_cost_and_power_and_writes_nothing(
     Compare(recipe_name="miniature", dry_run=True, seeds=(1,), workers=1).run()
     assert "one seed: no contrast gets a verdict" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_pilot_gives_the_variances_of_the_contrasts_that_it_can_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pilot has the start and GRPO; its two seeds differ by as much as the hand says in `save_comparison`."""
+    monkeypatch.chdir(tmp_path)
+    pilot = save_comparison(tmp_path / "pilot")
+    own = (
+        Contrast(name="GRPO − start", plus=("grpo",), minus=("sft_start",)),
+        Contrast(name="PS − outcome", plus=("grpo_process",), minus=("grpo",)),
+    )
+    declared = replace(recipe(), contrasts=own, default_arms=("grpo", "grpo_process"))
+    monkeypatch.setitem(recipes.RECIPES, "miniature", lambda device: declared)
+    Compare(recipe_name="miniature", dry_run=True, seeds=(4,), workers=1, pilot=pilot).run()
+    printed = capsys.readouterr().out
+    assert "variances of PS − outcome: assumed" in printed
+    values = [np.array([[0.75, 0.5], [0.5, 0.75]]), np.array([[0.25, 0.5], [0.0, 0.5]])]
+    parts = components_of(values, (1.0, -1.0), 4)
+    noise = parts.noise(seeds=4, problems=6, samples=4)
+    by_hand = detectable_difference(noise, level=0.025, pilot_freedom=parts.pilot_freedom)
+    smallest = cells(printed, "GRPO − start")[1]
+    assert smallest == ("–" if np.isnan(by_hand) else f"{100 * by_hand:.1f}")
+
+
+def test_a_pilot_without_a_dry_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="give --dry-run with it"):
+        Compare(pilot=tmp_path).run()
