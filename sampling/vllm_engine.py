@@ -196,6 +196,7 @@ def _build_engine(model: Path, config: VllmConfig) -> tuple[LLM, bool]:
         engine = LLM(
             model=str(model),
             trust_remote_code=False,
+            load_format="safetensors",  # never a pickle
             dtype=config.dtype,
             skip_tokenizer_init=True,
             max_model_len=config.max_model_len,

@@ -4,7 +4,8 @@ A checkpoint is written to a temporary folder, flushed to disk and renamed, so a
 the previous one whole. The two newest are kept: where one is damaged later, the other is gone on from. Layout:
 ``checkpoints/step-000030/`` with config.json, model.safetensors and tokenizer files, and in it ``training/`` with one
 safetensors file an optimiser, critic.safetensors (where there is a critic), reference.safetensors (where the reference
-follows the policy) and state.json, which holds the SHA-256 of all others.
+follows the policy) and state.json, which holds the SHA-256 of all others, of itself and of the
+rows of metrics up to its step.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from training.durable import put_in_place
+from training.durable import put_in_place, sealed, unsealed
 from training.models.critic import Critic
 from training.models.policy import Policy, named_weights
 
 __all__ = [
     "CheckpointError",
+    "check_model",
     "checkpoint_step",
     "checkpoints_in",
     "latest_checkpoint",
@@ -50,7 +52,7 @@ def save_checkpoint(
     step: int,
     policy: Policy,
     optimizers: Mapping[str, torch.optim.Optimizer],
-    state: Mapping[str, float | int | None],
+    state: Mapping[str, float | int | str | None],
     critic: Critic | None = None,
     reference: nn.Module | None = None,
     keep: int = 2,
@@ -74,7 +76,7 @@ def save_checkpoint(
         if reference is not None:
             save_file(_apart(named_weights(reference)), training / "reference.safetensors")
         told = {"step": step, **state, "sha256": _digests(temporary)}
-        (training / "state.json").write_text(json.dumps(told, indent=2) + "\n")
+        (training / "state.json").write_text(json.dumps(sealed(told), indent=2) + "\n")
         if target.exists():  # the same step again, after a resume: never without a whole checkpoint on the disk
             replaced = folder / f".{target.name}.old"
             shutil.rmtree(replaced, ignore_errors=True)
@@ -126,32 +128,59 @@ def whole_state(checkpoint: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: a file is missing or is not what was written, or the state is that of another step.
     """
+    state, written = _state(checkpoint)
+    if written is not None:
+        _check_files(checkpoint, written, _digests(checkpoint))
+    return state
+
+
+def check_model(folder: Path) -> None:
+    """Compare the model in a folder with what was written, where it is a checkpoint of ours; its moments are left out.
+
+    Raises:
+        CheckpointError: a file is missing or is not what was written.
+    """
+    if not (folder / "training" / "state.json").is_file():
+        return
+    _, written = _state(folder)
+    if written is not None:
+        model = {name: digest for name, digest in written.items() if not name.startswith("training/")}
+        _check_files(folder, model, {name: _digest(folder / name) for name in model})
+
+
+def _state(checkpoint: Path) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """What ``state.json`` holds, and apart from it the digests of the other files."""
     path = checkpoint / "training" / "state.json"
     try:
-        state = json.loads(path.read_text())
+        state = unsealed(json.loads(path.read_text()))
         written = state.pop("sha256", None)  # absent from checkpoints of coeflab 0.1
         step = state["step"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
     if step != checkpoint_step(checkpoint):
         raise CheckpointError(f"{path} is of step {step}; expected {checkpoint_step(checkpoint)}, as its folder says")
-    if written is not None:
-        found = _digests(checkpoint)
-        damaged = sorted(name for name in written.keys() | found.keys() if written.get(name) != found.get(name))
-        if damaged:
-            raise CheckpointError(f"{checkpoint / damaged[0]} is missing, or not what was written (SHA-256)")
-    return state
+    return state, written
 
 
-def _digests(checkpoint: Path) -> dict[str, str]:
+def _check_files(checkpoint: Path, written: Mapping[str, str], found: Mapping[str, str | None]) -> None:
+    damaged = sorted(name for name in written.keys() | found.keys() if written.get(name) != found.get(name))
+    if damaged:
+        raise CheckpointError(f"{checkpoint / damaged[0]} is missing, or not what was written (SHA-256)")
+
+
+def _digests(checkpoint: Path) -> dict[str, str | None]:
     """SHA-256 of every file of a checkpoint but its state, by its path in it."""
     state = checkpoint / "training" / "state.json"
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path != state)
-    digests = {}
-    for path in files:
-        with path.open("rb") as file:
-            digests[path.relative_to(checkpoint).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return {path.relative_to(checkpoint).as_posix(): _digest(path) for path in files}
+
+
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file; ``None`` where there is none."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -35,8 +35,8 @@ class RunLog(Protocol):
         """Keep one step's row."""
         ...
 
-    def sync(self) -> None:
-        """Force all rows to the disk: a checkpoint is worth nothing without the rows up to it."""
+    def sync(self) -> str:
+        """Force all rows to the disk: a checkpoint is worth nothing without the rows up to it. Their digest."""
         ...
 
 
@@ -69,7 +69,7 @@ def train(
     """
     step = done
     if step == 0:  # whatever will be saved is saved once before any work that could be lost
-        _save(trainer, rule, checkpoints, step)
+        _save(trainer, rule, checkpoints, step, log.sync())
     while not rule.ends(step):
         row = take_step(trainer, step, rule.share(step))
         step += 1
@@ -78,18 +78,17 @@ def train(
         after_step(step)
         if rule.leaves_checkpoint(step):
             check_weights(trainer.policy.model, step)
-            log.sync()
-            _save(trainer, rule, checkpoints, step)
+            _save(trainer, rule, checkpoints, step, log.sync())
     return step
 
 
-def _save(trainer: Trainer, rule: StopRule, checkpoints: Path, step: int) -> None:
+def _save(trainer: Trainer, rule: StopRule, checkpoints: Path, step: int, rows: str) -> None:
     save_checkpoint(
         checkpoints,
         step=step,
         policy=trainer.policy,
         optimizers=trainer.optimizers,
-        state={**vars(trainer.counters), **rule.state()},
+        state={**vars(trainer.counters), **rule.state(), "rows": rows},
         critic=trainer.critic,
         reference=trainer.moving_reference,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,14 @@ class Restored:
     passed_over: tuple[str, ...] = ()
 
 
-def restore(trainer: Trainer, rule: StopRule, checkpoints: Path, *, agreed: int) -> Restored:
+def restore(
+    trainer: Trainer,
+    rule: StopRule,
+    checkpoints: Path,
+    *,
+    agreed: int,
+    rows_digest: Callable[[int], str] | None = None,
+) -> Restored:
     """Bring trainer and rule to the newest checkpoint that can be gone on from.
 
     Weights, optimiser moments, critic, a moving reference, counters and the rule are restored bit for bit; the sampler
@@ -49,6 +57,8 @@ def restore(trainer: Trainer, rule: StopRule, checkpoints: Path, *, agreed: int)
         checkpoints: folder of the checkpoints.
         agreed: step up to which rows and evaluations are all there; a newer checkpoint is passed over, since the run
             would lack what came before it.
+        rows_digest: digest of the rows up to a step, as `training.loop.RunLog.sync` gave it to the checkpoint of that
+            step; ``None`` leaves rows unchecked.
 
     Raises:
         CheckpointError: a whole checkpoint belongs to another model.
@@ -63,6 +73,10 @@ def restore(trainer: Trainer, rule: StopRule, checkpoints: Path, *, agreed: int)
             state = whole_state(checkpoint)
         except CheckpointError as error:
             passed_over.append(f"{checkpoint.name} is damaged: {error}")
+            continue
+        written = state.get("rows")  # absent from checkpoints of coeflab 0.1
+        if written is not None and rows_digest is not None and written != rows_digest(step):
+            passed_over.append(f"{checkpoint.name} was written beside other rows than there are up to its step")
             continue
         _load(trainer, checkpoint)
         trainer.counters = Counters(**{name: state[name] for name in vars(Counters())})

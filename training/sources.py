@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from benchmarks.problem import Problem
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
-from training.durable import put_in_place
+from training.durable import put_in_place, writing
 from training.models.policy import Policy
 
 __all__ = [
@@ -211,7 +211,7 @@ class OfflineSource:
             )
         temporary = file.with_suffix(".tmp")
         file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as out:
+        with writing(file), temporary.open("w", encoding="utf-8") as out:
             for step in steps:
                 started = time.perf_counter()
                 block = online.rollouts(step)

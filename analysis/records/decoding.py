@@ -7,9 +7,8 @@ temperature of the configuration.
 import pandas as pd
 
 from analysis.records.frames import column, read_judgements, rows_where
+from analysis.records.reading import DECODING_FOLDER
 from analysis.records.record import RunRecord
-
-DECODING_FOLDER = "decoding"
 
 
 def decoding_file(temperature: float) -> str:

@@ -17,6 +17,7 @@ from analysis.records.reading import (
     printable,
     quoted,
     read_text,
+    unsealed,
     whole_number_in,
 )
 from analysis.records.schema import BUDGET_COLUMNS, JUDGEMENT_COLUMNS, LATER_COLUMNS, SAMPLE_COLUMNS
@@ -54,9 +55,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         UnfinishedRunError: there is no such file, or it was cut short: it is not JSON.
-        RecordError: it cannot be read, or is not an object.
+        RecordError: it cannot be read, is not an object, or is not what was written.
     """
-    return parse_object(read_text(path), str(path))
+    return unsealed(parse_object(read_text(path), str(path)), str(path))
 
 
 def read_metrics(path: Path) -> pd.DataFrame:

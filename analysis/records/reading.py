@@ -15,6 +15,7 @@ __all__ = [
     "printable",
     "read_bytes",
     "read_text",
+    "unsealed",
     "whole_number_in",
 ]
 
@@ -23,6 +24,8 @@ MOST_METRICS_BYTES = 1 << 30
 LONGEST_NAME = 200  # characters of an arm's or a benchmark's name
 LONGEST_QUOTE = 80
 FINISHED = "finished.json"
+SEAL = "seal"
+DECODING_FOLDER = "decoding"
 
 
 class RecordError(ValueError):
@@ -110,6 +113,23 @@ def parse_object(text: str, where: str, *, cut_short: type[RecordError] = Unfini
     return content
 
 
+def unsealed(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """A JSON object without its seal, the SHA-256 of the rest; one without a seal, of earlier versions, as it is.
+
+    Raises:
+        RecordError: the seal is not that of the rest.
+    """
+    rest = {name: item for name, item in content.items() if name != SEAL}
+    if SEAL in content:
+        found = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+        if found != content[SEAL]:
+            raise RecordError(
+                f"{where}: is not what was written: its SHA-256 is {found}, {SEAL} is {quoted(content[SEAL])}; put "
+                "back a copy, or start the same command again"
+            )
+    return rest
+
+
 def whole_number_in(record: dict[str, Any], key: str, where: str) -> int:
     """A whole number of 64 bits.
 
@@ -150,13 +170,14 @@ def check_files(folder: Path) -> None:
     path = folder / FINISHED
     if not path.exists():
         return
-    digests = parse_object(read_text(path), str(path)).get("sha256")
+    digests = unsealed(parse_object(read_text(path), str(path)), str(path)).get("sha256")
     if digests is None:
         return
     if not isinstance(digests, dict):
         raise RecordError(f"{path}: sha256 is {quoted(digests)}; expected digests by file name; rerun the run")
     for name, digest in digests.items():
-        file = folder / Path(name).name
+        parts = Path(name).parts
+        file = folder.joinpath(*parts[-2 if parts[:-1] == (DECODING_FOLDER,) else -1 :])  # nothing outside the run
         try:
             with file.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()

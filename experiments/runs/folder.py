@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -25,7 +25,7 @@ from experiments.runs.same import (
 )
 from experiments.runs.samples import SampleFile
 from rewards.verdict import CHECKER_VERSION
-from training.durable import flush, write_whole
+from training.durable import digest_of, flush, write_whole, writing
 
 __all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "check_folder", "holds_work", "lock_folder"]
 
@@ -72,7 +72,7 @@ class RunFolder(Generic[AnyConfig]):
         path.mkdir(parents=True, exist_ok=True)
         self._leave_finished()
         if not holds_work(path):  # what was written before it was refused binds nobody
-            for name in ("config.json", "environment.json"):
+            for name in ("config.json", "environment.json", "prompts.json"):
                 (path / name).unlink(missing_ok=True)
         self._go_on()
         check_same_config(path / "config.json", config, grown=grown, keep=self.finished)
@@ -81,7 +81,7 @@ class RunFolder(Generic[AnyConfig]):
         elif not self.finished:
             _check_checker(path)
         if not self.finished:
-            self._set_damaged_samples_aside()
+            self._set_aside_if_damaged(self.samples)
 
     @property
     def checkpoints(self) -> Path:
@@ -97,14 +97,19 @@ class RunFolder(Generic[AnyConfig]):
         """The samples of the last policy at a temperature of its own."""
         path = self.path / DECODING_FOLDER / decoding_file(temperature)
         path.parent.mkdir(exist_ok=True)
-        return SampleFile(path, arm=self.config.arm, seed=self.config.seed)
+        file = SampleFile(path, arm=self.config.arm, seed=self.config.seed)
+        self._set_aside_if_damaged(file)
+        return file
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Mark the run complete, with the SHA-256 of what it consists of."""
         self.sync()
-        files = [self.path / name for name in FINISHED_FILES if (self.path / name).is_file()]
-        digests = {file.name: _digest(file) for file in files}
+        names = [*FINISHED_FILES, *(f"{DECODING_FOLDER}/{file.name}" for file in self._decoding_files())]
+        digests = {name: _digest(self.path / name) for name in names if (self.path / name).is_file()}
         write_json(self.path / "finished.json", {**summary, "notes": self.notes, "sha256": digests})
+
+    def _decoding_files(self) -> list[Path]:
+        return sorted((self.path / DECODING_FOLDER).glob("*.parquet"))
 
     def note(self, text: str) -> None:
         """Keep a sentence for the reader, and print it at once."""
@@ -119,6 +124,28 @@ class RunFolder(Generic[AnyConfig]):
         """Write the whole prompt of every evaluation problem, (problem id, text), to ``prompts.jsonl``."""
         rows = ({"problem_id": name, "prompt": text} for name, text in prompts)
         write_whole(self.path / "prompts.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+    def record_prompts(self, use: str, prompts: Sequence[tuple[int, ...]], first: str) -> None:
+        """Keep what the model is asked in ``prompts.json``, or check that it is what an earlier start was asked.
+
+        Args:
+            use: "evaluation" or "training".
+            prompts: token ids.
+            first: text of the first, for the reader.
+
+        Raises:
+            ConfigMismatchError: the prompts are others: data, prompt file, tokenizer, chat template or date changed.
+        """
+        file = self.path / "prompts.json"
+        held = read_json(file, remedy="remove that file to record the prompts anew") if file.is_file() else {}
+        asked = {"number": len(prompts), "sha256": digest_of(prompts), "first": first}
+        if held.get(use, asked) != asked:
+            raise ConfigMismatchError(
+                f"{self.path} holds a run with other {use} prompts: {held[use]!r:.400} there, {asked!r:.400} here; a "
+                "run goes on with what it was asked. Put back the data, the tokenizer or the date, choose another "
+                "--out, or remove this folder."
+            )
+        write_json(file, {**held, use: asked})
 
     def evaluation_seconds(self, step: int) -> float:
         """Seconds of sampling that an evaluation at `step` has taken so far, 0 where none is known."""
@@ -154,13 +181,18 @@ class RunFolder(Generic[AnyConfig]):
 
     def append(self, row: dict[str, Any]) -> None:
         """See `RunLog.append`."""
-        with (self.path / "metrics.jsonl").open("a") as out:
+        with writing(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as out:
             out.write(json.dumps(row) + "\n")
 
-    def sync(self) -> None:
+    def sync(self) -> str:
         """See `RunLog.sync`."""
         if (self.path / "metrics.jsonl").is_file():
             flush(self.path / "metrics.jsonl")
+        return self.rows_digest(self.last_whole_row())
+
+    def rows_digest(self, step: int) -> str:
+        """Digest of the rows up to a step."""
+        return digest_of(self.rows()[:step])
 
     def _leave_finished(self) -> None:
         """A damaged run is not finished."""
@@ -168,8 +200,10 @@ class RunFolder(Generic[AnyConfig]):
         if not file.is_file():
             return
         try:
-            digests = read_json(file, remedy="nothing").get("sha256", {})  # absent from runs of coeflab 0.1
-            damaged = [name for name in digests if _digest(self.path / Path(name).name) != digests[name]]
+            summary = read_json(file, remedy="nothing")
+            digests = summary.get("sha256", {})  # absent from runs of coeflab 0.1
+            damaged = [name for name in digests if _digest(self.path / Path(name)) != digests[name]]
+            damaged += self._damaged_start(summary)
         except (FolderDamagedError, AttributeError):
             damaged = [file.name]
         if damaged:
@@ -202,12 +236,25 @@ class RunFolder(Generic[AnyConfig]):
             keep_curve_point(self.samples, self.config, steps, self.path / DECODING_FOLDER)
         print(f"{self.path.name}: goes on ({more})", flush=True)
 
-    def _set_damaged_samples_aside(self) -> None:
+    def _damaged_start(self, summary: dict[str, Any]) -> list[str]:
+        """The checkpoint that other runs start from, where it is not what was written."""
+        if "checkpoint" not in summary:
+            return []
+        from training.checkpoints import CheckpointError, check_model
+
+        name = Path(str(summary["checkpoint"])).name
         try:
-            self.samples.read()
+            check_model(self.checkpoints / name)
+        except CheckpointError:
+            return [f"checkpoints/{name}"]
+        return [] if (self.checkpoints / name / "training" / "state.json").is_file() else [f"checkpoints/{name}"]
+
+    def _set_aside_if_damaged(self, file: SampleFile) -> None:
+        try:
+            file.read()
         except FolderDamagedError as error:
             self.note(f"{error}: its evaluations are made anew")
-            self.samples.path.rename(self.path / "samples.damaged")
+            file.path.rename(file.path.with_suffix(".damaged"))
 
 
 def check_folder(path: Path) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt, choose_prompt, deepseek_chat
 from experiments.recipes.config import TaskConfig
+from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems, load_split
+from sampling.chat_templates import ChatTemplateError, render_chats
 from sampling.prompt import RenderedPrompt, encode_prompts
 from training.demonstrations import DemonstrationSource
 from training.models.policy import Policy
@@ -19,7 +21,7 @@ from training.sources import Prompts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["demonstrations", "render_prompts", "task_prompt", "training_prompts"]
+__all__ = ["demonstrations", "record_training_prompts", "render_prompts", "task_prompt", "training_prompts"]
 
 
 def task_prompt(task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> Prompt:
@@ -63,27 +65,18 @@ def render_prompts(
 
 
 def _in_template(texts: Sequence[str], task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    from jinja2.exceptions import TemplateError
-
     system = [] if task.system is None else [{"role": "system", "content": _read(task.system, "system prompt")}]
     conversations = [[*system, {"role": "user", "content": text}] for text in texts]
     day = datetime.date.today() if task.date is None else datetime.date.fromisoformat(task.date)
     template = None if task.chat_template is None else _read(task.chat_template, "chat template")
     try:
-        rendered: Any = tokenizer.apply_chat_template(
-            conversations,
-            chat_template=template,
-            add_generation_prompt=True,
-            tokenize=False,
-            strftime_now=day.strftime,  # what templates call that print today's date
-        )
-    except TemplateError as error:
+        return render_chats(tokenizer, conversations, template=template, add_generation_prompt=True, day=day)
+    except ChatTemplateError as error:
         whose = task.chat_template or "the model's"
         raise ValueError(
-            f"the chat template ({whose}) fails: {error}. {'Leave task.system out, or give' if system else 'Give'} "
-            "another template in task.chat_template."
+            f"the chat template ({whose}) {error}. {'Leave task.system out, or give' if system else 'Give'} another "
+            "template in task.chat_template."
         ) from error
-    return rendered
 
 
 def _read(file: str, what: str) -> str:
@@ -99,6 +92,12 @@ def training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: i
     problems = load_problems(task, "train", task.train_problems)
     rendered = render_prompts(problems, task, policy.tokenizer)
     return _prompts(problems, rendered, per_step=per_step, seed=f"{purpose}/{seed}")
+
+
+def record_training_prompts(folder: RunFolder[Any], policy: Policy, prompts: Prompts) -> None:
+    """Keep the training prompts of a run in its folder: see `RunFolder.record_prompts`."""
+    ids = prompts.prompt_ids
+    folder.record_prompts("training", ids, str(policy.tokenizer.decode(list(ids[0]))))
 
 
 def demonstrations(

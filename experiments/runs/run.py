@@ -19,7 +19,13 @@ from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, evaluate
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_further, load_problems
-from experiments.runs.prompts import demonstrations, render_prompts, task_prompt, training_prompts
+from experiments.runs.prompts import (
+    demonstrations,
+    record_training_prompts,
+    render_prompts,
+    task_prompt,
+    training_prompts,
+)
 from experiments.runs.reward_models import LiveRewardModels
 from experiments.runs.start_policy import StartPolicy
 from rewards import warm_up_checker
@@ -83,6 +89,7 @@ class LiveRun:
         every = [(problem, each.ids) for problem, each in zip(asked, rendered, strict=True)]
         prompts, further = every[: len(problems)], every[len(problems) :]
         ids = [prompt_ids for _, prompt_ids in every]
+        folder.record_prompts("evaluation", ids[: len(problems)], rendered[0].text)  # further benchmarks may be added
         check_room(ids, "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine)
         sampler = samplers.get(config.engine, model, policy)
         tolerance = config.engine.logprob_tolerance
@@ -133,7 +140,9 @@ class LiveRun:
         )
         trainer.before_step = partial(models.before_step, trainer)
         rule = AtStep(training, checkpoint_every=config.checkpoint_every)
-        restored = restore(trainer, rule, self.folder.checkpoints, agreed=self._agreed(training))
+        restored = restore(
+            trainer, rule, self.folder.checkpoints, agreed=self._agreed(training), rows_digest=self.folder.rows_digest
+        )
         done = restored.step
         for reason in restored.passed_over:
             self.folder.note(f"went back to step {done}: {reason}")
@@ -228,8 +237,11 @@ class LiveRun:
         if algorithm.data_source is DataSource.DEMONSTRATIONS:
             per_step = training.problems_per_step * group
             count, seed = config.task.train_problems, f"train/{config.seed}"
-            return demonstrations(config.task, policy, count=count, per_step=per_step, seed=seed)
+            source = demonstrations(config.task, policy, count=count, per_step=per_step, seed=seed)
+            record_training_prompts(self.folder, policy, source.prompts)
+            return source
         prompts = training_prompts(config.task, policy, per_step=training.problems_per_step, seed=config.seed)
+        record_training_prompts(self.folder, policy, prompts)
         if algorithm.data_source is DataSource.OFFLINE:
             if offline is None:
                 raise ValueError(

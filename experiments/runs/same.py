@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.durable import write_whole
+from training.durable import sealed, unsealed, write_whole
 
 __all__ = [
     "ConfigMismatchError",
@@ -38,9 +38,15 @@ def to_json(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    write_whole(path, json.dumps(data, indent=2) + "\n")
+def write_json(path: Path, data: dict[str, Any], *, seal: bool = True) -> None:
+    """Write JSON whole or not at all.
+
+    Args:
+        path: the file.
+        data: what it is to hold.
+        seal: add the digest of it, which `read_json` checks; a file that is compared with what is asked needs none.
+    """
+    write_whole(path, json.dumps(sealed(data) if seal else data, indent=2) + "\n")
 
 
 def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
@@ -59,6 +65,7 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
         data = json.loads(path.read_bytes())
         if not isinstance(data, dict):
             raise ValueError(f"{type(data).__name__} in place of an object")
+        data = unsealed(data)
     except (OSError, ValueError, RecursionError) as error:
         why = str(error).partition("\n")[0][:200]
         raise FolderDamagedError(f"{path} is damaged ({type(error).__name__}: {why}); {remedy}.") from error
@@ -89,7 +96,7 @@ def check_same_config(
     data = to_json(config)
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, data)
+        write_json(file, data, seal=False)
         return
     held = read_json(file, remedy=f"remove the folder {file.parent} to start anew")
     known = held if grown is None else grown(held, data)
@@ -101,7 +108,7 @@ def check_same_config(
             "Choose another folder with --out, or remove this one."
         )
     if held != data and not keep:
-        write_json(file, data)
+        write_json(file, data, seal=False)
 
 
 def differences(held: dict[str, Any], data: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +17,12 @@ from analysis.records.schema import LATER_COLUMNS
 from experiments.runs.same import FolderDamagedError
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
-from training.durable import put_in_place
+from training.durable import put_in_place, writing
 
 __all__ = ["SampleFile"]
+
+DIGEST = b"coeflab.sha256"
+"""Key in the file's metadata: SHA-256 of the rows. The checksums of pages leave out what says where pages lie."""
 
 
 class SampleFile:
@@ -39,11 +43,15 @@ class SampleFile:
         Raises:
             FolderDamagedError: the file is not what was written.
         """
-        if not self.path.is_file():
+        if not self.path.exists():
             return pd.DataFrame(columns=list(SAMPLE_COLUMNS))
         try:
-            frame = pq.read_table(self.path, page_checksum_verification=True).to_pandas()
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            table = pq.read_table(self.path, page_checksum_verification=True)
+            written = (table.schema.metadata or {}).get(DIGEST)  # absent from files of coeflab 0.1
+            if written is not None and written != _digest(table):
+                raise pa.ArrowInvalid("its rows are not those that were written (SHA-256)")
+            frame = table.to_pandas()
+        except (OSError, ValueError, pa.ArrowException) as error:
             why = str(error).partition("\n")[0][:200]
             raise FolderDamagedError(f"{self.path} is damaged ({type(error).__name__}: {why})") from error
         absent = [name for name in LATER_COLUMNS if name not in frame]
@@ -113,7 +121,9 @@ class SampleFile:
     def _write(self, samples: pd.DataFrame) -> None:
         temporary = self.path.with_suffix(".tmp")
         table = pa.Table.from_pandas(samples, preserve_index=False)
-        pq.write_table(table, temporary, write_page_checksum=True)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), DIGEST: _digest(table)})
+        with writing(self.path):
+            pq.write_table(table, temporary, write_page_checksum=True)
         put_in_place(temporary, self.path)
 
     def _row(self, step: int, rollout: Rollout, verdict: Verdict, chain: str) -> dict[str, Any]:
@@ -136,3 +146,12 @@ class SampleFile:
             "level": rollout.problem.level or "",
             "chain": chain,
         }
+
+
+def _digest(table: pa.Table) -> bytes:
+    """SHA-256 of names, types, values and what pandas keeps with them, whatever the chunks they lie in."""
+    rest = {name: text for name, text in (table.schema.metadata or {}).items() if name != DIGEST}
+    plain, content = table.replace_schema_metadata(rest).combine_chunks(), pa.BufferOutputStream()
+    with pa.ipc.new_stream(content, plain.schema) as stream:
+        stream.write_table(plain)
+    return hashlib.sha256(content.getvalue()).hexdigest().encode()

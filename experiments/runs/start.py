@@ -13,7 +13,7 @@ from experiments.runs.config import StartConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems
-from experiments.runs.prompts import demonstrations, render_prompts
+from experiments.runs.prompts import demonstrations, record_training_prompts, render_prompts
 from rewards.scoring import judge
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 from training.demonstrations import DemonstrationSource
@@ -68,6 +68,7 @@ class LiveStart:
             per_step=supervised.batch_size,
             seed=f"start/{config.seed}",
         )
+        record_training_prompts(folder, policy, source.prompts)
         policy.model.to(config.engine.device)
         sampler, validation = None, []
         if supervised.target_pass_at_1 is not None:
@@ -97,7 +98,8 @@ class LiveStart:
         )
         demonstrations = len(self.source.prompts.problems)
         rule = UntilCompetent(supervised, demonstrations=demonstrations, measure=self.pass_at_1)
-        restored = restore(trainer, rule, self.folder.checkpoints, agreed=self.folder.last_whole_row())
+        agreed, digest = self.folder.last_whole_row(), self.folder.rows_digest
+        restored = restore(trainer, rule, self.folder.checkpoints, agreed=agreed, rows_digest=digest)
         for reason in restored.passed_over:
             self.folder.note(f"went back to step {restored.step}: {reason}")
         self.folder.drop_after(restored.step)

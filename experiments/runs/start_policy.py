@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.runs.same import read_json
+from experiments.runs.same import FolderDamagedError, read_json
 
 __all__ = ["StartPolicy", "trained_start"]
 
@@ -27,17 +27,22 @@ class StartPolicy:
             raise ValueError("a start policy is trained or a model; got neither.")
 
     def folder(self) -> Path:
-        """The model's folder.
+        """The model's folder; the files of a checkpoint of ours are what was written.
 
         Raises:
             ModelNotFoundError: no such model.
-            FolderDamagedError: the training's summary cannot be read.
+            FolderDamagedError: the training's summary cannot be read, or the model is not what was trained.
         """
-        if self.trained is not None:
-            return trained_start(self.trained)
+        from training.checkpoints import CheckpointError, check_model
         from training.models.folder import resolve_model
 
-        return resolve_model(str(self.model))
+        folder = resolve_model(str(self.model)) if self.trained is None else trained_start(self.trained)
+        try:
+            check_model(folder)
+        except CheckpointError as error:
+            remedy = "put back a copy" if self.trained is None else "start the same command again, which trains it anew"
+            raise FolderDamagedError(f"the start policy is damaged: {error}; {remedy}.") from error
+        return folder
 
 
 def trained_start(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.grid import Varied, resolve, with_value
-from experiments.runs.same import ConfigMismatchError, differences, to_json, write_json
+from experiments.runs.same import ConfigMismatchError, differences, read_json, to_json, write_json
 from experiments.schedule.door import with_files
 from experiments.schedule.plan import run_folder_name
 from experiments.schedule.workers import WorkerError
@@ -107,7 +107,7 @@ def _held_table(file: Path, asked: Mapping[str, Any], from_arms: Recipe) -> list
     """
     if not file.is_file():
         return []
-    held = json.loads(file.read_text())
+    held = read_json(file, remedy="remove it to choose anew")
     differing = differences({name: held.get(name) for name in asked}, dict(asked))
     if not differing and "recipe" in held:  # older ones do not have it
         differing = differences({"recipe": held["recipe"]}, {"recipe": to_json(from_arms)})
@@ -123,7 +123,7 @@ def _run_all(from_arms: Recipe, folder: Path, run: Callable[[Recipe, Path], None
     try:
         run(from_arms, folder)
     except WorkerError:
-        failures = json.loads((folder / "comparison.json").read_text()).get("failures", {})
+        failures = read_json(folder / "comparison.json", remedy=f"remove the folder {folder}").get("failures", {})
         if not failures:
             raise
         return failures
@@ -164,4 +164,4 @@ def _label(arm: str, varied: Varied, value: Any) -> str:
 
 def _pass_at_1(run: Path) -> float | None:
     file = run / "finished.json"
-    return json.loads(file.read_text())["pass_at_1"] if file.is_file() else None
+    return read_json(file, remedy=f"remove the folder {file.parent}")["pass_at_1"] if file.is_file() else None

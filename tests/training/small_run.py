@@ -17,6 +17,7 @@ from sampling.prompt import encode_prompts
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
 from training.demonstrations import DemonstrationSource
+from training.durable import digest_of
 from training.loop import train
 from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
@@ -56,8 +57,9 @@ SEVENS = EachCompletion(
 class Rows(list[Row]):
     """What the loop takes for a log."""
 
-    def sync(self) -> None:
+    def sync(self) -> str:
         """Nothing is on a disk."""
+        return digest_of(list(self))
 
     def drop_after(self, step: int) -> None:
         """Forget rows of later steps."""

@@ -10,6 +10,8 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+from sampling.chat_templates import ChatTemplateError, render_chats
+
 __all__ = ["EndTokens", "ModelNotFoundError", "end_tokens", "open_tokenizer", "resolve_model"]
 
 ANSWER = "coeflab"  # stands for an answer where a chat template is asked what follows one
@@ -223,12 +225,10 @@ def _turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """The special token that the chat template puts right behind an answer; ``None`` where there is no such."""
     if tokenizer.chat_template is None:
         return None
-    from jinja2 import TemplateError
-
     turns = [{"role": "user", "content": ANSWER}, {"role": "assistant", "content": ANSWER}]
     try:
-        rendered = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    except (TemplateError, ValueError, TypeError):
+        [rendered] = render_chats(tokenizer, [turns], add_generation_prompt=False)
+    except ChatTemplateError:
         return None
     behind = tokenizer(rendered.rpartition(ANSWER)[2].lstrip(), add_special_tokens=False).input_ids
     first = tokenizer.added_tokens_decoder.get(behind[0]) if behind else None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -24,7 +25,7 @@ from experiments.commands.compare import Compare
 from experiments.recipes import catalogue
 from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import Job, RunJob
-from experiments.runs.same import ConfigMismatchError, FolderDamagedError
+from experiments.runs.same import ConfigMismatchError, FolderDamagedError, write_json
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.workers import WorkerError, run_jobs
 from tests.experiments.miniature import recipe
@@ -177,6 +178,15 @@ def test_what_cannot_be_made_anew_names_itself_and_the_remedy(
             "the newest checkpoint",
             "went back to step 3: step-000004 is damaged: .*optimizer.safetensors is missing, or",
         ),
+        (
+            "a digit of a row",
+            "went back to step 0: step-000004 was written beside other rows than there are up to its step",
+        ),
+        (
+            "a digit of the state",
+            r"went back to step 3: step-000004 is damaged: .*state\.json cannot be read .*not what",
+        ),
+        ("a digit of the samples' footer", r"samples\.parquet is damaged .*its evaluations are made anew"),
         ("both checkpoints", "went back to step 0: step-000004 is damaged: .*step 0: step-000003 is damaged"),
     ],
 )
@@ -195,6 +205,16 @@ def test_an_unfinished_run_goes_back_to_where_everything_agrees_and_says_so(
             (copy / "samples.parquet").unlink()
         case "damaged samples":
             cut(copy / "samples.parquet")
+        case "a digit of a row":
+            row = json.loads(lines[0])
+            lines[0] = json.dumps(row | {"tokens_generated": row["tokens_generated"] + 1}) + "\n"
+            (copy / "metrics.jsonl").write_text("".join(lines))
+        case "a digit of the state":
+            state = moments[0].with_name("state.json")
+            told = json.loads(state.read_text())
+            state.write_text(json.dumps(told | {"tokens_generated": told["tokens_generated"] + 1}))
+        case "a digit of the samples' footer":
+            other_rows(copy / "samples.parquet")
         case "the newest checkpoint":
             flip(moments[0])
         case _:
@@ -203,6 +223,38 @@ def test_an_unfinished_run_goes_back_to_where_everything_agrees_and_says_so(
     told = job(place, copy).run(SAMPLERS, nothing)
     assert re.search(said, told), told
     assert_same(copy, whole)
+
+
+def other_rows(path: Path) -> None:
+    """A file with sound checksums of pages whose rows are not those that were written."""
+    table = pq.read_table(path)
+    tokens = table.column("num_tokens").to_pylist()
+    at = table.schema.get_field_index("num_tokens")
+    table = table.set_column(at, "num_tokens", [[tokens[0] + 1, *tokens[1:]]])
+    pq.write_table(table, path, write_page_checksum=True)
+
+
+def test_a_run_goes_on_with_the_prompts_it_began_with_or_not_at_all(place: Path, whole: Path, copy: Path) -> None:
+    """Whatever changed them: here the questions, in the folder's own record."""
+    (copy / "finished.json").unlink()
+    recorded = json.loads((whole / "prompts.json").read_text())
+    assert recorded["evaluation"]["number"] == 3 and recorded["training"]["number"] == 16
+    assert "=" in recorded["evaluation"]["first"]
+    training = recorded["training"] | {"sha256": "0" * 64}
+    write_json(copy / "prompts.json", {"evaluation": recorded["evaluation"], "training": training})
+    with pytest.raises(ConfigMismatchError, match=r"holds a run with other training prompts.*remove this folder"):
+        job(place, copy).run(SAMPLERS, nothing)
+    (copy / "prompts.json").write_text((whole / "prompts.json").read_text().replace("16", "17"))
+    with pytest.raises(FolderDamagedError, match=r"prompts\.json is damaged .*remove that file"):
+        job(place, copy).run(SAMPLERS, nothing)
+
+
+def test_a_start_policy_with_a_flipped_bit_starts_nothing(place: Path, whole: Path, copy: Path, tmp_path: Path) -> None:
+    checkpoint = copy / "checkpoints" / "step-000004"
+    assert StartPolicy(model=str(checkpoint)).folder() == checkpoint
+    flip(checkpoint / "model.safetensors")
+    with pytest.raises(FolderDamagedError, match=r"model\.safetensors is missing, or not what was written.*put back"):
+        StartPolicy(model=str(checkpoint)).folder()
 
 
 @pytest.mark.parametrize(
