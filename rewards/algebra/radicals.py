@@ -30,8 +30,8 @@ _MOST_TERMS = 12  # of a sum whose square is looked for
 
 def square_root(radicand: Polynomial) -> Polynomial | None:
     """The principal square root for real variables; ``None`` where no rule here gives one."""
-    if radicand == ONE:
-        return ONE
+    if not radicand or radicand == ONE:  # 0 and 1 are their own roots
+        return radicand
     if len(radicand) == 1:
         [(monomial, coefficient)] = radicand.items()
         return _of_even_powers(monomial, coefficient)

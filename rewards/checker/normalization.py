@@ -22,6 +22,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in (
         (r"\\\\(?:\[[^\[\]]{0,9}\])?|\\cr(?![A-Za-z])", r"\\cr "),
         (r"\\(?:left|right)\s*\.", ""),
+        (r"\{\s*\}\s*(?=[\^_])", ""),
         (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|textstyle|limits|bf|it|rm)(?![A-Za-z])\s*", ""),
         (r"\\lbrace(?![A-Za-z])", r"\\{"),
         (r"\\rbrace(?![A-Za-z])", r"\\}"),
@@ -62,6 +63,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\lt(?![A-Za-z])", "<"),
         (r"\\gt(?![A-Za-z])", ">"),
         (r"\\(?:varnothing|empty)(?![A-Za-z])", r"\\emptyset"),
+        (r"\\(?:dots[cbmio]?|cdots|hdots)(?![A-Za-z])", r"\\ldots "),
         (r"\\%", "%"),
         (r"\\[$]", " dollars "),
         (r"\\#", "#"),
@@ -91,7 +93,7 @@ _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"\\(?:text)?color\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}", ""),
         (r"\\f?colorbox\s*\{[^{}]*\}\s*(?:\{[^{}]*\}\s*(?=\{))?", ""),
-        (r"\\(?:underline|uline|framebox|fbox|boxed|ensuremath|bbox(?:\[[^\[\]{}]*\])?)\s*(?=\{)", ""),
+        (r"\\(?:smash|underline|uline|framebox|fbox|boxed|ensuremath|bbox(?:\[[^\[\]{}]*\])?)\s*(?=\{)", ""),
         (r"\\(?:tag\*?|label|vphantom|hphantom)\s*\{[^{}]*\}", ""),
         (r"\\(?:checkmark|blacksquare|qed|qedhere|nonumber|notag|strut|mathstrut|hfill|null|relax)(?![A-Za-z])", ""),
         (r"\\(?:tiny|scriptsize|small|normalsize|large|Large|LARGE|huge|Huge|scriptstyle)(?![A-Za-z])", ""),
@@ -103,7 +105,7 @@ _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _ANY_LAYOUT = re.compile(
     r"\\(?:\\[a-z]|(?:text)?color|f?colorbox|u(?:nder)?line|f(?:rame)?box|b(?:oxed|box|egin|lacksquare)|ensure|tag"
     r"|label|[vh]phantom"
-    r"|checkmark|qed|no|strut|mathstrut|hfill|null|relax|tiny|script|small|normalsize|[lL]arge|LARGE|[hH]uge|square"
+    r"|checkmark|qed|no|smash|strut|mathstrut|hfill|null|relax|tiny|script|small|normalsize|[lL]arge|LARGE|[hH]uge|square"
     r"|Box|sim"
     r"|doteq|approxeq)"
 )
@@ -123,9 +125,10 @@ _FONT = re.compile(r"\\(?:math(?:bf|it|sf|cal|scr)|boldsymbol|bold|bm|pmb)\s*(?=
 _BOX_COMMAND = re.compile(r"\\(?:text(?:bf|it|rm|normal|sf|tt)?|mathrm|[mh]box|emph)\s*(?=\{)")
 _PRIMES = re.compile(r"\^\s*(?:\{\s*(?:\\prime\s*)+\}|\\prime(?![A-Za-z]))")
 _SIGNED_INFINITY = re.compile(r"(?:(negative|minus)|positive|plus)\s+infinity\b", re.IGNORECASE)
+_SIGN_WORD = re.compile(r"(?:\\text\s*\{\s*)?(?:negative|minus)\s*\}?\s+(?=\$?\d)|[负負](?=\d)", re.IGNORECASE)
 _TIMES_TEN = re.compile(r"(?<=\d)\s?[xX]\s?(?=10\s?(?:\^|\*\*))")
 _ANSWER_IS = re.compile(
-    r"(?:\\text\s*\{\s*)?(?:(?:the|so|my|final)\s+)*answer(?:\s+is)?\s*:?\s*(\}?)\s*(?=\S)", re.IGNORECASE
+    r"(?:\\text\s*\{\s*)?(?:(?:the|so|my|final)\s+)*answer(?:\s+is)?\s*[:=]?\s*(\}?)\s*=?\s*(?=\S)", re.IGNORECASE
 )
 _QUOTED = re.compile(r"([\"'`]{1,2})([^\"'`]+)[\"']{1,2}")
 _PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
@@ -223,6 +226,8 @@ def _rewrite_words(text: str) -> str:
         text = _SIGNED_INFINITY.sub(lambda match: ("-" if match.group(1) else "") + r"\infty", text)
     if "10" in text and ("x" in text or "X" in text):
         text = _TIMES_TEN.sub("*", text)
+    if (match := _SIGN_WORD.match(text)) is not None and "text" not in text[match.end() :]:
+        text = f"-{text[match.end() :]}"
     if "nswer" in text and (match := _ANSWER_IS.match(text)) is not None:
         text = text[match.end() :] if match.group(1) or not text.startswith("\\") else r"\text{" + text[match.end() :]
     return text

@@ -15,24 +15,29 @@ from rewards.checker.unit_names import CANONICAL, FOREIGN
 __all__ = ["attached_before", "attached_behind", "bare_value", "last_phrase_answer"]
 
 _VERB = (
-    r"(?:is|was|(?:will|would|should|must)\s{1,3}be|equals|becomes|comes\s{1,3}out\s{1,3}to)(?![A-Za-z])"
+    r"(?:is|was|(?:will|would|should|must)\s{1,3}be|equals|becomes|comes\s{1,3}out\s{1,3}to"
+    r"|(?:comes|turns)\s{1,3}out\s{1,3}to\s{1,3}be)(?![A-Za-z])"
     r"(?:\s{1,3}(?:therefore|thus|then|hence|clearly|simply|just|exactly|precisely|definitely|certainly|surely"
     r"|obviously|only|indeed|also|now|in\s{1,3}fact|equal\s{1,3}to"
     r"|given\s{1,3}by|(?:given\s{1,3}|shown\s{1,3})?below|as\s{1,3}follows|the\s{1,3}following)(?![A-Za-z]))?"
 )
 _OBJECT = (
     r"(?:\s{1,3}(?:to|for|of)\s{1,3}(?:the|this|your|part|our)(?:\s{1,3}[A-Za-z()]{1,15}){0,4}?"
+    r"|\s\([A-Za-z /]{1,20}\)|,\s(?:then|therefore|thus|hence|of course),"
     r"|\s{1,3}(?:that\s)?(?:I|we)\s{1,3}"
     r"(?:get|got|find|found|obtain|obtained))?"
 )
 _PHRASE = re.compile(
-    rf"final\s{{1,3}}answer[*_]{{0,2}}(?:{_OBJECT}\s{{1,3}}{_VERB}|\s{{0,3}}[:：=]"
+    rf"final\s{{1,3}}answer[*_]{{0,2}}(?:{_OBJECT}\s{{1,3}}{_VERB}|\s{{0,3}}(?:[:：=]>?|->|→)"
     rf"|[ \t]{{0,3}}\n)[*_]{{0,2}}\s{{0,3}}[:：]?"
     rf"|answer(?:'s(?![A-Za-z])|[*_]{{0,2}}(?:{_OBJECT}\s{{1,3}}{_VERB}\s{{0,3}}[:：]?|\s{{0,3}}(?:[:：=]|->|=>|→"
     rf"|\\(?:right|to)arrow)|\s{{1,3}}[-–—]\s))"
     r"|(?:^|\n)[ \t]{0,3}(?:[#>]{1,6}[ \t]{0,3})?(?:[*_]{2}[ \t]?(?:final[ \t])?answer[ \t]?[*_]{2}"
     r"|(?:final[ \t])?answer(?=[ \t]{0,3}\n))[ \t]{0,3}\n?"
     rf"|(?:correct|right)\s{{1,3}}(?:option|choice)(?:\s{{1,3}}{_VERB}\s{{0,3}}[:：]?|\s{{0,3}}[:：])"
+    r"|(?:^|\n)[ \t]{0,3}[*_]{0,2}Ans(?:\.:?|:)[*_]{0,2}\s{0,3}"
+    r"|(?:^|\n)[ \t]{0,3}[*]{0,2}答\s?[:：][*]{0,2}\s?(?:[一]?共有?)?"
+    r"|(?:正确|應選)的?(?:选项|答案)\s?(?:是|为|為|[:：])\s{0,3}[:：]?"
     r"|【(?:正确)?答案】\s{0,3}[:：]?|答案\s{0,3}(?:应该是|应该为|应当是|应当为|应为|应是|就是|是|为|為|应?选(?:择"
     r"|项)?|[:：=])\s{0,3}[:：]?"
     r"|(?:故|应|所以|因此|本题|正确)选(?:择|项)?(?:是|为|應為)?\s{0,3}[:：]?"
@@ -45,9 +50,20 @@ _PHRASE = re.compile(
 )
 _PROBES = 40
 _KEY_WORDS = ("answer", "Answer", "ANSWER", "aNSWER")
-_LATE_KEY_WORDS = ("option", "choice", "Antwort", "respuesta", "Respuesta", "risposta", "resposta", "Jibu", "jibu")
+_LATE_KEY_WORDS = (
+    "Ans",
+    "option",
+    "choice",
+    "Antwort",
+    "respuesta",
+    "Respuesta",
+    "risposta",
+    "resposta",
+    "Jibu",
+    "jibu",
+)
 _LATE = 2_000  # characters at the end of a text, where the rarer key words are looked for
-_FOREIGN_KEY_WORDS = ("答案", "选", "réponse", "Réponse", "твет", "答え", "คำตอบ", "উত্তর", "సమాధానం")
+_FOREIGN_KEY_WORDS = ("答案", "选", "答", "réponse", "Réponse", "твет", "答え", "คำตอบ", "উত্তর", "సమాధానం")
 _MATH_END = r"(?=[\s.,;*]*(?:$|[a-zA-Z.\n(]|\\?%|[^\x00-\x7f]))(?!\s*,?\s*(?:and|or|to)(?![A-Za-z]))"
 _INSIDE = r"(?:[^$\\]|\\[\s\S]){1,2000}?"
 _LEADING_MATH = re.compile(
@@ -74,11 +90,11 @@ _CHECKED_BEFORE = re.compile(
 )
 
 _SIGN_BEFORE = re.compile(r"(?P<sign>[-−]|\\pm|±)(?P<blank>[ \t]{0,9})(?:\$\$?|\\[(\[$]|\*\*|[{€£¥₹ \t]){0,9}$")
-_TELLING = frozenset("-−±m€£¥₹tore为是")  # last characters of signs, currencies and denials
-_DENIALS = re.compile(r"n(?:ot|'t|ever|icht)|不")
+_TELLING = frozenset("-−±m€£¥₹toreq为是≠")  # last characters of signs, currencies and denials
+_DENIALS = re.compile(r"n(?:ot|'t|ever|icht|e)|不|≠")
 _CURRENCY_BEFORE = re.compile(r"(?:\\\$|[€£¥₹])[ \t]{0,3}\$?$")
 _DENIED_BEFORE = re.compile(
-    r"(?:(?<![A-Za-z])(?:not|never|isn't|nicht)|不是|不为)\s{0,3}(?:(?:equal to|be)\s{0,3})?(?:\$\$?|\\[(\[]"
+    r"(?:(?<![A-Za-z])(?:not|never|isn't|nicht)|不是|不为|\\neq?|≠)\s{0,3}(?:(?:equal to|be)\s{0,3})?(?:\$\$?|\\[(\[]"
     r"|\*\*){0,3}$"
 )
 _CLOSING = re.compile(r"(?:[ \t]|\$\$?|\\\)|\\\]|\*\*|\\[,;: !]|~)*")
@@ -87,6 +103,7 @@ _TEXT_BOX = re.compile(
     r"|operatorname)\s*\{([^{}]{1,40})\}(?:\s*\^\s*(?:\{-?\d\}|\d))?"
 )
 _PERCENT = re.compile(r"\\?[%％]|(?:per ?cent|pct)(?![A-Za-z])")
+_TIMES_TEN = re.compile(r"\s{0,3}\\(?:times|cdot)\s{0,3}10\s?\^\s?(?:\{-?\d{1,3}\}|\d)")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|°|\\degree(?![A-Za-z])")
 _POWER = re.compile(r"\^\s*(?:\d|\{-?\d{1,3}\})")
 _OR = re.compile(
@@ -253,8 +270,10 @@ def attached_behind(text: str, end: int, content: str) -> str:
     rest = line[_CLOSING.match(line).end() :]  # pyright: ignore[reportOptionalMemberAccess]
     if not rest or rest[0] in ".;:":
         return ""
-    if _PERCENT.match(rest):
-        return r"\%"
+    if percent := _PERCENT.match(rest):
+        return r"\%" if percent.group()[-1] in "%％" else r" \text{ percent}"
+    if power_of_ten := _TIMES_TEN.match(line):
+        return power_of_ten.group()
     if degrees := _DEGREES.match(rest):
         scale = re.match(r"\s*(?:\\(?:text|mathrm)\s*\{\s*)?([CF])(?![A-Za-z])", rest[degrees.end() :])
         return rf"^\circ {scale.group(1)}" if scale else r"^\circ"

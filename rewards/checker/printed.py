@@ -44,12 +44,15 @@ _GREEK = frozenset(_GREEK_TEXT.split())
 _FUNCTIONS = {"log": r"\ln", "ln": r"\ln", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan"} | {
     name: f"\\{name}" for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "exp")
 }
-_OTHER_CALLS = "Interval Rational Fraction Union Eq Ne Lt Le Gt Ge Abs Or And complex asin acos atan"
+_OTHER_CALLS = (
+    "factorial binomial cbrt Interval Rational Fraction Union Eq Ne Lt Le Gt Ge Abs Or And complex asin acos atan"
+)
 _CALLS = sorted([*_WRAPPERS, *_MATRICES, *_OTHER_CALLS.split()], key=len, reverse=True)
 _MARKS = re.compile(
     rf"(?<![A-Za-z_])(?:{'|'.join(_CALLS)})(?:\.\w+)?\(|\*\*|(?<![A-Za-z])(?:I\*|oo(?![A-Za-z])|zoo)"
     rf"|\*I(?![A-Za-z])|(?<=[\d.])j\b"
-    r"|^\[?\{'?[A-Za-z_]\w*'?:|^\[[({[]|(?<=[A-Za-z0-9)])\*(?:log|sqrt|exp)\(|(?:EmptySet|Reals)$|^-?(?:np|numpy"
+    r"|^\[?\{'?[A-Za-z_]\w*'?:|^\[[({[]|(?<=[A-Za-z0-9)])\*(?:log|sqrt|exp)\(|(?:EmptySet|Reals|I)$"
+    r"|\) [&|] \(|^-?(?:np|numpy"
     r"|math)\.(?:inf|pi)"
 )
 _RUN_ON = re.compile(r"(?<![A-Za-z_])\d+(?!(?:[eE][-+]?\d|[jJ]\b))[A-Za-z_]")

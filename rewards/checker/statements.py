@@ -31,6 +31,7 @@ _LIMIT = re.compile(r"\\(?:lim|int|sum|prod)(?![A-Za-z])")
 _CALL = re.compile(
     r"(?:[fghFGHPpEVuvTSNRQrqAC]|\\text\s*\{\w+\})(?:_?\{?\w{1,3}\}?)?'{0,3}\((?P<argument>[^=]{1,60})\)"
 )
+_INVERSE_CALL = re.compile(r"[fghFGH](?:_\{?\w{1,3}\}?)?\s*\^\s*\{?\s*-\s*1\s*\}?\s*\([^()=]{1,60}\)")
 
 
 def other_readings(value: Value, gold: Value) -> Iterator[Value]:
@@ -85,6 +86,8 @@ def _is_surely_label(label: Value) -> bool:
     match label:
         case Words():
             return True
+        case Scalar(text=text) if _INVERSE_CALL.fullmatch(text):
+            return True
         case Scalar(node=None, text=text):
             return not re.search(r"[-+*/^]", re.sub(r"[\\(\[{].*", "", text))
         case Scalar(node=Apply(name="mul"), text=text):
@@ -109,6 +112,8 @@ def _call_is_closed(text: str) -> bool:
 def _asked_value(relation: Relation, gold: Value) -> Value | None:
     """The last side of ``label = … = value`` where each link between values is true."""
     label, *others = relation.sides
+    if len(others) == 1 and not is_label(label) and is_label(others[0]):
+        label, others = others[0], [label]  # 7 = a + b
     value = others[-1]
     if not is_label(label):
         return value if _same(relation.sides) else None

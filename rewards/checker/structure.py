@@ -37,7 +37,8 @@ from rewards.notation.environments import Piecewise, in_one_line, read_piecewise
 __all__ = ["read_answer", "read_quantity"]
 
 _CONJUNCTION = re.compile(
-    r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or)\s*\}\s*,?\s*|\s*,?\s+(?:and|or)\s+|(?<=[)\]\d])(?:and|or)(?=[(\[\d])"
+    r"\s*,?\s*\\text\s*\{\s*,?\s*(?:and|or|und|oder|et|ou|y|e|o|u|og|och|eller|и|или)\s*\}\s*,?\s*"
+    r"|\s*,?\s+(?:and|or|und|oder|et|ou|или|и)\s+|(?<=[)\]\d])(?:and|or)(?=[(\[\d])"
     r"|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
     r"|\s*(?:\\text\s*\{\s*[或和]\s*\}|[或和])\s*"
 )
@@ -63,10 +64,11 @@ _MATRIX_BRACKETS = (("", ""), ("(", ")"), ("[", "]"), ("|", "|"))
 _UNION_LETTER = re.compile(r"(?<=[)\]])\s*U\s*(?=[(\[])")
 _BOX = re.compile(r"\\text\s*\{([^{}]*)\}")
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}")
-_PERCENT_HINT = re.compile(r"[PpП](?:e?r|ct|our|or)|п", re.IGNORECASE)
+_PERCENT_HINT = re.compile(r"[PpП](?:e?r|ct|our|or)|п|asilimia|[パเশశ퍼]", re.IGNORECASE)
 _PERCENT_WORD = re.compile(
     r"(?<=[\d)}])\s*\\?(?:\b|text\s*\{\s*)(?:per ?cents?|pct|percentage|prozent|pour ?cent|por ?ciento"
-    r"|процент\w*)\b\.?(?:\s*\})?",
+    r"|asilimia|процент\w*)\b\.?(?:\s*\})?"
+    r"|(?<=[\d)}])\s*(?:\\text\s*\{\s*)?(?:パーセント|เปอร์เซ็นต์|শতাংশ|శాతం|퍼센트)(?:\s*\})?",
     re.IGNORECASE,
 )
 _LETTER_AND_CONTENT = re.compile(

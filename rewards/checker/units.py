@@ -39,7 +39,7 @@ _DEGREE = re.compile(r"\s*\\degree\s*(?:\\text\s*\{\s*([CF])\s*\}|([CF]))?$")
 _BARE = re.compile(r"(?:(?<=[\d})!%\]])( ?)|(?<=[A-Za-z])( ))([A-Za-z]+\.?(?:[ /*]+[A-Za-z]+\.?){0,5})" + _POWER + "$")
 _FOREIGN = re.compile(r"(?<=[\d})!%]) ?([^\x00-\x7f][^\x00-\x2f:-@\[-`{-\x7f]*\.?(?: [^\W\d_]+){0,4})$")
 _ACCENTED = re.compile(r"(?<=[\d})!%]) ([^\W\d_]+\.?(?: [^\W\d_]+){0,4})$")
-_PHRASE = re.compile(r"[ (]*[A-Za-z](?:[A-Za-z .'()/*-]|\^ ?-?[1-9])*[23]?[ )]*")
+_PHRASE = re.compile(r"[ (]*[A-Za-z](?:[A-Za-z .'()/*-]|\^ ?-?[1-9])*(?<! )[23]?[ )]*")
 _KNOWN_WORDS = FUNCTIONS | GREEK | CONSTANTS.keys()
 _LETTER = re.compile(r"(.*[\d})]) ([mgshLNJWVK])")
 _LETTERS = r"\{ ?([A-Za-z]{1,3}(?: ?\^ ?\{?[1-9]\}?)?(?:[ *]{1,2}[A-Za-z]{1,3}(?: ?\^ ?\{?[1-9]\}?)?)?) ?\}"
@@ -194,7 +194,9 @@ def _is_phrase(phrase: str) -> bool:
     """Whether words can be a unit: "apples", "square feet", and not "or", "is wrong", "squared"."""
     if not _PHRASE.fullmatch(phrase):
         return False
-    first, *others = re.findall(r"[A-Za-z]+", phrase)
+    first, *others = re.findall(r"[A-Za-z]+", phrase.replace("'", ""))
+    if len(first) == 1 and not others and first not in CANONICAL and multiplier(first) is None:
+        return False  # a variable in a text box
     return not has_closed_word(" ".join([first, *(word for word in others if word not in ("squared", "cubed"))]))
 
 

@@ -48,7 +48,8 @@ _ROUNDED = re.compile(
     r"\s*(?P<number>-?\d[\d.]*)(?P<unit>[^()=]{0,40})(?P<close>\))?$"
 )
 _RESTATED = re.compile(
-    r"(?P<number>[-+]?\d{1,6}) ?\(\s*(?:\\text\s*\{)?\s*(?P<words>[A-Za-z -]{3,60}?)\s*\}?\s*\)(?P<unit>.*)"
+    r"(?P<number>[-+]?\d{1,6}) ?(?:\(\s*(?:\\text\s*\{)?|\\text\s*\{\s*\()\s*(?P<words>[A-Za-z -]{3,60}?)\s*"
+    r"(?:\}?\s*\)|\)\s*\})(?P<unit>.*)"
 )
 _COUNTED = re.compile(r"(?P<words>[A-Za-z -]{3,60}?) ?\( ?(?P<number>\d{1,6}) ?\)")
 _QUALIFIER = re.compile(
@@ -56,6 +57,7 @@ _QUALIFIER = re.compile(
     r"|\s*(?:[,;]\s*|\(\s*|\\forall\s*)+(?P<letter>[A-Za-z])\s*\\in\s*\\mathbb\{(?P<set>[RNZQC])\}(?:\^\+"
     r"|\^\{\+\})?\s*\)?)"
 )
+_FOR_ALL = re.compile(r"[)}\d]\s*,?\s*(?:\\text\s*\{)?\s*,?\s*for (?:all|any|every)\b")
 _SCOPE_TEXT = (
     "for all any every each some where with is are a an the arbitrary real reals number numbers constant "
     "constants value values of integer integers natural rational complex in and be being parameter fixed positive "
@@ -137,10 +139,12 @@ def _without_qualifier(text: str) -> str:
 
     Only what restricts nothing is dropped: ``for all x > 0`` and ``for even n`` stay.
     """
-    if "=" not in text or not ("\\in" in text or "for" in text or "where" in text or "with" in text):
+    if ("=" not in text and not _FOR_ALL.search(text)) or not (
+        "\\in" in text or "for" in text or "where" in text or "with" in text
+    ):
         return text
     match = _QUALIFIER.fullmatch(text)
-    if match is None or not re.match(r"[A-Za-z]\s*(?:\(|_|=)", match["core"]):
+    if match is None or not ("=" not in text or re.match(r"[A-Za-z]\s*(?:\(|_|=)", match["core"])):
         return text
     core = match["core"].rstrip(" ,;(").strip()
     left = core.partition("=")[0]

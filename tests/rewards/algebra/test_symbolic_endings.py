@@ -72,6 +72,8 @@ def test_a_worker_that_cannot_start_says_so(tmp_path: Path, monkeypatch: pytest.
 
 START = """
     import os, signal, sys, time
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores both
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     from rewards.algebra.symbolic import compare_symbolically, worker_pids
     assert compare_symbolically('4^n', '2^{2n}')['equal']
     assert len(worker_pids()) == 2

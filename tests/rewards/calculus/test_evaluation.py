@@ -113,6 +113,9 @@ CASES = [
     ("[0,0)", "[0,\\infty-\\infty)", False),
     ("x>2", "(2,\\infty)", True),
     # roots of squares
+    ("0", "\\sqrt{x-x}", True),
+    ("0", "\\sqrt{\\sqrt2-\\sqrt2}", True),
+    ("x", "\\sqrt{x-x}", False),
     ("|x+1|", "\\sqrt{x^2+2x+1}", True),
     ("x+1", "\\sqrt{x^2+2x+1}", False),
     ("|3-x|", "\\sqrt{x^2-6x+9}", True),
