@@ -48,6 +48,7 @@ __all__ = ["canonical_form"]
 _HALF = Fraction(1, 2)
 _WORK_OF_A_TERM = 20
 _INFINITY = Symbol("infinity")
+_INFINITIES = (_INFINITY, Apply("neg", (_INFINITY,)))
 _EULER: Quotient = (atom_power(("constant", "e"), Fraction(1)), ONE)
 
 
@@ -59,7 +60,7 @@ def canonical_form(node: Node) -> Quotient:
         OverBoundError: a bound of `rewards.algebra.bounds` is passed.
     """
     restart_work()
-    if node == _INFINITY or node == Apply("neg", (_INFINITY,)):
+    if node in _INFINITIES:
         return {((("variable", "infinity"), Fraction(1)),): Fraction(1 if node == _INFINITY else -1)}, ONE
     return _form(node)
 

@@ -55,7 +55,7 @@ def _number(text: str) -> Fraction:
     mantissa, _, exponent = text.lower().partition("e")
     if len(mantissa) > MAX_DIGITS or (exponent and (len(exponent) > 5 or abs(int(exponent)) > MAX_DIGITS)):
         raise OverBoundError(f"a number of {len(mantissa)} digits, exponent {exponent[:9]!r}")
-    return Fraction(text)
+    return Fraction(int(text)) if text.isdecimal() else Fraction(text)
 
 
 class _Parser(OperatorParser):

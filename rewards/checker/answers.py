@@ -29,6 +29,7 @@ __all__ = ["CORRECT_CLASS", "NOT_PROVED", "GoldAnswerError", "check_answer", "is
 CORRECT_CLASS = "correct"
 NOT_PROVED = f"constants agree to {AGREEMENT_DIGITS} digits, without a proof"
 _MAX_KEY_CHARS = 200
+_POINT = re.compile(r"[A-Z]'?(?:_\{?\d\}?)? ?(\([^()]+,[^()]+\))")  # a point with its name: P(1, 2)
 _MAX_SYMBOLIC_CHARS = 600
 _UNBOUNDED = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|bigcup|bigcap)(?![A-Za-z])|\d{60}")
 
@@ -117,6 +118,9 @@ def _restated(value: Value, answer: str, gold: Value) -> Iterator[tuple[Value, V
     yield from ((gold, other) for other in other_readings(value, gold))
     if not isinstance(value, Relation) and (bare := gold_reading(gold)) is not None:
         yield bare, value
+    named = _POINT.fullmatch(normalize(answer)) if isinstance(gold, Collection) and gold.kind == "()" else None
+    if named is not None:
+        yield gold, read_answer(named.group(1))
     is_list = isinstance(gold, Collection) and gold.kind == "list"
     yield from (
         (gold, read_answer(text))

@@ -133,8 +133,11 @@ _ANSWER_IS = re.compile(
 _QUOTED = re.compile(r"([\"'`]{1,2})([^\"'`]+)[\"']{1,2}")
 _PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
 _LAYERS = frozenset("{\"'`$*\\ \t\n.,;:")
-_PLAIN_LATEX = re.compile(r"(?:[^\\}]|\\(?:frac(?=\{)|sqrt(?=\{)|pi(?![A-Za-z]))|\}(?!\s*\d))*")
-_REWRITE_MARKS = ("~", "{,", "{ ,", "<=", ">=", "!=", "{:}", ":=", "^o", "^{o}")
+_PLAIN_LATEX = re.compile(
+    r"(?:[^\\}]|\\(?:frac(?=\{)|sqrt(?=\{)|pi(?![A-Za-z])|text\{ ?(?!a?r?c?(?:sin|cos|tan)h? ?\}"
+    r"|(?:cot|sec|csc|ln|log|lg|exp|cis|gcd|lcm|max|min) ?\})[a-z][a-z ]+\})|\}(?!\s*\d))*"
+)
+_REWRITE_MARKS = re.compile(r"~|\{ ?,|[<>!:]=|\{:\}|\^\{?o")
 
 
 def normalize(text: str) -> str:
@@ -163,7 +166,7 @@ def _normalized(text: str) -> str:
         for pattern, replacement in _INFIX:
             text = pattern.sub(replacement, text)
     spelled = "\\" not in text or _PLAIN_LATEX.fullmatch(text) is not None
-    for pattern, replacement in _REWRITES if not spelled or any(mark in text for mark in _REWRITE_MARKS) else ():
+    for pattern, replacement in _REWRITES if not spelled or _REWRITE_MARKS.search(text) else ():
         text = pattern.sub(replacement, text)
     if "\\prime" in text:
         text = _PRIMES.sub(lambda match: "'" * match.group().count("prime"), text)

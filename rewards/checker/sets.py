@@ -7,6 +7,7 @@ rational: intervals, points and the whole line.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 from rewards.algebra.bounds import OverBoundError
@@ -16,7 +17,7 @@ from rewards.algebra.quotients import forms_equal
 from rewards.checker.relations import as_interval, end_of
 from rewards.checker.values import Collection, Scalar, Value, Words
 
-__all__ = ["combined"]
+__all__ = ["combined", "rest_of_line"]
 
 Part = tuple[Fraction | float, bool, Fraction | float, bool]  # low, whether it is in, high, whether it is in
 _EMPTY = Words("empty set")
@@ -38,6 +39,17 @@ def combined(operator: str, left: Value, right: Value) -> Value | None:
     if operator == "\\setminus":
         second = _complement(second)
     return _as_value([part for one in first for other in second if (part := _common(one, other)) is not None])
+
+
+def rest_of_line(values: Sequence[Value]) -> Value | None:
+    """The real numbers for which no condition of a list holds; ``None`` where an end is open."""
+    parts: list[Part] = []
+    for value in values:
+        own = _parts(value)
+        if own is None:
+            return None
+        parts += own
+    return _as_value(_complement(parts))
 
 
 def _is_finite(value: Value) -> bool:

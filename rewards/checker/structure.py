@@ -8,18 +8,20 @@ parser.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from rewards.algebra.bounds import MAX_ANSWER_CHARS, MAX_ITEMS, MAX_NESTING, OverBoundError, UnreadableError
 from rewards.algebra.canonical import canonical_form
 from rewards.algebra.expressions import parse_expression
-from rewards.algebra.nodes import Apply
+from rewards.algebra.nodes import Apply, Node, Number
+from rewards.algebra.polynomials import ONE
 from rewards.calculus.evaluation import carry_out
 from rewards.checker.families import family_of, split_family
 from rewards.checker.normalization import normalize, squeeze
 from rewards.checker.numerals import read_based, read_clock
 from rewards.checker.printed import rewrite_printed
-from rewards.checker.relations import assigned_names, between, name_of
-from rewards.checker.sets import combined
+from rewards.checker.relations import assigned_names, between, name_of, same_name
+from rewards.checker.sets import combined, rest_of_line
 from rewards.checker.units import LEADING_CURRENCY, split_unit
 from rewards.checker.values import LISTS, Collection, Relation, Scalar, Value, Words
 from rewards.checker.wording import (
@@ -42,7 +44,7 @@ _CONJUNCTION = re.compile(
     r"|\s*\\(?:lor|vee|land|wedge)(?![A-Za-z])\s*"
     r"|\s*(?:\\text\s*\{\s*[或和]\s*\}|[或和])\s*"
 )
-_RELATIONS = frozenset({"=", "<", ">", "\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv"})
+_RELATIONS = "= < > \\le \\ge \\ne \\in \\approx \\equiv"
 _MATRIX = re.compile(
     r"(.*?)([(\[|]?)\s*\\begin\s*\{([pbvB]?(?:small)?matrix|array)\}(?:\s*\{[clr| ]*\})?(.*)\\end\s*\{\3\}\s*([)\]|]?)",
     re.DOTALL,
@@ -85,7 +87,7 @@ def read_answer(text: str) -> Value:
         text: the answer as written. Whatever cannot be read becomes a `Scalar` without a node.
     """
     if _PLAIN_NUMBER.fullmatch(text):
-        return read_quantity(text)
+        return _whole_number(text)
     normal = normalize(rewrite_printed(text) if len(text) <= MAX_ANSWER_CHARS else text)
     if len(normal) > MAX_ANSWER_CHARS or normal.count("{") > MAX_ITEMS:
         return Scalar(text=normal, opaque=True)
@@ -122,11 +124,25 @@ def read_answer(text: str) -> Value:
         return Scalar(text=squeeze(normal), opaque=True)
 
 
+def _whole_number(text: str) -> Scalar:
+    """What `read_quantity` reads in digits with or without a minus: half of all gold answers."""
+    magnitude = Fraction(int(text.removeprefix("-")))
+    node: Node = Number(magnitude)
+    if text.startswith("-"):
+        magnitude, node = -magnitude, Apply("neg", (node,))
+    return Scalar(text=text, node=node, form=({(): magnitude} if magnitude else {}, ONE))
+
+
 def _read_piecewise(piecewise: Piecewise) -> Value:
     """The pieces in any order, each with its condition."""
+    conditions = [read_answer(condition) if condition else None for _, condition in piecewise.pieces]
+    said = [condition for condition in conditions if condition is not None]
+    rest = None
+    if said and len(said) == len(conditions) - 1 and all(same_name(said[0], condition) for condition in said):
+        rest = rest_of_line(said)  # what "otherwise" stands for
     pieces = [
-        Collection("piece", (read_answer(value), read_answer(condition) if condition else Words("otherwise")))
-        for value, condition in piecewise.pieces
+        Collection("piece", (read_answer(value), condition or rest or Words("otherwise")))
+        for (value, _), condition in zip(piecewise.pieces, conditions, strict=True)
     ]
     function = Collection("cases", tuple(pieces))
     return Relation(("=",), (read_answer(piecewise.label), function)) if piecewise.label else function
@@ -191,7 +207,7 @@ def _shared_variable(items: list[Value]) -> list[Value]:
 
 def _read_relation(text: str, depth: int) -> Value:
     text = with_modulus(text)
-    pieces = split_at(text, " ".join(sorted(_RELATIONS)))
+    pieces = split_at(text, _RELATIONS)
     if pieces and all(piece.strip() for _, piece in pieces):
         sides = tuple(_read_union(piece.strip(), depth) for _, piece in pieces)
         return Relation(tuple(mark for mark, _ in pieces[1:]), sides)

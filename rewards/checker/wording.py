@@ -49,7 +49,7 @@ _ROUNDED = re.compile(
 )
 _RESTATED = re.compile(
     r"(?P<number>[-+]?\d{1,6}) ?(?:\(\s*(?:\\text\s*\{)?|\\text\s*\{\s*\()\s*(?P<words>[A-Za-z -]{3,60}?)\s*"
-    r"(?:\}?\s*\)|\)\s*\})(?P<unit>.*)"
+    r"(?:\)\s*\}|\}?\s*\))(?P<unit>.*)"
 )
 _COUNTED = re.compile(r"(?P<words>[A-Za-z -]{3,60}?) ?\( ?(?P<number>\d{1,6}) ?\)")
 _QUALIFIER = re.compile(

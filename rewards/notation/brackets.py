@@ -23,6 +23,9 @@ def split_at(text: str, separators: str) -> list[tuple[str, str]]:
         OverBoundError: brackets are nested deeper than `MAX_NESTING`, or there are more than `MAX_ITEMS` pieces.
     """
     wanted = separators.split(" ")
+    openings = text.count("(") + text.count("[") + text.count("{") + text.count("\\begin")
+    if openings <= MAX_NESTING and not any(mark in text for mark in wanted):
+        return []
     pieces: list[tuple[str, str]] = []
     depth = start = 0
     before = ""
