@@ -134,7 +134,7 @@ _QUOTED = re.compile(r"([\"'`]{1,2})([^\"'`]+)[\"']{1,2}")
 _PAIRS = (("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
 _LAYERS = frozenset("{\"'`$*\\ \t\n.,;:")
 _PLAIN_LATEX = re.compile(
-    r"(?:[^\\}]|\\(?:frac(?=\{)|sqrt(?=\{)|pi(?![A-Za-z])|text\{ ?(?!a?r?c?(?:sin|cos|tan)h? ?\}"
+    r"(?:[^\\}]|\\(?:frac(?=\{)|sqrt(?=\{)|pi(?![A-Za-z])|(?<![_{]\\)(?<![_{] \\)text\{ ?(?!a?r?c?(?:sin|cos|tan)h? ?\}"
     r"|(?:cot|sec|csc|ln|log|lg|exp|cis|gcd|lcm|max|min) ?\})[a-z][a-z ]+\})|\}(?!\s*\d))*"
 )
 _REWRITE_MARKS = re.compile(r"~|\{ ?,|[<>!:]=|\{:\}|\^\{?o")
