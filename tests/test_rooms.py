@@ -30,7 +30,7 @@ STOREYS = {
     "analysis/noise": set(),
     "analysis/verification": {"records", "noise", "statistics"},
     "analysis/statistics": {"records", "noise"},
-    "analysis/figures": {"records", "noise", "statistics"},
+    "analysis/figures": {"records", "noise", "statistics", "verification"},
     "analysis/report": {"records", "noise", "statistics", "figures"},
     "rewards/algebra": set(),
     "rewards/calculus": {"algebra"},

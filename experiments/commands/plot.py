@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Plot"]
 
 PAPER = ("figure5", "figure6", "figure7")
+FIDELITY = "fidelity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +23,13 @@ class Plot:
     """Draw a figure for a paper: SVG, PDF, PNG, and its values as CSV.
 
     figure5, figure6 and figure7 are those of DeepSeekMath, ours beside the paper's: accuracy against steps, iterative
-    RL, Maj@K and Pass@K before and after RL.
+    RL, Maj@K and Pass@K before and after RL. fidelity is the gain over the start policy under a verifier that errs, of
+    arms that differ in reward_noise, and says where each method stops beating its start.
     """
 
     figure: tyro.conf.Positional[str]
-    """figure5, figure6, figure7, or a figure of the report by its file name (`arms-arithmetic`); `all`: every one."""
+    """figure5, figure6, figure7, fidelity, or a figure of the report by its file name (`arms-arithmetic`); `all`: every
+    one of the report."""
     comparison: tyro.conf.Positional[Path]
     """What `compare` wrote."""
     out: Path | None = None
@@ -55,15 +58,18 @@ class Plot:
     def _files(self, look: Look) -> Mapping[str, bytes]:
         """The files by name."""
         from analysis.figures.canvas import figure_pdf, figure_png, figure_svg
+        from analysis.figures.fidelity import draw_fidelity, fidelity_sentences
         from analysis.figures.paper_figures import FIGURES
         from analysis.records.load import load_comparison
         from analysis.report.export import csv_text
         from analysis.report.report import comparison_pictures
 
         comparison = load_comparison(self.comparison)
-        if self.figure in PAPER:
+        if self.figure in (*PAPER, FIDELITY):
             with look.context():
-                drawn = FIGURES[self.figure](comparison)
+                drawn = {**FIGURES, FIDELITY: draw_fidelity}[self.figure](comparison)
+                if self.figure == FIDELITY:
+                    print("\n".join(fidelity_sentences(comparison)))
                 return {
                     f"{self.figure}.svg": figure_svg(drawn.figure),
                     f"{self.figure}.pdf": figure_pdf(drawn.figure),
@@ -73,6 +79,6 @@ class Plot:
         pictures = comparison_pictures(comparison, look=look)
         chosen = [each for each in pictures if self.figure in (each.name, "all")]
         if not chosen:
-            names = ", ".join((*PAPER, *(each.name for each in pictures)))
+            names = ", ".join((*PAPER, FIDELITY, *(each.name for each in pictures)))
             raise ValueError(f"figure {self.figure!r}; expected one of {names}, or all.")
         return {name: content for each in chosen for name, content in each.files().items()}

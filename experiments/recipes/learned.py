@@ -29,7 +29,14 @@ def embedded_reward_models(base: Recipe) -> Recipe:
     }
     fit = RewardModelConfig(problems=512, samples=8, held_out=64, epochs=2, batch_size=64, learning_rate=1e-3)
     continued = replace(
-        fit, supervision="process", labels="monte_carlo_soft", problems=128, samples=4, held_out=32, continuations=4
+        fit,
+        supervision="process",
+        labels="monte_carlo_soft",
+        problems=128,
+        samples=4,
+        held_out=32,
+        continuations=4,
+        epochs=8,
     )
     base = replace(base, evaluation=evaluation, arms=arms, seeds=(0, 1))
     return with_reward_models(base, "reward-models", fit, continued, temperature=0.0)
