@@ -28,14 +28,15 @@ class WeightNamesError(KeyError):
         return str(self.args[0])
 
 
-def checkpoint_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+def checkpoint_weights(model: nn.Module, weights: Mapping[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
     """Every weight by the name that `save_pretrained` gives it, shared ones once; detached, copied only where split.
 
     Args:
         model: of transformers.
+        weights: by their names in the module; ``None`` takes the model's.
     """
     assert isinstance(model, PreTrainedModel)
-    return revert_weight_conversion(model, _own_weights(model))
+    return revert_weight_conversion(model, _own_weights(model) if weights is None else dict(weights))
 
 
 @torch.no_grad()

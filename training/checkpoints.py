@@ -25,7 +25,8 @@ from torch import nn
 
 from training.durable import put_in_place, sealed, unsealed
 from training.models.critic import Critic
-from training.models.policy import Policy, named_weights
+from training.models.policy import Policy, learnt_weights
+from training.optimizers import eight_bit_moment
 
 __all__ = [
     "CheckpointError",
@@ -74,7 +75,7 @@ def save_checkpoint(
         if critic is not None:
             critic.save(training / "critic.safetensors")
         if reference is not None:
-            save_file(_apart(named_weights(reference)), training / "reference.safetensors")
+            save_file(_apart(learnt_weights(reference).items()), training / "reference.safetensors")
         told = {"step": step, **state, "sha256": _digests(temporary)}
         (training / "state.json").write_text(json.dumps(sealed(told), indent=2) + "\n")
         if target.exists():  # the same step again, after a resume: never without a whole checkpoint on the disk
@@ -184,12 +185,12 @@ def _digest(path: Path) -> str | None:
 
 
 def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The weights of a model folder by their names in it, of one file or of several.
+    """The weights of a model folder, or of adapters, by their names in it, of one file or of several.
 
     Raises:
         OSError, SafetensorError: there are none, or a file is damaged.
     """
-    files = sorted(checkpoint.glob("model*.safetensors"))
+    files = sorted([*checkpoint.glob("model*.safetensors"), *checkpoint.glob("adapter_model.safetensors")])
     if not files:
         raise FileNotFoundError(f"{checkpoint} holds no model.safetensors")
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
@@ -202,15 +203,23 @@ def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
         CheckpointError: the moments have other shapes than the parameters.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for key, tensor in load_file(path).items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
+        index, name, *part = key.split(".")
+        entry = state.setdefault(int(index), {})
+        if part:
+            entry.setdefault(name, {})[part[0]] = tensor
+        else:
+            entry[name] = tensor
     for index, entry in state.items():
-        if any(tensor.ndim and tensor.shape != parameters[index].shape for tensor in entry.values()):
-            raise CheckpointError(
-                f"{path} belongs to another model: its moments have other shapes than the parameters."
-            )
+        for name, value in entry.items():
+            held = value["codes"] if isinstance(value, dict) else value
+            if held.ndim and held.shape != parameters[index].shape:
+                raise CheckpointError(
+                    f"{path} belongs to another model: its moments have other shapes than the parameters."
+                )
+            if isinstance(value, dict):
+                entry[name] = eight_bit_moment(value["codes"], value["scale"], signed=name == "exp_avg")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -223,6 +232,11 @@ def _apart(named: Iterable[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Moments by "parameter index.name"; hyper-parameters come from the configuration."""
+    """Moments by "parameter index.name", in 8 bits by codes and scale; hyper-parameters come from the configuration."""
     state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": tensor.contiguous() for index, entry in state.items() for name, tensor in entry.items()}
+    tensors = {}
+    for index, entry in state.items():
+        for name, tensor in entry.items():
+            parts = {"": tensor} if type(tensor) is torch.Tensor else {".codes": tensor.codes, ".scale": tensor.scale}
+            tensors |= {f"{index}.{name}{part}": held.contiguous() for part, held in parts.items()}
+    return tensors

@@ -25,6 +25,11 @@ class TrainingConfig:
         microbatch_size: most sequences of one such pass; ``None`` sets no such limit.
         packed: sequences end to end without padding; ``None`` does so in bfloat16 on a GPU where the model can.
         compiled: decoder layers of packed models fused by `torch.compile`; ``None`` does so on a GPU.
+        gradient_checkpointing: a layer's activations are computed again in the backward pass instead of kept.
+        lora_rank: rank of adapters on every linear layer but the head, which learn in place of the weights (peft);
+            ``None`` trains all weights. A critic keeps all its weights.
+        lora_alpha: adapters are scaled by it over the rank.
+        optimizer: AdamW, or AdamW whose moments take a byte each (torchao); critic's too.
         max_grad_norm: gradients are scaled down to this norm.
         weight_decay: AdamW's.
         adam_beta2: AdamW's second decay; the first is 0.9.
@@ -51,6 +56,10 @@ class TrainingConfig:
     microbatch_size: int | None = None
     packed: bool | None = None
     compiled: bool | None = None
+    gradient_checkpointing: bool = False
+    lora_rank: int | None = None
+    lora_alpha: float = 32.0
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
     max_grad_norm: float = 1.0
     weight_decay: float = 0.0
     adam_beta2: float = 0.999
@@ -74,7 +83,7 @@ class TrainingConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        for name in ("iteration_steps", "microbatch_size"):
+        for name in ("iteration_steps", "microbatch_size", "lora_rank"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1, or null.")
         if not 0 <= self.critic_warmup_steps < self.steps:
@@ -86,7 +95,7 @@ class TrainingConfig:
             raise ValueError(f"adam_beta2 is {self.adam_beta2}; expected a number in [0, 1).")
         if not self.learning_rate >= 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; expected 0 or more.")
-        for name in ("critic_learning_rate", "max_grad_norm", "temperature"):
+        for name in ("critic_learning_rate", "max_grad_norm", "temperature", "lora_alpha"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0.")
 

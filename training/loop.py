@@ -19,6 +19,7 @@ from training.checkpoints import save_checkpoint
 from training.finite import check_finite, check_weights
 from training.models.batches import TrainingBatch, microbatches
 from training.models.critic import critic_loss
+from training.models.lora import has_adapters
 from training.models.packing import is_packed
 from training.models.policy import named_weights
 from training.stopping import Row, StopRule
@@ -177,7 +178,7 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
         for optimizer in () if warming_up else trainer.policy_optimizers.values():
             _set_rate(optimizer, rate)
             optimizer.step()
-        trainer.count_flops(6, batch)
+        trainer.count_flops(4 if has_adapters(model) else 6, batch)  # frozen weights get no gradient of their own
     if trainer.critic is not None:
         measured["critic_loss"] = _update_critic(trainer, batch, step, share)
     return {**measured, "tokens_trained": tokens_trained, "learning_rate": rate}
@@ -233,4 +234,7 @@ def _clip(model: nn.Module, max_grad_norm: float) -> float:
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], torch.Tensor):  # torchao's, which is compiled for a rate that changes
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

@@ -3,28 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
 from training.config import TrainingConfig
 
-__all__ = ["OptimizerFactory", "Optimizers", "adamw", "muon_and_adamw", "named_adamw"]
+__all__ = ["OptimizerFactory", "Optimizers", "adamw", "eight_bit_moment", "muon_and_adamw", "named_adamw"]
 
 Optimizers = dict[str, torch.optim.Optimizer]
 
 OptimizerFactory = Callable[[nn.Module, TrainingConfig], Optimizers]
 
 
-def adamw(model: nn.Module, config: TrainingConfig, *, learning_rate: float | None = None) -> torch.optim.AdamW:
-    """AdamW over all parameters, at the policy's rate where no other is given."""
-    return torch.optim.AdamW(
-        model.parameters(),
-        lr=config.learning_rate if learning_rate is None else learning_rate,
-        weight_decay=config.weight_decay,
-        betas=(0.9, config.adam_beta2),
-        fused=next(model.parameters()).device.type == "cuda" or None,
-    )
+def adamw(model: nn.Module, config: TrainingConfig, *, learning_rate: float | None = None) -> torch.optim.Optimizer:
+    """AdamW over all parameters that learn, at the policy's rate where no other is given; in 8 bits where configured.
+
+    In 8 bits (torchao; arXiv 2110.02861) the two moments of every parameter of 4,096 numbers or more take a byte each,
+    quantised in blocks of 256.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    rate = config.learning_rate if learning_rate is None else learning_rate
+    betas, decay = (0.9, config.adam_beta2), config.weight_decay
+    if config.optimizer == "adamw_8bit":
+        return _eight_bit_adamw(trained[0].device)(trained, lr=rate, betas=betas, weight_decay=decay)
+    fused = trained[0].device.type == "cuda" or None
+    return torch.optim.AdamW(trained, lr=rate, weight_decay=decay, betas=betas, fused=fused)
+
+
+def _eight_bit_adamw(device: torch.device) -> Any:
+    """The class of torchao, which compiles its step; not on a CPU, where the engine may have switched compilers off."""
+    from torchao.optim import AdamW8bit
+
+    class EagerAdamW8bit(AdamW8bit):
+        def step(self, closure: Any = None) -> Any:
+            with torch.compiler.set_stance("force_eager"):
+                return super().step(closure)
+
+    return EagerAdamW8bit if device.type == "cpu" else AdamW8bit
+
+
+def eight_bit_moment(codes: torch.Tensor, scale: torch.Tensor, *, signed: bool) -> torch.Tensor:
+    """A moment of AdamW in 8 bits from what a checkpoint holds of it.
+
+    Args:
+        codes: the parameter's shape, uint8.
+        scale: one number a block.
+        signed: the first moment is, the second is not.
+    """
+    from torchao.optim.subclass_8bit import OptimState8bit
+
+    moment: Any = OptimState8bit.zeros(codes.shape, signed, codes.numel() // scale.numel(), codes.device)
+    moment.codes.copy_(codes)
+    moment.scale.copy_(scale)
+    return moment
 
 
 def named_adamw(model: nn.Module, config: TrainingConfig) -> Optimizers:

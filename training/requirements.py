@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
 from training.config import TrainingConfig
 
@@ -18,10 +20,11 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
 
     Raises:
         ValueError: groups or pairs with one completion a problem; pairs without `BatchUnit.PAIR`; a critic without
-            `value_targets`; greedy completions of a policy that
-            no engine holds; iterations that the data source does not have, or has and
-            is not given; logprobs of the policy that drew the batch, where that is not π_θ.
+            `value_targets`; greedy completions of a policy that no engine holds; iterations that the data source does
+            not have, or has and is not given; logprobs of the policy that drew the batch, where that is not π_θ; an
+            option whose package is not installed.
     """
+    _check_packages(training)
     needs = algorithm.needs
     pairs = needs & {Need.PAIRS, Need.RANKED_PAIRS}
     if (pairs or Need.GROUPS in needs) and training.group_size < 2:
@@ -54,3 +57,14 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             f"{name} trains on data that do not change with the policy; iteration_steps is "
             f"{training.iteration_steps}, expected null."
         )
+
+
+def _check_packages(training: TrainingConfig) -> None:
+    used = {"peft": training.lora_rank is not None, "torchao": training.optimizer == "adamw_8bit"}
+    fields = {"peft": f"lora_rank {training.lora_rank}", "torchao": f"optimizer {training.optimizer!r}"}
+    for package in (package for package, wanted in used.items() if wanted):
+        if find_spec(package) is None:
+            raise ValueError(
+                f"{fields[package]} needs the package {package}, which is not installed; expected the extra `large`: "
+                "pip install 'coeflab[large]'."
+            )

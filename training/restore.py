@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from sampling.weights import WeightNamesError, load_checkpoint_weights
+from sampling.weights import WeightNamesError
 from training.accounting import Counters
 from training.checkpoints import (
     CheckpointError,
@@ -19,6 +19,7 @@ from training.checkpoints import (
     read_weights,
     whole_state,
 )
+from training.models.policy import load_learnt_weights
 from training.stopping import StopRule
 from training.trainer import Trainer
 
@@ -88,13 +89,13 @@ def restore(
 def _load(trainer: Trainer, checkpoint: Path) -> None:
     model, training = trainer.policy.model, checkpoint / "training"
     try:
-        load_checkpoint_weights(model, read_weights(checkpoint))
+        load_learnt_weights(model, read_weights(checkpoint))
         for name, optimizer in trainer.optimizers.items():
             load_optimizer(optimizer, training / f"{name}.safetensors")
         if trainer.critic is not None:
             trainer.critic.load(training / "critic.safetensors")
         if trainer.moving_reference is not None:
-            load_checkpoint_weights(trainer.moving_reference, load_file(training / "reference.safetensors"))
+            load_learnt_weights(trainer.moving_reference, load_file(training / "reference.safetensors"))
     except WeightNamesError as error:
         raise CheckpointError(f"{checkpoint} belongs to another model: {error}") from error
     except (OSError, SafetensorError) as error:

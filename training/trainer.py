@@ -24,7 +24,8 @@ from training.drawing import Drawn, Score, draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions
-from training.models.packing import can_pack, compile_layers, pack_attention
+from training.models.lora import has_adapters
+from training.models.packing import can_pack, checkpoint_layers, compile_layers, pack_attention
 from training.models.policy import Policy
 from training.models.scores import score_logprobs, score_values
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
@@ -80,7 +81,7 @@ class Trainer:
     counters: Counters = field(default_factory=Counters)
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
     policy_optimizers: Optimizers = field(init=False)
-    critic_optimizer: torch.optim.AdamW | None = field(init=False, default=None)
+    critic_optimizer: torch.optim.Optimizer | None = field(init=False, default=None)
     pieces: PieceSize = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +105,12 @@ class Trainer:
             raise ValueError(
                 f"{type(self.algorithm).__name__} needs {' and '.join(missing)}, which this run does not have."
             )
+        adapted = has_adapters(self.policy.model)
+        if (self.config.lora_rank is not None) != adapted:
+            raise ValueError(
+                f"lora_rank is {self.config.lora_rank} and the policy has {'' if adapted else 'no '}adapters; expected "
+                "`add_adapters` where, and only where, a rank is given."
+            )
         self.pieces = PieceSize(tokens=self.config.microbatch_tokens)
         if self._packs:
             for model in (self.policy.model, self.reference, getattr(self.critic, "backbone", None)):
@@ -111,6 +118,10 @@ class Trainer:
                     pack_attention(model)
                     if self.policy.device.type == "cuda" if self.config.compiled is None else self.config.compiled:
                         compile_layers(model)
+        if self.config.gradient_checkpointing:
+            for model in (self.policy.model, getattr(self.critic, "backbone", None)):
+                if model is not None:
+                    checkpoint_layers(model)
         self.policy_optimizers = self.make_optimizers(self.policy.model, self.config)
         if self.critic is not None:
             self.critic_optimizer = adamw(self.critic, self.config, learning_rate=self.config.critic_learning_rate)

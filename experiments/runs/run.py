@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from sampling.sampler import Sampler, SamplingConfig
 from training.config import TrainingConfig
 from training.models.critic import Critic
 from training.models.engine_check import check_weight_loading
+from training.models.lora import add_adapters, frozen_copy
 from training.models.policy import Policy, load_policy, named_weights
 from training.restore import restore
 from training.sources import IteratedSource, OfflineSource, OnlineSource, Source
@@ -123,6 +123,8 @@ class LiveRun:
         algorithm = load_algorithm(config.algorithm, config.settings)
         needs = algorithm.needs
         models = self._reward_models(reward_models)
+        if training.lora_rank is not None:
+            add_adapters(self.policy.model, rank=training.lora_rank, alpha=training.lora_alpha, seed=config.seed)
         trainer = Trainer(
             policy=self.policy,
             algorithm=algorithm,
@@ -132,9 +134,7 @@ class LiveRun:
             reward=models.reward(),
             step_reward=models.step_reward() if Need.STEP_REWARDS in needs else None,
             reward_parameters=models.num_parameters,
-            reference=copy.deepcopy(self.policy.model).requires_grad_(False)
-            if Need.REFERENCE_LOGPROBS in needs
-            else None,
+            reference=frozen_copy(self.policy.model) if Need.REFERENCE_LOGPROBS in needs else None,
             critic=Critic(self.start, device=self.policy.device) if Need.CRITIC in needs else None,
             report=self.report,
         )

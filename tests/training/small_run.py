@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from training.durable import digest_of
 from training.loop import train
 from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
+from training.models.lora import frozen_copy
 from training.models.policy import Policy, load_policy, named_weights
 from training.restore import restore
 from training.sources import IteratedSource, OnlineSource, Prompts, Source
@@ -106,10 +106,16 @@ def run(
 
 
 def make_trainer(
-    start: Path, algorithm: Algorithm, folder: Path, training: TrainingConfig = TRAINING, reward: Reward = SEVENS
+    start: Path,
+    algorithm: Algorithm,
+    folder: Path,
+    training: TrainingConfig = TRAINING,
+    reward: Reward = SEVENS,
+    prepare: Callable[[torch.nn.Module], None] = lambda model: None,
 ) -> Trainer:
-    """A trainer whose reward an untrained model does not always miss."""
+    """A trainer whose reward an untrained model does not always miss; `prepare` changes the policy before all else."""
     policy = load_policy(start)
+    prepare(policy.model)
     sampler = TransformersSampler(start, eos_token_ids=(2,))
     source: Source = OnlineSource(
         sampler=sampler, policy=policy, prompts=prompts_of(policy), sampling=SAMPLING, group_size=4, run_seed=0
@@ -124,7 +130,7 @@ def make_trainer(
         source=source,
         sampler=sampler,
         reward=reward,
-        reference=copy.deepcopy(policy.model).requires_grad_(False),
+        reference=frozen_copy(policy.model),
         critic=Critic(start, device=torch.device("cpu")) if isinstance(algorithm, PPO) else None,
     )
 

@@ -126,7 +126,7 @@ def _refuse_incomplete(folder: Path) -> None:
             base = "its base model"
         raise ModelNotFoundError(
             f"{folder} holds an adapter alone, without the model that it changes ({base}); expected a whole model: "
-            "load both with peft, `merge_and_unload()` and save."
+            f"`coeflab convert {folder} --out DIR` merges the two."
         )
     found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
     raise ModelNotFoundError(

@@ -19,7 +19,15 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from training.models.batches import TrainingBatch
 
-__all__ = ["PackedBatch", "can_pack", "compile_layers", "is_packed", "pack_attention", "pack_batch"]
+__all__ = [
+    "PackedBatch",
+    "can_pack",
+    "checkpoint_layers",
+    "compile_layers",
+    "is_packed",
+    "pack_attention",
+    "pack_batch",
+]
 
 ATTENTION = "coeflab_varlen"
 # What an architecture's attention may add that neither varlen nor plain SDPA computes.
@@ -110,6 +118,17 @@ def compile_layers(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):
             module.compile(dynamic=True)
+
+
+def checkpoint_layers(model: nn.Module) -> None:
+    """Compute each decoder layer's activations again in the backward pass instead of keeping them, in place.
+
+    transformers does so in training mode only; the layers alone are set to it, so that no dropout comes with it.
+    """
+    model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.training = True
 
 
 def is_packed(model: nn.Module) -> bool:

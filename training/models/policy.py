@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from sampling.weights import checkpoint_weights
+from sampling.weights import checkpoint_weights, load_checkpoint_weights
 from training.models.folder import ModelNotFoundError, end_tokens, resolve_model
+from training.models.lora import adapter_weights, has_adapters, load_adapter_weights, merged_weights, save_adapters
 
-__all__ = ["Policy", "load_policy", "named_weights"]
+__all__ = ["Policy", "learnt_weights", "load_learnt_weights", "load_policy", "named_weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Policy:
 
     @property
     def num_parameters(self) -> int:
-        """Trainable parameters, shared ones counted once."""
+        """Parameters, shared ones counted once."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
@@ -64,11 +65,15 @@ class Policy:
         return json.dumps(told, sort_keys=True, default=str)
 
     def save(self, folder: Path) -> None:
-        """Write config, safetensors and tokenizer, as `AutoModelForCausalLM` and vLLM load them.
+        """Write config, safetensors and tokenizer, as `AutoModelForCausalLM` and vLLM load them, or adapters alone.
 
         Many published generation configs name a temperature with sampling off, which transformers loads and then
         refuses to save; there sampling is switched on. Nothing here reads it: every request has its own settings.
         """
+        self.tokenizer.save_pretrained(folder)
+        if has_adapters(self.model):
+            save_adapters(self.model, folder)
+            return
         generation = getattr(self.model, "generation_config", None)
         if generation is not None and not generation.do_sample:
             sampled = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
@@ -76,7 +81,6 @@ class Policy:
             if any(getattr(generation, name, None) not in (None, getattr(plain, name, None)) for name in sampled):
                 generation.do_sample = True
         self.model.save_pretrained(folder)  # type: ignore[operator]
-        self.tokenizer.save_pretrained(folder)
 
 
 def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
@@ -113,5 +117,22 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
 
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """(checkpoint name, tensor) of every weight, for `Sampler.load_weights`; shared weights once."""
-    yield from checkpoint_weights(model).items()
+    """(checkpoint name, tensor) of every weight, for `Sampler.load_weights`; shared weights once, adapters merged."""
+    yield from checkpoint_weights(model, merged_weights(model) if has_adapters(model) else None).items()
+
+
+def learnt_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What a checkpoint holds of a model: its adapters where it has them, else every weight."""
+    return adapter_weights(model) if has_adapters(model) else dict(named_weights(model))
+
+
+def load_learnt_weights(model: nn.Module, named: Mapping[str, torch.Tensor]) -> None:
+    """Read what `learnt_weights` gave, in place.
+
+    Raises:
+        WeightNamesError: they are those of another model.
+    """
+    if has_adapters(model):
+        load_adapter_weights(model, named)
+    else:
+        load_checkpoint_weights(model, named)

@@ -1,0 +1,155 @@
+"""LoRA (arXiv 2106.09685) through peft: W + (alpha / rank) · B A for every linear layer but the head; A and B learn.
+
+Adapters are put into the model in place, so that whatever takes a model of transformers takes it with them. A
+checkpoint holds them alone, in peft's layout; an engine gets the merged weights; π_ref shares the frozen ones with the
+policy. Experts that transformers fuses into one array are no linear layers, and stay as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers.modeling_utils import remove_tied_weights_from_state_dict
+from transformers.pytorch_utils import Conv1D
+
+from sampling.weights import WeightNamesError
+
+__all__ = [
+    "adapter_weights",
+    "add_adapters",
+    "frozen_copy",
+    "has_adapters",
+    "load_adapter_weights",
+    "merge_adapter",
+    "merged_weights",
+    "save_adapters",
+]
+
+ADAPTER = "default"  # peft's name for the only one
+FILE = "adapter_model.safetensors"
+PREFIX = "base_model.model."  # what peft puts before every name in its file
+
+
+def add_adapters(model: nn.Module, *, rank: int, alpha: float, seed: int) -> None:
+    """Put adapters into `model`, which computes what it did before: B starts at zero. All its own weights freeze.
+
+    Args:
+        model: of transformers.
+        rank: columns of B, rows of A.
+        alpha: the product is scaled by alpha / rank.
+        seed: of the random A.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    base: Any = model.config.name_or_path  # type: ignore[union-attr]
+    head: Any = model.get_output_embeddings()  # type: ignore[operator]
+    layers = [
+        name for name, module in model.named_modules() if isinstance(module, nn.Linear | Conv1D) and module is not head
+    ]
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type]
+        target_modules=layers,
+        lora_dropout=0.0,
+        bias="none",
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=str(Path(base).resolve()) if base and Path(base).is_dir() else base,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, model, ADAPTER)
+    model.eval()
+
+
+def has_adapters(model: nn.Module) -> bool:
+    """Whether `add_adapters` was there."""
+    return getattr(model, "peft_config", None) is not None
+
+
+def frozen_copy(model: nn.Module) -> nn.Module:
+    """π_ref as the policy is now, without gradient; with adapters it shares all weights that do not change."""
+    shared = {id(weight): weight for weight in model.parameters() if has_adapters(model) and not weight.requires_grad}
+    return copy.deepcopy(model, shared).requires_grad_(False)
+
+
+@torch.no_grad()
+def merged_weights(model: Any) -> dict[str, Tensor]:
+    """The weights of the model without adapters that computes the same, by their names in the module."""
+    merged = {}
+    for name, tensor in remove_tied_weights_from_state_dict(model.state_dict(), model).items():
+        if ".lora_" in name:
+            continue
+        path, _, attribute = name.rpartition(".")
+        layer = model.get_submodule(path.removesuffix(".base_layer")) if path.endswith(".base_layer") else None
+        if layer is not None and attribute == "weight":
+            tensor = tensor + layer.get_delta_weight(ADAPTER).to(tensor.dtype)
+        merged[name.replace(".base_layer.", ".")] = tensor
+    return merged
+
+
+def adapter_weights(model: nn.Module) -> dict[str, Tensor]:
+    """A and B of every layer, by their names in peft's file."""
+    return {
+        PREFIX + name.replace(f".{ADAPTER}.", "."): parameter.detach()
+        for name, parameter in model.named_parameters()
+        if ".lora_" in name
+    }
+
+
+@torch.no_grad()
+def load_adapter_weights(model: nn.Module, named: Mapping[str, Tensor]) -> None:
+    """Overwrite A and B in place.
+
+    Raises:
+        WeightNamesError: the adapters are of another model or rank; nothing was overwritten.
+    """
+    own = adapter_weights(model)
+    shapes = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    if shapes != {name: tuple(tensor.shape) for name, tensor in named.items()}:
+        raise WeightNamesError(
+            f"these {len(named)} adapter weights are not those of this model, which has {len(own)}; expected the same "
+            "architecture and lora_rank."
+        )
+    for name, tensor in own.items():
+        tensor.copy_(named[name])
+
+
+def save_adapters(model: Any, folder: Path) -> None:
+    """Write the adapters as `peft.PeftModel.from_pretrained` reads them, with the name of the model they belong to."""
+    model.peft_config[ADAPTER].save_pretrained(str(folder))
+    named = {name: tensor.contiguous() for name, tensor in adapter_weights(model).items()}
+    save_file(named, folder / FILE, metadata={"format": "pt"})
+
+
+def merge_adapter(folder: Path, out: Path) -> Path:
+    """An ordinary model folder of what `save_adapters` wrote: its base model with the adapters merged.
+
+    Args:
+        folder: with adapter_config.json and a tokenizer.
+        out: folder to make.
+
+    Returns:
+        `out`.
+
+    Raises:
+        FileExistsError: `out` holds a model already.
+        ModelNotFoundError: the base model is not in reach.
+    """
+    from peft import PeftConfig, PeftModel
+    from transformers import AutoTokenizer
+
+    from training.models.policy import load_policy
+
+    if (out / "config.json").exists():
+        raise FileExistsError(f"{out} already holds a model; remove it or choose another --out.")
+    base = load_policy(str(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path))
+    model: Any = PeftModel.from_pretrained(base.model, str(folder))  # type: ignore[arg-type]
+    model.merge_and_unload().save_pretrained(out)
+    AutoTokenizer.from_pretrained(folder, trust_remote_code=False).save_pretrained(out)
+    return out
