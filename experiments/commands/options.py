@@ -143,8 +143,9 @@ def say(text: str) -> None:
 
 
 def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool) -> str:
-    """What is about to run, how long that usually takes, and where the results go."""
+    """What is about to run, how long that usually takes, what it will hold in memory, and where the results go."""
     from experiments.schedule.estimate import assumed_rates, job_costs, measured_rates
+    from experiments.schedule.memory import memory_lines
     from experiments.schedule.plan import plan_jobs
     from experiments.schedule.progress import time_text
 
@@ -160,6 +161,7 @@ def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool) -> st
     return (
         f"{recipe.name}: {len(jobs)} jobs{held} for {len(recipe.arms)} arms, seeds {seeds}; about {time_text(seconds)} "
         f"with {workers} at a time, and a minute to start. Results: {out}\n({rates.source})"
+        + "".join(f"\n{line}" for line in memory_lines(recipe))
     )
 
 

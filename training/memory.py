@@ -1,0 +1,128 @@
+"""What a training will hold at its peak, by arithmetic from the sizes of its model; known before anything runs.
+
+Bytes, with N weights, H channels, I of the MLP, V tokens of vocabulary, T tokens a piece:
+
+    weights 4 N · gradients 4 N · AdamW's moments 8 N (2 N in 8 bits) · π_ref 4 N · critic 16 N
+    a decoder layer's kept activations under bfloat16 autocast: (36 H + 8 I) T; fused by torch.compile: (14 H + 8 I) T
+    logits, their float32 copy and gradients: 14 · min(T V, 2²⁸)
+
+The activations' factors count the arrays that autograd keeps of a Llama layer (float32 residual stream, norms, rotary
+embeddings, attention, MLP). Against peaks measured on an H100 they are within 2 % (docs/performance.md). Float32 passes
+keep about twice as much. With LoRA, gradients and moments are of the adapters alone and π_ref shares the weights; with
+gradient checkpointing only a layer's input is kept, and one layer at a time is computed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.config import TrainingConfig
+
+__all__ = ["MemoryEstimate", "ModelSize", "estimate_memory", "model_size"]
+
+GIB = 2**30
+LOGITS_AT_A_TIME = 2**28  # as in `training.models.logprobs`, which loads torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSize:
+    """What the arithmetic needs of a model.
+
+    Attributes:
+        parameters: N, shared ones once.
+        layers: decoder layers.
+        hidden: H.
+        intermediate: I; of mixtures of experts, of those that a token takes together.
+        vocabulary: V.
+        adapter_width: inputs and outputs of all linear layers but the head, summed up; a rank's weights.
+    """
+
+    parameters: int
+    layers: int
+    hidden: int
+    intermediate: int
+    vocabulary: int
+    adapter_width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryEstimate:
+    """GiB by what holds them, the engine aside.
+
+    Attributes:
+        weights: π_θ, in float32.
+        learning: gradients and the optimiser's moments.
+        reference: π_ref.
+        critic: its weights, gradients and moments.
+        activations: kept for the backward pass of one piece.
+        logits: of as many tokens as exist at a time.
+    """
+
+    weights: float
+    learning: float
+    reference: float
+    critic: float
+    activations: float
+    logits: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return sum(vars(self).values())
+
+
+def estimate_memory(
+    size: ModelSize, training: TrainingConfig, *, reference: bool, critic: bool, compiled: bool
+) -> MemoryEstimate:
+    """The trainer's peak.
+
+    Args:
+        size: of the policy; a critic has the same.
+        training: piece, precision and the options that save memory.
+        reference: whether the method reads π_ref.
+        critic: whether it has a critic.
+        compiled: whether layers are fused, which `TrainingConfig.compiled` leaves to the device where it is ``None``.
+    """
+    weights, tokens = 4 * size.parameters, training.microbatch_tokens
+    learning = size.parameters if training.lora_rank is None else training.lora_rank * size.adapter_width
+    moments = 2 if training.optimizer == "adamw_8bit" else 8
+    scale = 1 if training.use_autocast else 2
+    kept = scale * ((14 if compiled else 36) * size.hidden + 8 * size.intermediate) * tokens
+    again = (4 * size.hidden * tokens * size.layers + kept) if training.gradient_checkpointing else None
+    return MemoryEstimate(
+        weights=(weights + (0 if training.lora_rank is None else 4 * learning)) / GIB,
+        learning=(4 + moments) * learning / GIB,
+        reference=(0 if not reference else weights if training.lora_rank is None else 4 * learning) / GIB,
+        critic=(8 + moments) * size.parameters / GIB if critic else 0.0,
+        activations=(size.layers * kept if again is None else again) / GIB,
+        logits=14 * min(tokens * size.vocabulary, LOGITS_AT_A_TIME) / GIB,
+    )
+
+
+def model_size(folder: Path) -> ModelSize:
+    """The sizes of the model in `folder`, of which only the configuration is read.
+
+    Args:
+        folder: one that `training.models.folder.resolve_model` let through.
+    """
+    import torch
+    from torch import nn
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    head = model.get_output_embeddings()
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head]
+    experts = getattr(config, "num_experts_per_tok", None) or 1
+    width = getattr(config, "moe_intermediate_size", None) or getattr(config, "intermediate_size", None)
+    return ModelSize(
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        intermediate=experts * (width or 4 * config.hidden_size),
+        vocabulary=config.vocab_size,
+        adapter_width=sum(module.in_features + module.out_features for module in linear),
+    )
