@@ -27,11 +27,19 @@ class Speed:
     """Folder of benchmark files for checker; without it, problems made for the purpose."""
     pairs: int = 1500
     """Most pairs of a workload of checker."""
+    model: str | None = None
+    """Folder or hub id of a model for step, in place of a tiny Llama."""
+    against: Path | None = None
+    """An earlier measurement of the same part (what --json printed), set beside this one."""
     json: bool = False
-    """The last line is one JSON object: ours_s, peer_s, peer_over_ours."""
+    """The last line is one JSON object: ours_s, peer_s, peer_over_ours, machine, versions, date."""
 
     def run(self) -> None:
         """Print the times, and JSON last where asked."""
+        if self.model is not None and self.part != "step":
+            raise ValueError(f"--model is given for {self.part}; expected it for step alone.")
+        if self.against is not None and self.part not in PEERS:
+            raise ValueError(f"--against is given for {self.part}, which has no peer; expected {', '.join(PEERS)}.")
         if self.part == "analysis":
             from experiments.speed.analysis import measure_analysis, timing_table
 
@@ -42,20 +50,34 @@ class Speed:
 
             print_times()
             return
+        from experiments.speed.history import compared, measured_on, read_speed
+
+        then = None if self.against is None else read_speed(self.against, self.part)  # refused before anything is timed
         peer = self.peer or PEERS[self.part]
         if self.part == "checker":
             ours, theirs, details = self._checker(peer)
         elif self.part == "step":
             from experiments.speed.step import measure_step
 
-            ours, theirs, details = measure_step(peer)
+            ours, theirs, details = measure_step(peer, model_name=self.model)
         else:
             from experiments.speed.sampling import measure_sampling
 
             ours, theirs, details = measure_sampling(peer)
         print(f"ours {ours:.3f} s, {peer} {theirs:.3f} s: {theirs / ours:.2f} times ours")
+        now = {
+            "part": self.part,
+            "peer": peer,
+            "ours_s": ours,
+            "peer_s": theirs,
+            "peer_over_ours": theirs / ours,
+            **details,
+            **measured_on(),
+        }
+        if then is not None:
+            print("\n".join(compared(now, then)))
         if self.json:
-            print(json.dumps({"ours_s": ours, "peer_s": theirs, "peer_over_ours": theirs / ours, **details}))
+            print(json.dumps(now))
 
     def _checker(self, peer: str) -> tuple[float, float, dict[str, object]]:
         from experiments.speed.checker import checker_table, checker_workloads, measure_checker

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from algorithms.interface import TokenBatch
 from training.models.batches import TrainingBatch
 from training.models.embedded import build_embedded_tokenizer
 from training.models.logprobs import ForwardOptions
+from training.models.policy import load_policy
 from training.update import accumulate_gradients
 
 __all__ = ["StepSize", "gradients", "measure_step", "speed_batch"]
@@ -46,23 +47,32 @@ class StepSize:
 
 
 def measure_step(
-    peer: str = "trl", size: StepSize = StepSize(), num_steps: int = 5
+    peer: str = "trl", size: StepSize = StepSize(), num_steps: int = 5, model_name: str | None = None
 ) -> tuple[float, float, dict[str, object]]:
     """Seconds a step, ours and TRL's, each the median of `num_steps` taken in turn after a first one.
+
+    Args:
+        peer: ``"trl"``.
+        size: of the batch, and of the model where none is given.
+        num_steps: odd.
+        model_name: folder or hub id of a model in place of the tiny Llama; float32 for both.
 
     Returns:
         Our seconds, the peer's, and details: the largest difference of the two gradients relative to the largest entry.
 
     Raises:
         ValueError: no such peer.
+        ModelNotFoundError: no such model.
     """
     if peer != "trl":
         raise ValueError(f"got --peer {peer!r} for step, expected trl.")
+    if model_name is not None:
+        size = replace(size, vocabulary=load_policy(model_name).model.config.vocab_size)  # type: ignore[union-attr,arg-type]
     batch, device = speed_batch(size), "cuda" if torch.cuda.is_available() else "cpu"
     steps, models = [], []
     for make in (_our_loss, _trl_loss):
-        model = _model(size)
-        model.to(torch.device(device))  # type: ignore[arg-type]
+        model: Any = _model(size) if model_name is None else load_policy(model_name).model
+        model.to(torch.device(device))
         models.append(model)
         steps.append(make(model, batch.to(torch.device(device))))
     difference = _difference(*(gradients(model, step) for model, step in zip(models, steps, strict=True)))
@@ -81,7 +91,8 @@ def measure_step(
     ours, theirs = (sorted(times[1:])[num_steps // 2] for times in seconds)
     tokens = int(batch.tokens.completion_mask.sum())
     print(f"{len(batch)} sequences, {tokens} completion tokens, {device}; gradients differ by {difference:.1e}")
-    return ours, theirs, {"gradient_difference": difference, "tokens": tokens, "device": device}
+    details = {"gradient_difference": difference, "tokens": tokens, "device": device, "model": model_name}
+    return ours, theirs, details
 
 
 def speed_batch(size: StepSize) -> TrainingBatch:
