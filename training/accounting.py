@@ -18,8 +18,9 @@ class Counters:
         completions_sampled: completions drawn for training.
         tokens_generated: their tokens.
         tokens_trained: completion tokens with a coefficient other than 0, counted at every optimiser step.
-        flops: estimate: 6·N a token trained (forward and backward), 2·N a token generated or only scored, N parameters,
-            prompt tokens included; the critic counted likewise. Attention's quadratic part is left out.
+        flops: estimate: 6·N a token trained (forward and backward), or 4·N where adapters alone learn, 2·N a token
+            generated or only scored, N parameters, prompt tokens included; the critic counted likewise. Attention's
+            quadratic part is left out.
         seconds: wall time of training steps, the drawing of offline completions included; evaluation is not.
     """
 

@@ -132,7 +132,9 @@ class SupervisedConfig:
         epochs: where given, the training is so many passes over the demonstrations, the falling rate included, and
             `max_steps` is not read.
         weight_decay: decoupled.
-        optimizer: ``"muon"`` for the weight matrices of the layers beside AdamW for the rest, or AdamW for all.
+        optimizer: ``"muon"`` for the weight matrices of the layers beside AdamW for the rest, or AdamW for all, also
+            in 8 bits.
+        gradient_checkpointing: see `TrainingConfig`.
         microbatch_tokens: see `TrainingConfig`.
         use_autocast: see `TrainingConfig`.
     """
@@ -148,7 +150,8 @@ class SupervisedConfig:
     decay_steps: int = 300
     epochs: int | None = None
     weight_decay: float = 0.01
-    optimizer: Literal["muon", "adamw"] = "muon"
+    optimizer: Literal["muon", "adamw", "adamw_8bit"] = "muon"
+    gradient_checkpointing: bool = False
     microbatch_tokens: int = 16384
     use_autocast: bool = False
 
@@ -203,4 +206,6 @@ class SupervisedConfig:
             weight_decay=self.weight_decay,
             adam_beta2=0.95,
             use_autocast=self.use_autocast,
+            gradient_checkpointing=self.gradient_checkpointing,
+            optimizer="adamw_8bit" if self.optimizer == "adamw_8bit" else "adamw",
         )

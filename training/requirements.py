@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
 from training.config import TrainingConfig
 
-__all__ = ["check_requirements"]
+__all__ = ["check_packages", "check_requirements"]
 
 
 def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str) -> None:
@@ -24,7 +24,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             not have, or has and is not given; logprobs of the policy that drew the batch, where that is not π_θ; an
             option whose package is not installed.
     """
-    _check_packages(training)
+    check_packages(training)
     needs = algorithm.needs
     pairs = needs & {Need.PAIRS, Need.RANKED_PAIRS}
     if (pairs or Need.GROUPS in needs) and training.group_size < 2:
@@ -59,7 +59,12 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         )
 
 
-def _check_packages(training: TrainingConfig) -> None:
+def check_packages(training: TrainingConfig) -> None:
+    """Refuse an option whose package is not installed.
+
+    Raises:
+        ValueError: names the option, the package and the extra.
+    """
     used = {"peft": training.lora_rank is not None, "torchao": training.optimizer == "adamw_8bit"}
     fields = {"peft": f"lora_rank {training.lora_rank}", "torchao": f"optimizer {training.optimizer!r}"}
     for package in (package for package, wanted in used.items() if wanted):

@@ -32,8 +32,10 @@ def check_recipe(recipe: Recipe) -> Recipe:
         ModelNotFoundError: the start policy is not there or no causal language model.
         BenchmarkUnavailableError: the hub is out of reach.
     """
-    from training.requirements import check_requirements
+    from training.requirements import check_packages, check_requirements
 
+    if recipe.supervised is not None:
+        check_packages(recipe.supervised.as_training())
     for name, arm in recipe.arms.items():
         check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
         own = recipe.overridden(arm.overrides)

@@ -16,7 +16,7 @@ from algorithms import GRPO
 from tests.training.models.test_packing import batch_of
 from tests.training.models.tiny import save_tiny
 from tests.training.small_run import TRAINING, Rows, make_trainer, run, save_start, weights
-from training.config import TrainingConfig
+from training.config import SupervisedConfig, TrainingConfig
 from training.loop import take_step
 from training.models.logprobs import token_logprobs
 from training.models.packing import checkpoint_layers, pack_attention
@@ -117,6 +117,12 @@ def test_moments_of_eight_bits_take_a_quarter_and_are_resumed_bit_for_bit(tmp_pa
     size = (tmp_path / "whole" / "step-000005" / "training" / "optimizer.safetensors").stat().st_size
     parameters = sum(parameter.numel() for parameter in whole.policy.model.parameters())
     assert size < 2.2 * parameters < 8 * parameters  # two bytes a parameter, and a scale every 256
+
+
+def test_the_training_of_a_start_takes_the_options_too() -> None:
+    supervised = SupervisedConfig(optimizer="adamw_8bit", gradient_checkpointing=True)
+    assert supervised.as_training().optimizer == "adamw_8bit" and supervised.as_training().gradient_checkpointing
+    assert SupervisedConfig(optimizer="muon").as_training().optimizer == "adamw"
 
 
 def settings(**changed: Any) -> TrainingConfig:
