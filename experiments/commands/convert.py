@@ -22,7 +22,7 @@ class Convert:
     def run(self) -> None:
         """Make the model folder, or find it made."""
         if (Path(self.source) / "adapter_config.json").is_file():
-            from training.models.lora import merge_adapter
+            from training.models.merging import merge_adapter
 
             print(f"model folder: {merge_adapter(Path(self.source), self.out)}")
             return

@@ -26,7 +26,6 @@ __all__ = [
     "frozen_copy",
     "has_adapters",
     "load_adapter_weights",
-    "merge_adapter",
     "merged_weights",
     "save_adapters",
 ]
@@ -125,31 +124,3 @@ def save_adapters(model: Any, folder: Path) -> None:
     model.peft_config[ADAPTER].save_pretrained(str(folder))
     named = {name: tensor.contiguous() for name, tensor in adapter_weights(model).items()}
     save_file(named, folder / FILE, metadata={"format": "pt"})
-
-
-def merge_adapter(folder: Path, out: Path) -> Path:
-    """An ordinary model folder of what `save_adapters` wrote: its base model with the adapters merged.
-
-    Args:
-        folder: with adapter_config.json and a tokenizer.
-        out: folder to make.
-
-    Returns:
-        `out`.
-
-    Raises:
-        FileExistsError: `out` holds a model already.
-        ModelNotFoundError: the base model is not in reach.
-    """
-    from peft import PeftConfig, PeftModel
-    from transformers import AutoTokenizer
-
-    from training.models.policy import load_policy
-
-    if (out / "config.json").exists():
-        raise FileExistsError(f"{out} already holds a model; remove it or choose another --out.")
-    base = load_policy(str(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path))
-    model: Any = PeftModel.from_pretrained(base.model, str(folder))  # type: ignore[arg-type]
-    model.merge_and_unload().save_pretrained(out)
-    AutoTokenizer.from_pretrained(folder, trust_remote_code=False).save_pretrained(out)
-    return out

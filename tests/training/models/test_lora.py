@@ -21,7 +21,8 @@ from tests.training.small_run import TRAINING, Rows, make_trainer, run, weights
 from training.loop import take_step
 from training.models.engine_check import check_weight_loading
 from training.models.logprobs import token_logprobs
-from training.models.lora import add_adapters, frozen_copy, load_adapter_weights, merge_adapter
+from training.models.lora import add_adapters, frozen_copy, load_adapter_weights
+from training.models.merging import merge_adapter
 from training.models.packing import pack_attention
 from training.models.policy import learnt_weights, load_policy, named_weights
 from training.trainer import Trainer
