@@ -118,7 +118,7 @@ def results_in(out: Path, recipe: Any, *, with_coefficients: bool) -> Iterator[B
 
     Runs that failed are raised when the others are reported.
     """
-    from experiments.runs.folder import lock_folder
+    from experiments.runs.folder import is_read_only, lock_folder
     from experiments.schedule.progress import progress_board
     from experiments.schedule.workers import WorkerError
 
@@ -130,9 +130,9 @@ def results_in(out: Path, recipe: Any, *, with_coefficients: bool) -> Iterator[B
             if not any(out.glob("runs/*/finished.json")):
                 raise
             failed = error
-    if with_coefficients:
+    if with_coefficients and not is_read_only(out):
         keep_coefficients(recipe, out)
-    write_report_of(out)
+    write_report_of(out, may_be_left_out=is_read_only(out))
     if failed is not None:
         raise failed
 
@@ -191,8 +191,20 @@ def keep_coefficients(recipe: Any, out: Path) -> None:
             say(f"warning: the coefficients of every method could not be computed ({type(error).__name__}: {error})")
 
 
-def write_report_of(folder: Path | tuple[Path, ...], baseline: str | None = None, out: Path | None = None) -> None:
+def write_report_of(
+    folder: Path | tuple[Path, ...],
+    baseline: str | None = None,
+    out: Path | None = None,
+    *,
+    may_be_left_out: bool = False,
+) -> None:
     """Write the report of a comparison's folder (of several, joined), there or in `out`, and print its table.
+
+    Args:
+        folder: of the comparison, or of several.
+        baseline: arm that the others are compared with.
+        out: in place of the folder's own ``report/``.
+        may_be_left_out: print the table all the same where the report cannot be written.
 
     Raises:
         ValueError: the report's folder cannot be written.
@@ -202,21 +214,23 @@ def write_report_of(folder: Path | tuple[Path, ...], baseline: str | None = None
 
     folders = (folder,) if isinstance(folder, Path) else folder
     try:
-        page = write_report(folders, baseline=baseline, out=out)
+        written = f"report: {write_report(folders, baseline=baseline, out=out)}"
     except OSError as error:
         where = report_folder(folders) if out is None else out
         named = " ".join(str(each) for each in folders)
-        raise ValueError(
+        written = (
             f"the report cannot be written to {where} ({error.strerror or error}); `coeflab report {named} --out "
             "FOLDER` writes it elsewhere."
-        ) from error
+        )
+        if not may_be_left_out:
+            raise ValueError(written) from error
     comparison = load_joined(folders)
     if baseline is None and len(comparison.arms) > 1 and comparison.description.get("baseline") in comparison.arms:
         baseline = str(comparison.description["baseline"])
     print(comparison_text(comparison, baseline=baseline))
     for run in comparison.unfinished:
         print(f"left out: {run.name}: {run.reason}")
-    print(f"\nreport: {page}")
+    print(f"\n{written}")
     damaged = [run.name for run in comparison.unfinished if run.damaged]
     if damaged:
         raise RuntimeError(f"left out as damaged: {', '.join(damaged)}; the reasons are above.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,15 @@ from experiments.runs.samples import SampleFile
 from rewards.verdict import CHECKER_VERSION
 from training.durable import digest_of, flush, write_whole, writing
 
-__all__ = ["FolderBusyError", "FolderKindError", "RunFolder", "check_folder", "holds_work", "lock_folder"]
+__all__ = [
+    "FolderBusyError",
+    "FolderKindError",
+    "RunFolder",
+    "check_folder",
+    "holds_work",
+    "is_read_only",
+    "lock_folder",
+]
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig, RewardFitConfig)
 
@@ -276,17 +285,26 @@ def holds_work(path: Path) -> bool:
     return any((path / name).exists() for name in made) or any((path / "checkpoints").glob("*"))
 
 
+def is_read_only(path: Path) -> bool:
+    """Whether a folder is there and cannot be written."""
+    return path.is_dir() and not os.access(path, os.W_OK)
+
+
 @contextmanager
 def lock_folder(path: Path) -> Iterator[None]:
     """Hold `path` for this process; the lock goes with the process, however it ends.
 
-    Where nothing was written meanwhile, a refused command for one, the lock leaves nothing behind.
+    Where nothing was written meanwhile, a refused command for one, the lock leaves nothing behind. A folder that
+    cannot be written needs none: it can only be read.
 
     Raises:
         FolderBusyError: another process holds it.
         FolderKindError: it is a file.
     """
     check_folder(path)
+    if is_read_only(path):
+        yield
+        return
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     lock = path / ".lock"

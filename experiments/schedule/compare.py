@@ -15,7 +15,7 @@ from experiments.recipes.config import Recipe, TaskConfig
 from experiments.runs.config import RunConfig
 from experiments.runs.environment import other_checker, processor_name
 from experiments.runs.extension import extension_of, grown
-from experiments.runs.folder import FolderKindError, holds_work
+from experiments.runs.folder import FolderKindError, holds_work, is_read_only
 from experiments.runs.jobs import EvaluationJob, Job
 from experiments.runs.same import (
     ConfigMismatchError,
@@ -35,6 +35,10 @@ from rewards.verdict import CHECKER_VERSION
 __all__ = ["compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
 
 
+class ReadOnlyError(PermissionError):
+    """Runs are left to do in a folder that cannot be written."""
+
+
 def compare(
     recipe: Recipe,
     out: Path,
@@ -45,6 +49,8 @@ def compare(
     description: Mapping[str, Any] | None = None,
 ) -> None:
     """Run what is missing of a comparison in `out`. A run that fails does not stop the others.
+
+    A finished comparison whose folder cannot be written is checked to be the one asked for, and left as it is.
 
     Args:
         recipe: what is compared, as `door.check_recipe` gave it.
@@ -58,6 +64,7 @@ def compare(
         ConfigMismatchError: `out` holds another comparison, or arms that `recipe` lacks, or runs are left to do and
             those that it holds were judged by another version of the answer checker.
         WorkerError: runs failed; all others are finished.
+        ReadOnlyError: runs are left to do, and `out` cannot be written.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1.")
@@ -68,6 +75,10 @@ def compare(
     recipe = replace(recipe, task=_dated(recipe.task, _held(out / "recipe.json")))
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     _check_checker(jobs, out)
+    if is_read_only(out):
+        check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"), keep=True)
+        _check_finished(jobs, out)
+        return
     extensions = _extensions(recipe, out)
     check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"), grown=grown)
     about = _description(recipe, jobs, evaluate_start, {"extensions": extensions, **(description or {})})
@@ -92,6 +103,16 @@ def compare(
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _check_finished(jobs: Sequence[Job], out: Path) -> None:
+    """Refuse to run anything where nothing can be written."""
+    left = [job.name for job in jobs if is_run(job) and not (out / "runs" / job.name / "finished.json").is_file()]
+    if left:
+        raise ReadOnlyError(
+            f"{out} cannot be written, and {len(left)} of its runs are not finished ({', '.join(left[:3])}"
+            f"{' …' if len(left) > 3 else ''}); give the right to write, or choose another folder with --out."
+        )
 
 
 def _held(file: Path) -> dict[str, Any]:

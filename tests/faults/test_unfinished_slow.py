@@ -28,8 +28,8 @@ from tests.faults.small_comparison import ARMS, Fault, work, write_reward
 from tests.faults.test_campaign_slow import brackets, cut, flip, folder_instead, noise, remove, zero_page
 
 SECONDS = 300.0  # on a busy machine; a run takes 5
-KILLS, CUTS, FULL = 24, 24, 20
-FLIPS_A_FILE, DAMAGES = 1, 36
+KILLS, CUTS, FULL = 20, 20, 16
+FLIPS_A_FILE, DAMAGES = 1, 30
 TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 DAMAGE: dict[str, Callable[[Path, random.Random], None]] = {
     "cut": cut,
@@ -84,6 +84,7 @@ class Campaign:
         self.counts[kind, ended] += 1
         if ended not in ("same", "refused, remedy works"):
             self.bad.append(f"{kind}, {what}: {ended}: {said[:600]}")
+            print(self.bad[-1], flush=True)
 
     def _ended(self, folder: Path, said: str) -> str:
         if said.startswith("DONE"):
@@ -104,7 +105,11 @@ class Campaign:
 
     def same(self, folder: Path) -> bool:
         """Whether everything that a reader or another run takes from the folder is what it is in the whole one."""
-        found = results(folder)
+        try:
+            found = results(folder)
+        except (OSError, ValueError, KeyError) as error:
+            print(f"cannot be read: {error!r:.300}")
+            return False
         return found.keys() == self.results.keys() and all(alike(found[key], self.results[key]) for key in found)
 
 
@@ -186,7 +191,6 @@ def test_what_a_fault_leaves_is_gone_on_with_or_refused_by_name(tmp_path: Path, 
     print(
         f"{sum(campaign.counts.values())} faults in {len(files)} files: {len(campaign.bad)} silent, hanging or nameless"
     )
-    print(*campaign.bad, sep="\n")
     assert campaign.bad == []
 
 

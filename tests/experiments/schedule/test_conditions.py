@@ -14,10 +14,12 @@ from transformers import PreTrainedTokenizerFast
 import experiments.schedule.compare
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
+from experiments.runs.folder import lock_folder
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts
 from experiments.runs.same import ConfigMismatchError
-from experiments.schedule.compare import compare
+from experiments.schedule.compare import ReadOnlyError, compare
+from experiments.schedule.plan import is_run
 from experiments.schedule.progress import Board
 from tests.experiments.miniature import recipe
 from training.models.embedded import build_embedded_tokenizer
@@ -88,3 +90,25 @@ def test_the_size_of_a_piece_may_change_and_nothing_else(start: Start) -> None:
     start(with_training(microbatch_size=3, microbatch_tokens=100))
     with pytest.raises(ConfigMismatchError, match=r"learning_rate is 0\.0002 there and 0\.5 here"):
         start(with_training(microbatch_size=3, learning_rate=0.5))
+
+
+def test_a_finished_comparison_that_cannot_be_written_is_checked_and_left_as_it_is(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(recipe(), arms=select_arms(recipe(), ["grpo"]))
+    jobs = start(small)["jobs"]
+    (tmp_path / ".lock").unlink(missing_ok=True)
+    monkeypatch.setattr("experiments.runs.folder.os.access", lambda path, mode: False)
+    with pytest.raises(ReadOnlyError, match=r"cannot be written, and 2 of its runs are not finished \(sft_start-seed0"):
+        start(small)
+    for job in jobs:
+        if is_run(job):
+            (tmp_path / "runs" / job.name).mkdir(exist_ok=True)
+            (tmp_path / "runs" / job.name / "finished.json").write_text("{}")
+    before = {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]}
+    monkeypatch.setattr(experiments.schedule.compare, "run_jobs", lambda *jobs, **options: pytest.fail("a job was run"))
+    with lock_folder(tmp_path):
+        compare(small, tmp_path, workers=1, board=Board(None))
+        with pytest.raises(ConfigMismatchError, match="already holds a run with another configuration"):
+            compare(replace(small, seeds=(0, 1)), tmp_path, workers=1, board=Board(None))
+    assert {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]} == before
