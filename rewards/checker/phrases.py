@@ -270,8 +270,8 @@ def attached_behind(text: str, end: int, content: str) -> str:
     rest = line[_CLOSING.match(line).end() :]  # pyright: ignore[reportOptionalMemberAccess]
     if not rest or rest[0] in ".;:":
         return ""
-    if percent := _PERCENT.match(rest):
-        return r"\%" if percent.group()[-1] in "%％" else r" \text{ percent}"
+    if _PERCENT.match(rest):  # MATH's solutions say "percent" behind the box of a bare number
+        return r"\%"
     if power_of_ten := _TIMES_TEN.match(line):
         return power_of_ten.group()
     if degrees := _DEGREES.match(rest):
