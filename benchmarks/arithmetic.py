@@ -192,7 +192,7 @@ def _valid_operations(value: int) -> dict[str, list[int]]:
 
 
 def _draw_merges(generator: random.Random, num_operations: int, probability: float) -> frozenset[int]:
-    """Which operations share a line with the next; never three in one line."""
+    """Operations that share a line with the next; never three in one line."""
     merged: set[int] = set()
     for index in range(num_operations - 1):
         if index - 1 not in merged and generator.random() < probability:

@@ -40,7 +40,7 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def question_key(question: str) -> str:
-    """What two copies of one question share, whatever their case, spaces and punctuation; operators count."""
+    """The key that copies of one question share, whatever their case, spaces and punctuation; operators count."""
     return re.sub(r"\s+", "", unicodedata.normalize("NFKC", question).casefold()).rstrip(".?!。？！")
 
 

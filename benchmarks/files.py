@@ -224,7 +224,7 @@ def _text_or_none(row: dict[str, object], field: str, where: str) -> str | None:
 
 
 def _kind(value: object) -> str:
-    """What JSON calls the type of ``value``, with the value itself where it is short."""
+    """JSON's name for the type of ``value``, with the value itself where it is short."""
     match value:
         case None:
             return "null"

@@ -12,7 +12,7 @@ __all__ = ["Problem", "Tolerance", "with_options"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """How far a number may lie from the gold answer, where a benchmark defines that: ``absolute + relative · |gold|``.
+    """Distance of a number from the gold answer that a benchmark allows: ``absolute + relative · |gold|``.
 
     Attributes:
         absolute: in the gold answer's own unit.

@@ -19,7 +19,7 @@ __all__ = ["BENCHMARKS", "PAPER_BENCHMARKS", "AnswerKind", "Benchmark", "Split"]
 
 
 class AnswerKind(enum.StrEnum):
-    """What a final answer is."""
+    """The kinds of a final answer."""
 
     FREE = "free"  # a number, an expression or words
     OPTION = "option"  # the letter of a choice, or several letters
@@ -70,7 +70,7 @@ class Benchmark:
 
     @property
     def metric(self) -> str:
-        """What the paper reports: top-1 accuracy over all problems, by the answer checker or the proof checker."""
+        """The paper's measure: top-1 accuracy over all problems, by the answer checker or the proof checker."""
         return "proofs accepted" if self.answer is AnswerKind.PROOF else "accuracy"
 
 
@@ -224,4 +224,4 @@ BENCHMARKS: dict[str, Benchmark] = {
 """Every benchmark by the name that `--benchmark` takes; the generated one, ``arithmetic``, has no files."""
 
 PAPER_BENCHMARKS = tuple(name for name, benchmark in BENCHMARKS.items() if benchmark.paper_name is not None)
-"""What ``--benchmark paper`` means: the columns of the paper's Tables 2 and 5 that are asked in words."""
+"""The meaning of ``--benchmark paper``: the columns of the paper's Tables 2 and 5 that are asked in words."""

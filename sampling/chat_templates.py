@@ -80,7 +80,7 @@ def render_chats(
 
 
 def _in_a_child(work: Callable[[], list[str]]) -> tuple[list[str] | None, str]:
-    """What `work` gave in a fork of this process, or ``None`` and why there is nothing.
+    """The result of `work` in a fork of this process, or ``None`` and the reason.
 
     The bound is a timer whose signal kills: it also ends what is within one call of C, in whatever thread this is.
     """

@@ -1,4 +1,4 @@
-"""Which engine samples, and that engine built."""
+"""The choice of the engine that samples, and that engine built."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["EngineConfig", "build_sampler", "check_room", "longest_sequence"]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
-    """Which engine samples, and where everything runs.
+    """The engine that samples, and the place where everything runs.
 
     Attributes:
         name: ``"vllm"``, or ``"transformers"``, the slow reference.
@@ -65,7 +65,7 @@ def build_sampler(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int
 
 
 def _needs_a_process(model: Path, config: EngineConfig) -> bool:
-    """Whether the engine would spoil this process for the models that are trained in it."""
+    """True for an engine that would spoil this process for the models that are trained in it."""
     if config.name != "vllm":
         return False
     from sampling.vllm_engine import changes_transformers

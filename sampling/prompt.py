@@ -90,7 +90,7 @@ def _behind(
 
 
 def _leading_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """What the tokenizer puts before every text: BOS, or nothing."""
+    """The ids that the tokenizer puts before every text: BOS, or none."""
     (plain,) = _encode(tokenizer, ["1"])
     whole = tuple(tokenizer("1").input_ids)
     starts = [start for start in range(len(whole)) if whole[start : start + len(plain)] == plain]

@@ -48,5 +48,5 @@ class Rollout:
 
     @property
     def truncated(self) -> bool:
-        """Whether the completion was cut at the token limit before the model ended it."""
+        """True where the completion was cut at the token limit before the model ended it."""
         return self.finish_reason == "length"

@@ -1,4 +1,4 @@
-"""What every sampling engine does, and how problems become rollouts through it."""
+"""The contract of sampling engines, and the way of problems through them to rollouts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Generation", "Request", "Sampler", "SamplingConfig", "sample_rollout
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """How completions are drawn.
+    """The drawing of completions.
 
     Attributes:
         temperature: divides the logits; 0 takes the most likely token (greedy).

@@ -44,7 +44,7 @@ class VllmUnavailableError(ImportError):
 
 @dataclass(frozen=True, kw_only=True)
 class VllmConfig:
-    """How the engine is built.
+    """The settings of the engine.
 
     Attributes:
         dtype: ``"float32"`` or ``"bfloat16"``; the engine's compute and weight type.
@@ -219,7 +219,7 @@ def _unavailable(error: ImportError) -> VllmUnavailableError:
 
 
 def changes_transformers(model: Path) -> bool:
-    """Whether vLLM builds the architecture from transformers' classes and so spoils them for this process (8. above).
+    """True where vLLM builds the architecture from transformers' classes, and so spoils them here (8. above).
 
     Args:
         model: folder of a checkpoint.

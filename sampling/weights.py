@@ -64,7 +64,7 @@ def _own_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 
 def _converts(model: PreTrainedModel) -> bool:
-    """Whether the names or shapes in the module are others than those in a checkpoint."""
+    """True where names or shapes in the module are others than those in a checkpoint."""
     conversions = getattr(model, "_weight_conversions", None)  # of a model that was loaded
     if conversions is None:
         conversions = get_model_conversion_mapping(model, add_legacy=False)

@@ -1,4 +1,4 @@
-"""Whether runs may be compared at all: the same steps, the same checker, the same problems, the same seeds."""
+"""The conditions of a comparison of runs: the same steps, the same checker, the same problems, the same seeds."""
 
 from collections import Counter
 from collections.abc import Sequence

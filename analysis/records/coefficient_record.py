@@ -17,7 +17,7 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True, kw_only=True)
 class MethodRecord:
-    """What one method makes of the completions.
+    """Credit and coefficients of one method on the completions.
 
     Attributes:
         name: the arm.

@@ -1,4 +1,4 @@
-"""How problems are asked: instructions, worked examples, and the choice among them by benchmark, language and model."""
+"""The asking of problems: instructions, worked examples, and the choice among them by benchmark, language and model."""
 
 from benchmarks.prompts.choice import PROMPTS, choose_prompt
 from benchmarks.prompts.exemplars import Exemplar, boxed_solution, exemplars_of

@@ -24,7 +24,7 @@ PROMPTS: Mapping[str, str] = {
     "tool": "a user's message: text and programs in turns; each program is run and its output shown",
     "likelihood": "the option letter that the model finds most likely; nothing is written",
 }
-"""What `--prompt` takes, beside a text file with ``{question}`` in it, and what it is."""
+"""Values of `--prompt`, beside a text file with ``{question}`` in it, with their meaning."""
 
 _OLD_NAMES = {"chain_of_thought_zh": ("chain_of_thought", "zh")}  # configurations of coeflab 0.1 have it
 

@@ -1,4 +1,4 @@
-r"""What a model is asked beside the question: instructions, headings of worked examples, the paper's chat template.
+r"""The words to a model beside the question: instructions, headings of worked examples, the paper's chat template.
 
 The chain-of-thought and tool instructions are DeepSeekMath's, word for word (evaluation/README.md of its repository at
 21cc5c6701a7); the paper asks base models alone for single programs and option likelihoods, so those instructions for

@@ -12,7 +12,7 @@ PLACE = "{question}"
 
 
 class Mode(enum.StrEnum):
-    """How an answer comes out of a model."""
+    """The ways in which an answer comes out of a model."""
 
     WORDS = "words"  # it writes a solution; the final answer is read off the text
     LIKELIHOOD = "likelihood"  # it writes nothing; the option letter that it finds most likely is its answer
@@ -22,7 +22,7 @@ class Mode(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """What stands around a question.
+    """The text around a question.
 
     Attributes:
         name: what it is called on the command line; ``auto`` is resolved.

@@ -54,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class SetAudit:
-    """What the audit found in one split of one benchmark.
+    """The audit's findings in one split of one benchmark.
 
     Attributes:
         name: benchmark and split.

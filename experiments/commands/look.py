@@ -36,7 +36,7 @@ class Status:
     """Say what is finished, running, stopped or failed in a folder of results: one line a run, its state first."""
 
     folder: tyro.conf.Positional[Path]
-    """What `compare`, `sweep`, `train` or `evaluate` writes; it may be half-finished or damaged."""
+    """Folder of `compare`, `sweep`, `train` or `evaluate`; it may be half-finished or damaged."""
 
     def run(self) -> None:
         """Print a line a run and one that counts them."""

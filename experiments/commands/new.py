@@ -17,7 +17,7 @@ class New:
     """Write a commented Python file to start from: a recipe, a method or a reward that runs as it is."""
 
     kind: tyro.conf.Positional[Literal["recipe", "method", "reward"]]
-    """What it holds."""
+    """Its content."""
     file: tyro.conf.Positional[Path | None] = None
     """Where to write it. Default: my_recipe.py, my_method.py or my_reward.py."""
 

@@ -31,7 +31,7 @@ class Plot:
     """figure5, figure6, figure7, fidelity, or a figure of the report by its file name (`arms-arithmetic`); `all`: every
     one of the report."""
     comparison: tyro.conf.Positional[Path]
-    """What `compare` wrote."""
+    """Folder that `compare` wrote."""
     out: Path | None = None
     """Folder of the files. Default: the comparison's folder report/."""
     width: float | None = None

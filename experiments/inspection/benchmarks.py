@@ -1,4 +1,4 @@
-"""What each benchmark is, printed from the registry: all of them, one, and docs/benchmarks.md.
+"""Benchmarks as the registry has them: all of them, one, and docs/benchmarks.md.
 
 `python -m experiments.inspection.benchmarks > docs/benchmarks.md` writes the page; a test keeps it current.
 """
@@ -46,7 +46,7 @@ def print_benchmarks(console: Console | None = None) -> None:
 
 
 def benchmark_lines(name: str) -> list[str]:
-    """What is known of one benchmark, a line a fact.
+    """The facts on one benchmark, a line each.
 
     Raises:
         UnknownBenchmarkNameError: no such benchmark; the nearest names are given.

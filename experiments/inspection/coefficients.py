@@ -20,7 +20,7 @@ __all__ = ["MethodCoefficients", "coefficients_of", "coefficients_with", "print_
 
 @dataclass(frozen=True, kw_only=True)
 class MethodCoefficients:
-    """What a method makes of a batch; every list has one entry a sequence, in input order.
+    """Credit and coefficients of a method on a batch; every list has one entry a sequence, in input order.
 
     Attributes:
         algorithm: the method's name.
@@ -67,7 +67,7 @@ def coefficients_of(frozen: FrozenBatch, name: str, settings: Mapping[str, Any])
 
 
 def coefficients_with(frozen: FrozenBatch, algorithm: Algorithm, name: str) -> MethodCoefficients:
-    """What `coefficients_of` gives, of a method that is built already.
+    """The same as `coefficients_of`, of a method that is built already.
 
     Raises:
         ValueError: the batch lacks what the method reads.

@@ -27,7 +27,7 @@ MARKS = {
 
 
 def load_subject(name: str, settings: Mapping[str, Any]) -> Any:
-    """What a name on the command line stands for: a method or preset, or a class or function of ``file.py:Name``.
+    """The meaning of a name on the command line: a method or preset, or a class or function of ``file.py:Name``.
 
     Raises:
         ValueError: none of these, or settings for a plain function.

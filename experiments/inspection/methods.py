@@ -47,7 +47,7 @@ class FieldRow:
 
 
 def needs_of(algorithm: Algorithm) -> str:
-    """What a method reads beside rewards and the policy's logprobs, in words."""
+    """The needs of a method beside rewards and the policy's logprobs, in words."""
     return ", ".join(sorted(need.name.lower() for need in algorithm.needs)) or "-"
 
 

@@ -38,7 +38,7 @@ class Rejudged:
     samples: pd.DataFrame
 
     def transitions(self) -> pd.DataFrame:
-        """How many samples went from which verdict to which, a row each benchmark and pair of different verdicts."""
+        """Numbers of samples by old and new verdict, a row each benchmark and pair of different verdicts."""
         changed = rows_where(self.samples, column(self.samples, "verdict") != column(self.samples, "new_verdict"))
         keys = ["benchmark", "verdict", "new_verdict"]
         counts = Counter(zip(*(column(changed, key) for key in keys), strict=True))

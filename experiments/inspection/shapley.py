@@ -28,7 +28,7 @@ Value = Callable[[frozenset[str]], NDArray[np.float64] | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """What each choice contributes.
+    """The contribution of each choice.
 
     Attributes:
         values: by choice, of the shape of the value; they sum to v(all) − v(none).

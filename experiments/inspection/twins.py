@@ -45,7 +45,7 @@ class Twins:
 
 
 def twin_lines(first: Path, second: Path) -> list[str]:
-    """What `coeflab twins` prints: in what the folders differ as set up, a line a run, and a sentence on all."""
+    """The output of `coeflab twins`: differences of the set-up, a line a run, and a sentence on all."""
     lines = []
     for name in ABOUT:
         files = first / name, second / name

@@ -1,4 +1,4 @@
-"""What a comparison is: frozen dataclasses from which every run is resolved, and nothing else decides what happens."""
+"""A comparison as frozen dataclasses, from which every run is resolved; nothing else decides what happens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ArmConfig", "EvaluationConfig", "Recipe", "TaskConfig", "check_seed"
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConfig:
-    """Which problems, and how they are asked.
+    """The problems, and the way they are asked.
 
     Attributes:
         benchmark: ``"arithmetic"``, a name of `benchmarks.registry`, or a file of problems: ``path.jsonl`` to evaluate
@@ -61,7 +61,7 @@ class TaskConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How a policy is evaluated.
+    """The evaluation of a policy.
 
     Attributes:
         split: ``"test"`` for reports, ``"validation"`` for choosing anything.

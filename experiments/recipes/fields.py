@@ -133,7 +133,7 @@ def with_value(recipe: Recipe, arm: ArmConfig, path: str, value: Any) -> ArmConf
 
 
 def has_field(recipe: Recipe, arm: ArmConfig, path: str) -> bool:
-    """Whether a field is the recipe's, or one of the arm's method or training."""
+    """True for a field of the recipe, or of the arm's method or training."""
     return path in _arm_fields(arm) or path in recipe_fields(recipe)
 
 

@@ -22,7 +22,7 @@ TEXT_SUFFIXES = (".txt", ".jinja", ".jsonl", ".jsonl.gz")  # prompts, chat templ
 
 
 def is_file_reference(name: str) -> bool:
-    """Whether `name` has the form ``file.py:name``.
+    """True for a name of the form ``file.py:name``.
 
     Raises:
         ValueError: it is a Python file without the name of anything in it; those that it has are listed.

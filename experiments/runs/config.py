@@ -1,4 +1,4 @@
-"""What a run, its start policy and its offline completions are, resolved: each is one JSON file beside what it made."""
+"""A run, its start policy and its offline completions, resolved: each is one JSON file beside what it made."""
 
 from __future__ import annotations
 

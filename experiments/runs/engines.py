@@ -1,4 +1,4 @@
-"""What a worker keeps between its jobs: the sampling engine."""
+"""The sampling engine, which a worker keeps between its jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, git commit, answer checker."""
+"""The environment of a run: versions, machine, git commit, answer checker."""
 
 from __future__ import annotations
 

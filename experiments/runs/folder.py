@@ -99,7 +99,7 @@ class RunFolder(Generic[AnyConfig]):
 
     @property
     def finished(self) -> bool:
-        """Whether the run is complete."""
+        """True once the run is complete."""
         return (self.path / "finished.json").is_file()
 
     def decoding(self, temperature: float) -> SampleFile:
@@ -280,13 +280,13 @@ def check_folder(path: Path) -> None:
 
 
 def holds_work(path: Path) -> bool:
-    """Whether a run has done anything in its folder: a step, a sample, a checkpoint."""
+    """True for a folder in which a run has done anything: a step, a sample, a checkpoint."""
     made = ("metrics.jsonl", "samples.parquet", "finished.json")
     return any((path / name).exists() for name in made) or any((path / "checkpoints").glob("*"))
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether a folder is there and cannot be written."""
+    """True for a folder that is there and cannot be written."""
     return path.is_dir() and not os.access(path, os.W_OK)
 
 

@@ -109,7 +109,7 @@ class LiveRun:
     def prepare(
         self, *, offline: Path | None, evaluated_start: Path | None, reward_models: Mapping[str, Path]
     ) -> tuple[Trainer, StopRule, int]:
-        """What the loop takes: trainer and rule at the step that the folder allows to go on from, and that step.
+        """Trainer and rule for the loop, at the step that the folder allows to go on from, and that step.
 
         Step 0 is evaluated where the learning curve has a point there.
 

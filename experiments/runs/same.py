@@ -1,4 +1,4 @@
-"""Whether a folder holds what is about to be run: configurations as JSON, written whole and compared."""
+"""Configurations as JSON, written whole and compared: a folder holds what is about to be run, or it is refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write_json(path: Path, data: dict[str, Any], *, seal: bool = True) -> None:
 
 
 def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
-    """What `write_json` wrote.
+    """The data that `write_json` wrote.
 
     Args:
         path: the file.

@@ -84,7 +84,7 @@ class LiveStart:
         return cls(folder=folder, policy=policy, source=source, sampler=sampler, validation=validation, report=report)
 
     def prepare(self) -> tuple[Trainer, StopRule, int]:
-        """What the loop takes: trainer and rule at the step that the folder allows to go on from, and that step."""
+        """Trainer and rule for the loop, at the step that the folder allows to go on from, and that step."""
         supervised = self.folder.config.supervised
         trainer = Trainer(
             policy=self.policy,

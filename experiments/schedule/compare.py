@@ -171,7 +171,7 @@ def _check_checker(jobs: Sequence[Job], out: Path) -> None:
 
 
 def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``comparison.json`` says: the arms in the order of tables, the runs, whom they are compared with."""
+    """The content of ``comparison.json``: the arms in the order of tables, the runs, whom they are compared with."""
     starts = start_arms(recipe)
     evaluated = list(dict.fromkeys([START_ARM, *starts.values()])) if evaluate_start else []
     arms = [*evaluated, *recipe.arms]

@@ -1,4 +1,4 @@
-"""What a comparison asks, declared before anything runs."""
+"""The questions of a comparison, declared before anything runs."""
 
 from __future__ import annotations
 

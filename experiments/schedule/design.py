@@ -1,4 +1,4 @@
-"""What the design of a comparison can find, and what it costs, before it runs."""
+"""Power and cost of a comparison's design, before it runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLED = Components(problem=0.0033, seed=0.0042, local=0.0094, completion=0.140
 
 
 def design_lines(recipe: Recipe, out: Path, *, workers: int, pilot: Path | None) -> list[str]:
-    """What ``compare --dry-run`` prints: the runs and their cost, and what the declared contrasts can find.
+    """The output of ``compare --dry-run``: the runs and their cost, and what the declared contrasts can find.
 
     Args:
         recipe: its arms chosen.

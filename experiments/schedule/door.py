@@ -164,5 +164,5 @@ def with_files(recipe: Recipe) -> Recipe:
 
 
 def _files_of(task: TaskConfig) -> list[str | None]:
-    """What of a task may be a user's file."""
+    """The parts of a task that may be a user's file."""
     return [task.prompt, task.system, task.chat_template, task.benchmark]

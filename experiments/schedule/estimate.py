@@ -1,4 +1,4 @@
-"""What a comparison will cost: completions counted from its configuration, time from what runs took before."""
+"""The cost of a comparison to come: completions counted from its configuration, time from what runs took before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a comparison consists of: its jobs, in order, each with what it takes from the jobs before it."""
+"""The jobs of a comparison, in order, each with what it takes from the jobs before it."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def start_folder_name(overrides: Mapping[str, Any], seed: int) -> str:
 
 
 def is_run(job: Job) -> bool:
-    """Whether the job is a run with a folder of its own under ``runs/``."""
+    """True for a run with a folder of its own under ``runs/``."""
     return isinstance(job, RunJob | EvaluationJob)
 
 
@@ -289,7 +289,7 @@ def _reward_fit(run: RunConfig, name: str, start: StartJob | None, out: Path, jo
 
 
 def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
-    """What every run of a seed has in common, and the hashes of the files that this one uses."""
+    """The common part of all runs of a seed, and the hashes of the files that this one uses."""
     used = (algorithm, recipe.reward, recipe.task.step_reward)
     names = {learned_name(recipe.reward), learned_name(recipe.task.step_reward)}
     models = {name: model for name, model in recipe.reward_models.items() if name in names}

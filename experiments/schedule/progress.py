@@ -63,7 +63,7 @@ def time_text(seconds: float) -> str:
 
 @dataclass(kw_only=True)
 class _Bar:
-    """How far one thing is, and when it began."""
+    """The progress of one thing, and the time it began."""
 
     started: float
     done: float

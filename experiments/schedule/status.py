@@ -1,4 +1,4 @@
-"""How far a folder of results is, read from its files alone; a damaged folder is told of like any other."""
+"""The state of a folder of results, read from its files alone; a damaged folder is told of like any other."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_locked(folder: Path) -> bool:
-    """Whether a process writes to the folder."""
+    """True while a process writes to the folder."""
     try:
         with (folder / ".lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

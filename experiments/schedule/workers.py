@@ -44,7 +44,7 @@ class Job(Protocol):
         ...
 
     def run(self, samplers: SamplerCache, report: Report, /) -> Any:
-        """Do it, in a worker.
+        """The work itself, in a worker.
 
         Args:
             samplers: the worker's own, kept between its jobs.

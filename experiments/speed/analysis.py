@@ -1,4 +1,4 @@
-"""How long the statistics of a large comparison take, and how much memory: generated records, real code.
+"""Time and memory of the statistics of a large comparison: generated records, real code.
 
 1,319 problems (GSM8K's test set) × 256 samples × 7 arms × 3 seeds. From the vote counts, and from Parquet files as runs
 write them: every Pass@K and Maj@K curve at the powers of two with its bands (2,000 resamples), the difference curves to

@@ -1,4 +1,4 @@
-"""How long credit and coefficients take, tensors in and out, for every method on one large batch."""
+"""Time of credit and coefficients, tensors in and out, for every method on one large batch."""
 
 from __future__ import annotations
 

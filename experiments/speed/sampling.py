@@ -23,7 +23,7 @@ __all__ = ["SamplingSize", "measure_sampling"]
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingSize:
-    """How much is sampled from the embedded model, and its longest sequence."""
+    """The amount that is sampled from the embedded model, and its longest sequence."""
 
     max_length: int = 96
     requests: int = 256
