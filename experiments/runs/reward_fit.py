@@ -21,11 +21,12 @@ from experiments.runs.config import RewardFitConfig
 from experiments.runs.engines import Report
 from experiments.runs.folder import RunFolder
 from experiments.runs.prompts import render_prompts, training_prompts
-from experiments.runs.same import check_same_config, read_json, write_json
+from experiments.runs.same import FolderDamagedError, check_same_config, read_json, write_json
 from rewards.reward import as_step_reward
 from rewards.verdict import ScoredRollout
 from sampling.engines import check_room
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
+from training.checkpoints import CheckpointError, check_model
 from training.loop import train
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
@@ -282,8 +283,18 @@ def load_fitted(folder: Path, model: RewardModelConfig, policy: Policy, into: Re
         model: how it was fitted.
         policy: what it scores for.
         into: gets the models in place of those it holds.
+
+    Raises:
+        FolderDamagedError: the summary cannot be read, or a model is not what was fitted.
     """
     finished = read_json(folder / FINISHED, remedy=f"remove the folder {folder}")
+    try:
+        for path in finished["models"]:
+            check_model(folder / path)
+    except CheckpointError as error:
+        raise FolderDamagedError(
+            f"the reward model is damaged: {error}; remove the folder {folder} to fit it anew."
+        ) from error
     members = [
         load_reward_model(folder / path, like=policy, device=policy.device, fresh=False) for path in finished["models"]
     ]
