@@ -31,7 +31,7 @@ class Evaluate:
     limit: int | None = None
     """The first so many problems; default all."""
     split: Literal["train", "validation", "test"] = "test"
-    """Which problems."""
+    """The problems."""
     temperature: float = 0.7
     """Of the sampling; Figure 7 has 0.7."""
     max_tokens: int = 256
@@ -85,7 +85,7 @@ class WriteReport:
     """Write the report of a finished or half-finished comparison or run again, or of several joined."""
 
     folders: tyro.conf.Positional[tuple[Path, ...]]
-    """What `compare`, `train` or `evaluate` wrote. Several are joined, where they were evaluated on the same problems,
+    """Folders of `compare`, `train` or `evaluate`. Several are joined, where they were evaluated on the same problems,
     at one temperature, by one version of the checker."""
     baseline: str | None = None
     """The arm that the others are compared with."""

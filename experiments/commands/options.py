@@ -1,4 +1,4 @@
-"""What several commands share: their options, and what they end with."""
+"""The common parts of several commands: their options, and their end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Repeated = tyro.conf.UseAppendAction
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
-    """What `compare` and `train` share."""
+    """The common options of `compare` and `train`."""
 
     model: str | None = None
     """Start policy: a model folder or hub id, in place of the recipe's."""
@@ -42,7 +42,7 @@ class RecipeOptions:
     benchmark: str | None = None
     """Problems, in place of the recipe's: a name (`coeflab benchmarks`), or path/{split}.jsonl for files of yours."""
     prompt: str | None = None
-    """How they are asked: bare, chain_of_thought, …, or a text file with {question} in it."""
+    """The prompt: bare, chain_of_thought, …, or a text file with {question} in it."""
     data_dir: str | None = None
     """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
     reward: str | None = None
