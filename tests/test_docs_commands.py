@@ -20,7 +20,8 @@ from experiments.commands.new import starting_file
 from experiments.commands.sweep import Sweep
 from experiments.recipes.arms import select_arms
 from experiments.recipes.grid import grid_arms, parse_varied
-from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward
+from experiments.recipes.plugins import learned_name, load_algorithm, load_reward, load_step_reward
+from experiments.schedule.learned import check_learned_rewards
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "requirements" / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -97,8 +98,12 @@ def check_recipe_options(command: Compare | Train | Sweep) -> None:
         recipe = replace(recipe, arms=grid_arms(recipe, [parse_varied(text) for text in command.vary]))
     for arm in recipe.arms.values():
         load_algorithm(arm.algorithm, arm.settings)
-        load_reward(recipe.overridden(arm.overrides).reward)
-        load_step_reward(recipe.overridden(arm.overrides).task.step_reward)
+        own = recipe.overridden(arm.overrides)
+        check_learned_rewards(own, arm.algorithm)
+        if learned_name(own.reward) is None:
+            load_reward(own.reward)
+        if learned_name(own.task.step_reward) is None:
+            load_step_reward(own.task.step_reward)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

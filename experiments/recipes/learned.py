@@ -27,7 +27,15 @@ def embedded_reward_models(base: Recipe) -> Recipe:
         name: replace(base.arms[name], training=replace(base.arms[name].training, steps=18))
         for name in ("grpo", "grpo_process")
     }
-    fit = RewardModelConfig(problems=512, samples=8, held_out=64, epochs=2, batch_size=64, learning_rate=1e-3)
+    fit = RewardModelConfig(
+        problems=512,
+        samples=8,
+        held_out=64,
+        epochs=2,
+        batch_size=64,
+        learning_rate=1e-3,
+        microbatch_tokens=2048,  # of 1,024 to 16,384 the fastest on a CPU core
+    )
     continued = replace(
         fit,
         supervision="process",
