@@ -17,6 +17,7 @@ from analysis.statistics.curves import Curve
 from analysis.statistics.differences import Difference
 
 FOREST_CHARACTERS = 24  # of a name in a line
+ARMS_TITLE, FOREST_TITLE = 42, 30  # characters of a title's line: the names beside leave the axes less than the figure
 ROW = 0.33  # inches
 VERDICT_COLORS = {"better": "#0072b2", "worse": "#d55e00", "undecided": "#7a7a7a", "none": "#b0b0b0"}
 VERDICT_WORDS = {"better": "higher", "worse": "lower", "undecided": "undecided", "none": "no verdict"}
@@ -51,7 +52,7 @@ def draw_arms(
     names = [fill(row.arm, FOREST_CHARACTERS) for row in rows]
     figure = blank_figure((PANEL_INCHES[0], 1.55 + _row_inches(names) * len(rows)))
     axes = figure.subplots()
-    plain_axes(axes, title)
+    plain_axes(axes, title, ARMS_TITLE)
     styles = arm_styles(arms)
     marks: dict[str, Artist] = {}
     for place, row in enumerate(rows):
@@ -98,7 +99,7 @@ def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
     names = [fill(name, FOREST_CHARACTERS) for name in _forest_names(differences)]
     figure = blank_figure((PANEL_INCHES[0], 1.3 + _row_inches(names) * len(differences)))
     axes = figure.subplots()
-    plain_axes(axes, title)
+    plain_axes(axes, title, FOREST_TITLE)
     axes.axvline(0, color=INK, linewidth=scaled(0.9))
     beside = blended_transform_factory(axes.transAxes, axes.transData)
     for row, each in enumerate(differences):

@@ -12,8 +12,9 @@ import pytest
 from analysis import comparison_pictures, load_comparison
 from analysis.figures.canvas import PAGE, Look, blank_figure, figure_pdf, figure_svg, plain_axes
 from analysis.figures.marks import Mark, placed_marks
-from analysis.figures.overview import ArmRow, draw_arms
+from analysis.figures.overview import ArmRow, draw_arms, draw_forest
 from analysis.noise.intervals import Interval
+from analysis.statistics.differences import Difference
 
 
 def test_a_panel_has_the_width_and_letters_that_are_asked_for():
@@ -33,6 +34,39 @@ def test_a_panel_has_the_width_and_letters_that_are_asked_for():
     assert figure.get_figwidth() == PAGE.width
     with pytest.raises(ValueError, match=r"0.2 inches wide .* expected 1 to 30 inches"):
         Look(width=0.2)
+
+
+def test_titles_stay_inside_a_narrow_figure():
+    rows = [ArmRow(arm="grpo_process", accuracy=Interval(point=0.5, low=0.4, high=0.6), seeds=(0.5,), greedy=None)]
+    contrast = Difference(
+        name="grpo_process − tuned start",
+        arm="grpo_process",
+        baseline="tuned_start",
+        benchmark="arithmetic",
+        quantity="pass",
+        k=1,
+        temperature=1.0,
+        num_seeds=2,
+        num_baseline_seeds=2,
+        num_problems=100,
+        point=0.1,
+        interval=Interval(point=0.1, low=0.0, high=0.2),
+        seed_points=(0.05, 0.15),
+        p_value=0.5,
+        p_holm=0.5,
+        num_comparisons=2,
+        detectable=0.1,
+        confidence=0.95,
+    )
+    with Look(width=3.25, points=8, font="DejaVu Serif").context():
+        figures = [
+            draw_arms(rows, ["grpo_process"], "Every arm on arithmetic", start=None, tuned=None, at="at temperature 1"),
+            draw_forest([contrast], "Declared contrasts on arithmetic"),
+        ]
+        for figure in figures:
+            figure.draw_without_rendering()
+            title = figure.axes[0]._left_title.get_window_extent()  # type: ignore[attr-defined]
+            assert title.x0 >= 0 and title.x1 <= figure.bbox.x1
 
 
 def test_marks_lie_where_the_value_was_drawn():
