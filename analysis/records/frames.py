@@ -132,7 +132,7 @@ def read_rows(path: Path, rows_N: np.ndarray) -> pd.DataFrame:
         raise RecordError(f"{path}: has {start} rows, asked for {rows[:5].tolist()} …; expected rows of this file")
     samples = pd.concat(parts).sort_index()
     samples.index = pd.Index(rows)
-    return _without_gaps(samples)[list(SAMPLE_COLUMNS)]
+    return _without_gaps(samples).reindex(columns=list(SAMPLE_COLUMNS))
 
 
 def _without_gaps(samples: pd.DataFrame) -> pd.DataFrame:
