@@ -150,7 +150,11 @@ def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool) -> st
     from experiments.schedule.progress import time_text
 
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
-    done = {file.parent.name for pattern in ("*", "runs/*") for file in out.glob(f"{pattern}/finished.json")}
+    done = {
+        file.parent.name
+        for pattern in ("*", "runs/*", "reward_models/*")
+        for file in out.glob(f"{pattern}/finished.json")
+    }
     left = [job for job in jobs if job.name not in done]
     rates = measured_rates([out]) or assumed_rates(recipe)
     seconds = sum(cost.seconds for cost in job_costs(left, rates)) / workers
