@@ -49,7 +49,7 @@ def draw_arms(
         tuned: of the start policy at its best temperature: gains up to it are sharpening, gains beyond it are more.
         at: the temperature of the filled points, in words.
     """
-    names = [fill(row.arm, FOREST_CHARACTERS) for row in rows]
+    names = [fill(row.arm, FOREST_CHARACTERS, break_on_hyphens=False) for row in rows]
     figure = blank_figure((PANEL_INCHES[0], 1.55 + _row_inches(names) * len(rows)))
     axes = figure.subplots()
     plain_axes(axes, title, ARMS_TITLE)
@@ -96,7 +96,7 @@ def draw_arms(
 def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
     """A row a contrast: its point and interval in points, blue or orange where it is decided, a tick a seed, and the
     verdict in words to the right."""
-    names = [fill(name, FOREST_CHARACTERS) for name in _forest_names(differences)]
+    names = [fill(name, FOREST_CHARACTERS, break_on_hyphens=False) for name in _forest_names(differences)]
     figure = blank_figure((PANEL_INCHES[0], 1.3 + _row_inches(names) * len(differences)))
     axes = figure.subplots()
     plain_axes(axes, title, FOREST_TITLE)
