@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rewards.answer_kinds import refined
 from rewards.checker.pool import check_answers
 from rewards.reward import (
     EachCompletion,
@@ -36,11 +37,12 @@ correctness = EachCompletion(name="correctness", function=correctness_reward)
 
 
 def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
-    """The answer checker's verdict on every completion, in order, with the tolerance of its problem if it has one."""
-    return check_answers(
+    """The answer checker's verdict on every completion, in order, with all that its problem says of answers."""
+    verdicts = check_answers(
         [(rollout.judged_text, rollout.problem.gold_answer) for rollout in rollouts],
         tolerances=[rollout.problem.tolerance for rollout in rollouts],
     )
+    return refined([rollout.problem for rollout in rollouts], verdicts)
 
 
 def judge_chains(

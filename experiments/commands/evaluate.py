@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -19,8 +19,9 @@ class Evaluate:
 
     model: str
     """A model folder or hub id."""
-    benchmark: str = "gsm8k"
-    """A name (`coeflab benchmarks` lists them), or a file of problems in JSON Lines, FILE.jsonl."""
+    benchmark: tuple[str, ...] = ("gsm8k",)
+    """Names (`coeflab benchmarks` lists them) or files of problems in JSON Lines, FILE.jsonl; `paper` is all those of
+    the paper's Tables 2 and 5, `all` all there are. Several make a table with the paper's values beside."""
     prompt: str | None = None
     """auto, bare, chain_of_thought, few_shot, …, or a text file with {question} in it. Default: auto, which is
     chain_of_thought for a model with a chat template and few_shot for one without (arithmetic: bare)."""
@@ -48,36 +49,48 @@ class Evaluate:
 
     def run(self) -> None:
         """Evaluate what is left of the problems and write the report."""
-        from experiments.recipes.catalogue import real_model_engine
-        from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
-        from experiments.recipes.fields import apply_settings
         from experiments.runs.folder import lock_folder
         from experiments.schedule.compare import evaluate_model
         from experiments.schedule.door import evaluation_run
         from experiments.schedule.progress import progress_board
+        from experiments.schedule.suite import benchmark_names, evaluate_suite, folder_name
 
-        benchmark = Path(self.benchmark).name.partition(".jsonl")[0]
-        out = self.out or Path("runs") / f"evaluate-{benchmark}-{Path(self.model).name}"
+        names = benchmark_names(self.benchmark)
+        label = folder_name(names[0]) if len(names) == 1 else "-".join(map(folder_name, self.benchmark))[:60]
+        out = self.out or Path("runs") / f"evaluate-{label}-{Path(self.model).name}"
+        recipes = [self._recipe(name, several=len(names) > 1) for name in names]
+        runs = [evaluation_run(self.model, each.task, each.evaluation, each.engine, seed=self.seed) for each in recipes]
+        with lock_folder(out), progress_board() as board:
+            if len(runs) == 1:
+                evaluate_model(runs[0], out, board=board)
+            else:
+                evaluate_suite(runs, out, board=board)
+        write_report_of(out)
+
+    def _recipe(self, benchmark: str, *, several: bool) -> Any:
+        """What is asked of one benchmark, with every ``--set``."""
+        from experiments.recipes.catalogue import real_model_engine
+        from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
+        from experiments.recipes.fields import apply_settings
+
+        likeliest = self.prompt == "likelihood"
         task = TaskConfig(
-            benchmark=self.benchmark,
+            benchmark=benchmark,
             data_dir=self.data_dir,
-            prompt=self.prompt or ("bare" if self.benchmark.startswith("arithmetic") else "auto"),
+            prompt=self.prompt or ("bare" if benchmark.startswith("arithmetic") else "auto"),
         )
         evaluation = EvaluationConfig(
             split=self.split,
             problems=self.limit,
-            samples=self.samples,
+            samples=1 if likeliest else self.samples,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
             chunk_problems=64,
+            decoding_temperatures=() if several or likeliest else EvaluationConfig.decoding_temperatures,
         )
         engine = replace(real_model_engine(current_device()), name=self.engine)
         recipe = Recipe(name="evaluate", model=self.model, task=task, evaluation=evaluation, engine=engine, arms={})
-        recipe = apply_settings(recipe, self.settings, within=("evaluation", "task", "engine"))
-        run = evaluation_run(self.model, recipe.task, recipe.evaluation, recipe.engine, seed=self.seed)
-        with lock_folder(out), progress_board() as board:
-            evaluate_model(run, out, board=board)
-        write_report_of(out)
+        return apply_settings(recipe, self.settings, within=("evaluation", "task", "engine"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -215,8 +215,12 @@ def write_report_of(
         RuntimeError: a damaged run was left out; told after everything is written and printed.
     """
     from analysis import comparison_text, load_joined, report_folder, write_report
+    from analysis.report.benchmark_table import is_suite
 
     folders = (folder,) if isinstance(folder, Path) else folder
+    if len(folders) == 1 and is_suite(folders[0]):
+        write_suite_of(folders[0], out)
+        return
     try:
         written = f"report: {write_report(folders, baseline=baseline, out=out)}"
     except OSError as error:
@@ -238,6 +242,27 @@ def write_report_of(
     damaged = [run.name for run in comparison.unfinished if run.damaged]
     if damaged:
         raise RuntimeError(f"left out as damaged: {', '.join(damaged)}; the reasons are above.")
+
+
+def write_suite_of(folder: Path, out: Path | None) -> None:
+    """Write the table of one model's benchmarks, there or in `out`, and print it.
+
+    Raises:
+        ValueError: the folder of the table cannot be written.
+        RecordError: no benchmark is finished.
+    """
+    from analysis.report.benchmark_table import load_suite, suite_text, write_suite
+
+    suite, where = load_suite(folder), folder / "report" if out is None else out
+    print(suite_text(suite))
+    try:
+        page = write_suite(suite, where)
+    except OSError as error:
+        raise ValueError(
+            f"the table cannot be written to {where} ({error.strerror or error}); `coeflab report {folder} --out "
+            "FOLDER` writes it elsewhere."
+        ) from error
+    print(f"table: {page}")
 
 
 def checked_workers(workers: int | None) -> int:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt
 from experiments.recipes.config import EvaluationConfig
 from experiments.recipes.plugins import load_step_rule
+from experiments.runs.answering import answers
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
 from experiments.runs.samples import SampleFile
-from rewards.scoring import judge, judge_chains
-from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
-from sampling.text import TextTokenizer
+from rewards.scoring import judge_chains
+from sampling.prompt import RenderedPrompt
+from sampling.sampler import Sampler, SamplingConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Cost", "evaluate"]
 
@@ -39,9 +44,9 @@ def evaluate(
     into: SampleFile | None = None,
     temperature: float | None = None,
     sampler: Sampler,
-    tokenizer: TextTokenizer,
+    tokenizer: PreTrainedTokenizerBase,
     prompt: Prompt,
-    prompts: list[tuple[Problem, tuple[int, ...]]],
+    prompts: list[tuple[Problem, RenderedPrompt]],
     config: EvaluationConfig,
     samples: int,
     step: int,
@@ -56,7 +61,7 @@ def evaluate(
         sampler: holds the policy.
         tokenizer: decodes.
         prompt: how problems are asked: where a completion ends, and what becomes of it.
-        prompts: pairs (problem, token ids of its prompt).
+        prompts: pairs (problem, its prompt).
         config: temperature, nucleus and length.
         samples: completions a problem.
         step: optimiser step of the policy.
@@ -75,25 +80,24 @@ def evaluate(
         temperature=config.temperature if temperature is None else temperature,
         top_p=config.top_p,
         max_tokens=config.max_tokens,
-        stop=prompt.stop,
     )
     rule = load_step_rule(folder.config.task.step_reward)
     seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
     for start in range(0, len(left), config.chunk_problems):
         started = time.perf_counter()
-        rollouts = sample_rollouts(
+        rollouts, verdicts_of = answers(
+            prompt,
             sampler,
             tokenizer,
             left[start : start + config.chunk_problems],
             sampling,
-            samples_per_problem=samples,
+            samples=samples,
             run_seed=folder.config.seed,
             step=step,
-            purpose="evaluate",
             on_progress=on_progress,
         )
         seconds += time.perf_counter() - started
-        verdicts = judge(rollouts)
+        verdicts = verdicts_of()
         chains = judge_chains(rollouts, verdicts, rule)
         file.add(step, list(zip(rollouts, verdicts, chains, strict=True)))
         if into is None:

@@ -29,6 +29,7 @@ from experiments.runs.reward_models import LiveRewardModels
 from experiments.runs.start_policy import StartPolicy
 from rewards import warm_up_checker
 from sampling.engines import check_room
+from sampling.prompt import RenderedPrompt
 from sampling.sampler import Sampler, SamplingConfig
 from training.config import TrainingConfig
 from training.models.critic import Critic
@@ -53,7 +54,7 @@ class LiveRun:
         policy: π_θ, changed in place by the training.
         sampler: the engine; checked to hold what is loaded.
         prompt: how problems are asked.
-        prompts: evaluation problems with the token ids of their prompts.
+        prompts: evaluation problems with their prompts.
         further: problems of further benchmarks that the last policy is asked, with theirs.
         report: told of progress.
     """
@@ -63,8 +64,8 @@ class LiveRun:
     policy: Policy
     sampler: Sampler
     prompt: Prompt
-    prompts: list[tuple[Problem, tuple[int, ...]]]
-    further: list[tuple[Problem, tuple[int, ...]]]
+    prompts: list[tuple[Problem, RenderedPrompt]]
+    further: list[tuple[Problem, RenderedPrompt]]
     report: Report
 
     @classmethod
@@ -86,9 +87,9 @@ class LiveRun:
         prompt = task_prompt(config.task, policy.tokenizer)
         rendered = render_prompts(asked, config.task, policy.tokenizer)
         folder.keep_prompts((problem.problem_id, each.text) for problem, each in zip(asked, rendered, strict=True))
-        every = [(problem, each.ids) for problem, each in zip(asked, rendered, strict=True)]
+        every = list(zip(asked, rendered, strict=True))
         prompts, further = every[: len(problems)], every[len(problems) :]
-        ids = [prompt_ids for _, prompt_ids in every]
+        ids = [each.ids for each in rendered]
         folder.record_prompts("evaluation", ids[: len(problems)], rendered[0].text)  # further benchmarks may be added
         check_room(ids, "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine)
         sampler = samplers.get(config.engine, model, policy)

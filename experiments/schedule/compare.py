@@ -32,7 +32,16 @@ from experiments.schedule.progress import Board
 from experiments.schedule.workers import WorkerError, run_jobs, usable_cores
 from rewards.verdict import CHECKER_VERSION
 
-__all__ = ["compare", "evaluate_model", "failure_text", "plan_jobs", "select_arms"]
+__all__ = [
+    "compare",
+    "dated",
+    "evaluate_model",
+    "failure_text",
+    "held_config",
+    "plan_jobs",
+    "select_arms",
+    "threads_of",
+]
 
 
 class ReadOnlyError(PermissionError):
@@ -72,7 +81,7 @@ def compare(
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
     if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
         (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
-    recipe = replace(recipe, task=_dated(recipe.task, _held(out / "recipe.json")))
+    recipe = replace(recipe, task=dated(recipe.task, held_config(out / "recipe.json")))
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     _check_checker(jobs, out)
     if is_read_only(out):
@@ -94,7 +103,7 @@ def compare(
     run_jobs(
         jobs,
         workers=workers,
-        threads=_threads(out, workers),
+        threads=threads_of(out, workers),
         logs=out / "logs",
         on_progress=progress.moved,
         on_done=progress.ended,
@@ -115,12 +124,12 @@ def _check_finished(jobs: Sequence[Job], out: Path) -> None:
         )
 
 
-def _held(file: Path) -> dict[str, Any]:
+def held_config(file: Path) -> dict[str, Any]:
     """The configuration that a folder holds; empty where there is none."""
     return read_json(file, remedy=f"remove the folder {file.parent} to start anew") if file.exists() else {}
 
 
-def _dated(task: TaskConfig, held: Mapping[str, Any]) -> TaskConfig:
+def dated(task: TaskConfig, held: Mapping[str, Any]) -> TaskConfig:
     """The task with the day that its prompts print: the one that was held where the folder is gone on with."""
     if task.date is not None:
         return task
@@ -132,15 +141,15 @@ def _dated(task: TaskConfig, held: Mapping[str, Any]) -> TaskConfig:
 
 def _extensions(recipe: Recipe, out: Path) -> list[dict[str, str]]:
     """What was asked for only after a run had finished, and on which day: whoever reads the intervals wants to know."""
-    held = _held(out / "recipe.json")
-    known = _held(out / "comparison.json").get("extensions") or []
+    held = held_config(out / "recipe.json")
+    known = held_config(out / "comparison.json").get("extensions") or []
     more = extension_of(held, to_json(recipe)) if held else ""
     if not more or not any(out.glob("runs/*/finished.json")):
         return known
     return [*known, {"day": datetime.date.today().isoformat(), "what": more}]
 
 
-def _threads(out: Path, workers: int) -> int:
+def threads_of(out: Path, workers: int) -> int:
     """Threads of each worker: the cores shared out, or as many as the folder was started with.
 
     The last digits of a sum depend on how many threads add it up, so a run goes on with as many as it had.
@@ -235,12 +244,12 @@ def evaluate_model(run: RunConfig, out: Path, *, board: Board) -> None:
     """
     if (out / "recipe.json").exists():
         raise FolderKindError(f"{out} holds a comparison; an evaluation needs a folder of its own (--out).")
-    run = replace(run, task=_dated(run.task, _held(out / "config.json")))
+    run = replace(run, task=dated(run.task, held_config(out / "config.json")))
     failures: dict[str, str] = {}
     run_jobs(
         [EvaluationJob(name=run.arm, config=run, start=StartPolicy(model=run.model), folder=out)],
         workers=1,
-        threads=_threads(out, 1),
+        threads=threads_of(out, 1),
         logs=out / "logs",
         on_progress=lambda job, what, done, total, unit: board.update(f"{job}: {what}", done, total, unit),
         on_done=lambda job, result: board.say(f"{job}: {result}"),

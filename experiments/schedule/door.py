@@ -19,6 +19,8 @@ from sampling.engines import EngineConfig, check_room
 
 __all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
 
+NOT_TRAINED_ON = ("likelihood", "program", "few_shot_program")
+
 
 def check_recipe(recipe: Recipe) -> Recipe:
     """Build or open everything once, so that a mistake shows before anything is written or runs.
@@ -45,6 +47,11 @@ def check_recipe(recipe: Recipe) -> Recipe:
         if learned_name(own.task.step_reward) is None:
             load_step_reward(own.task.step_reward)
         check_name(own.task.prompt)
+        if own.task.prompt in NOT_TRAINED_ON:
+            raise ValueError(
+                f"{name}: task.prompt is {own.task.prompt!r}, which is for evaluation; expected a prompt whose "
+                "answer is read off the text, such as chain_of_thought, few_shot or bare."
+            )
     recipe = with_files(recipe)
     training = dict[TaskConfig, list[Problem]]()
     for name, arm in recipe.arms.items():

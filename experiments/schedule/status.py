@@ -60,7 +60,11 @@ def read_status(folder: Path) -> list[RunStatus]:
     busy = _is_locked(folder)
     if (folder / "config.json").exists() and not (folder / "runs").is_dir():
         return [_run_status(folder, folder.name, busy, None)]
-    known = ("comparison.json", "recipe.json", "runs", "choice")
+    suite = _read(folder / "suite.json")
+    if isinstance(suite, dict) and _is_list(suite.get("benchmarks")):
+        names = [each["name"] for each in suite["benchmarks"] if isinstance(each, dict) and "name" in each]
+        return [_run_status(folder / Path(str(name)).name, str(name), busy, None) for name in names]
+    known = ("comparison.json", "recipe.json", "runs", "choice", "suite.json")
     if not any((folder / name).exists() for name in known):
         raise ValueError(f"{folder} holds no results of coeflab; expected one of {', '.join(known)} in it.")
     return [run for part in (folder / "choice", folder) if part.is_dir() for run in _comparison(part, busy, folder)]

@@ -10,7 +10,7 @@ __all__ = ["by_words", "llama"]
 
 def llama(*, eos_behind: bool = False) -> PreTrainedTokenizerFast:
     """SentencePiece as Llama 2 has it: ▁ before every text, BOS before it too; some put EOS behind it."""
-    letters = sorted({*"▁:.?\\{}=0123456789", *"Nataliasoldcspeaerf"})
+    letters = sorted({*"▁:.?\\{}=0123456789", *"NataliasoldcspeaerfABC"})
     joined = ["Na", "ta", "li", "lia", "talia", "▁Na", "▁Natalia", ":N"]
     pieces = ["<unk>", "<s>", "</s>", *letters, *joined]
     merges = [("N", "a"), ("t", "a"), ("l", "i"), ("li", "a"), ("ta", "lia"), ("▁", "Na"), ("▁Na", "talia")]

@@ -1,0 +1,221 @@
+"""One model on many benchmarks, laid out like the paper's Tables 2 and 5 with the paper's values above ours.
+
+A suite is a folder with ``suite.json`` and a run folder a benchmark. Read from it: "model", and "benchmarks",
+a list of objects with "name", "title", "paper_name", "language", "shots", "papers_shots", "prompt", "mode", "size",
+"temperature" and "notes" (sentences).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.records.load import load_comparison
+from analysis.records.reading import RecordError, printable
+from analysis.report.contrast_tables import DASH, TextColumn
+from analysis.report.tables import align, summary_table
+
+__all__ = ["SUITE_FILE", "Suite", "is_suite", "load_suite", "suite_markdown", "suite_text", "write_suite"]
+
+SUITE_FILE = "suite.json"
+_PAPER_TABLES = Path(__file__).parent.parent / "figures" / "paper_tables.json"
+_OF_TRAININGS = ("difference", "difference_low", "difference_high", "completions_sampled", "tokens_trained", "seconds")
+_BLOCKS = ("English benchmarks", "Chinese benchmarks", "further benchmarks, not in the paper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A model's results on several benchmarks.
+
+    Attributes:
+        model: its name in tables.
+        about: what ``suite.json`` says of each benchmark that is finished, in its order.
+        scores: the row of `analysis.summary_table` of each, by name.
+        missing: benchmarks without a finished run, with the reason.
+    """
+
+    model: str
+    about: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, Mapping[str, Any]]
+    missing: Mapping[str, str]
+
+
+def is_suite(folder: Path) -> bool:
+    """Whether `folder` holds one model's evaluation on several benchmarks."""
+    return (folder / SUITE_FILE).is_file()
+
+
+def load_suite(folder: Path) -> Suite:
+    """Read every finished benchmark of a suite.
+
+    Raises:
+        RecordError: ``suite.json`` cannot be read, or no benchmark is finished.
+    """
+    file = folder / SUITE_FILE
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        listed = {str(each["name"]): each for each in content["benchmarks"]}
+        model = printable(str(content["model"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise RecordError(f"{file} cannot be read ({type(error).__name__}); evaluate again into this folder") from error
+    about, rows, missing = {}, {}, {}
+    for name, each in listed.items():
+        try:
+            table = summary_table(load_comparison(folder / Path(name).name))
+        except RecordError as error:
+            missing[name] = printable(str(error))
+            continue
+        about[name] = each
+        rows[name] = {str(column): value for column, value in table.iloc[0].items()}
+    if not rows:
+        raise RecordError(f"{folder}: no benchmark is finished ({'; '.join(missing.values())[:300]})")
+    return Suite(model=model, about=about, scores=rows, missing=missing)
+
+
+def suite_text(suite: Suite) -> str:
+    """The tables for a terminal, their footnotes below."""
+    blocks, notes = [], _Footnotes()
+    for title, names in _blocks(suite).items():
+        blocks += [f"{title}: accuracy in %, with 95 % over problems", align(_columns(suite, names, notes)), ""]
+    return "\n".join([*blocks, *_averages(suite), "", *notes.lines(), *_left_out(suite)]).rstrip() + "\n"
+
+
+def suite_markdown(suite: Suite) -> str:
+    """The same as a page of Markdown."""
+    blocks, notes = [f"# {suite.model}", ""], _Footnotes()
+    for title, names in _blocks(suite).items():
+        columns = _columns(suite, names, notes)
+        rows = zip(*(column.cells for column in columns), strict=True)
+        blocks += [f"## {title[0].upper()}{title[1:]}", "", "Accuracy in %, with 95 % over problems.", ""]
+        blocks += ["| " + " | ".join(column.heading for column in columns) + " |", "|" + " --- |" * len(columns)]
+        blocks += ["| " + " | ".join(row) + " |" for row in rows] + [""]
+    listed = [f"- {line}" for line in [*_averages(suite), *notes.lines(), *_left_out(suite)]]
+    return "\n".join([*blocks, *listed]) + "\n"
+
+
+def write_suite(suite: Suite, folder: Path) -> Path:
+    """Write ``benchmarks.md`` and ``benchmarks.csv`` (the columns of `analysis.summary_table`); the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(suite.scores.values()).drop(columns=[*_OF_TRAININGS, "algorithm"], errors="ignore")
+    table.to_csv(folder / "benchmarks.csv", index=False)
+    page = folder / "benchmarks.md"
+    page.write_text(suite_markdown(suite), encoding="utf-8")
+    return page
+
+
+@cache
+def _paper_rows() -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads(_PAPER_TABLES.read_text(encoding="utf-8"))["rows"])
+
+
+class _Footnotes:
+    """Sentences by letter; the same sentence has one letter."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def letter(self, sentence: str) -> str:
+        count = len(self._letters)
+        name = ascii_lowercase[count % 26] * (1 + count // 26)
+        return self._letters.setdefault(sentence, name)
+
+    def lines(self) -> list[str]:
+        return [f"({letter}) {sentence}" for sentence, letter in self._letters.items()]
+
+
+def _blocks(suite: Suite) -> dict[str, list[str]]:
+    """Benchmarks by the part of the table that they stand in; parts without any are left out."""
+    blocks: dict[str, list[str]] = {title: [] for title in _BLOCKS}
+    for name, about in suite.about.items():
+        place = 2 if about.get("paper_name") is None else 1 if about.get("language") == "zh" else 0
+        blocks[_BLOCKS[place]].append(name)
+    return {title: names for title, names in blocks.items() if names}
+
+
+def _columns(suite: Suite, names: Sequence[str], notes: _Footnotes) -> list[TextColumn]:
+    """The first column says what a row is, every other one is a benchmark."""
+    modes = {str(suite.about[name].get("mode", "words")) for name in names}
+    theirs = [row for row in _paper_rows() if row["mode"] in modes and any(_paper(suite, row, name) for name in names)]
+    first = suite.scores[names[0]]
+    labels = [f"{row['model']} ({row['table']})" for row in theirs]
+    labels += [
+        f"{suite.model}: Pass@1",
+        "  95 %",
+        f"  Pass@{first['pass_k']}",
+        f"  Maj@{first['maj_k']}",
+        "  problems",
+        "  prompt",
+        "  notes",
+    ]
+    columns = [TextColumn(heading="", cells=tuple(labels), is_text=True, shortens=True)]
+    for name in names:
+        about, row = suite.about[name], suite.scores[name]
+        cells = [_paper(suite, each, name) or DASH for each in theirs]
+        cells += [
+            _percent(row["pass_at_1"]),
+            f"[{_percent(row['pass_at_1_low'])}, {_percent(row['pass_at_1_high'])}]",
+            _percent(row["pass_at_k"]),
+            _percent(row["maj_at_k"]),
+            f"{row['problems']:,} of {int(about['size']):,}" if about.get("size") else f"{row['problems']:,}",
+            f"{about.get('prompt')}" + (f", {about['shots']}-shot" if about.get("shots") else ""),
+            " ".join(notes.letter(sentence) for sentence in _differences(about, row)) or DASH,
+        ]
+        columns.append(TextColumn(heading=str(about.get("paper_name") or about["title"]), cells=tuple(cells)))
+    return columns
+
+
+def _paper(suite: Suite, row: Mapping[str, Any], name: str) -> str:
+    about = suite.about[name]
+    value = row["values"].get(about.get("paper_name")) if row["mode"] == about.get("mode", "words") else None
+    return "" if value is None else f"{value:.1f}"
+
+
+def _percent(share: float) -> str:
+    return DASH if np.isnan(share) else f"{100 * share:.1f}"
+
+
+def _differences(about: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+    """What of this cell is not the paper's protocol, a sentence each."""
+    notes = [str(each) for each in about.get("notes", ())]
+    size, problems = int(about.get("size") or 0), int(row["problems"])
+    found = [] if problems >= size else ["the first problems alone, of those that there are"]
+    if about.get("paper_name") is None:
+        return found + notes
+    temperature = float(about.get("temperature") or 0)
+    if temperature:
+        found.append(
+            f"{row['samples']} samples a problem at temperature {temperature:g}, Pass@1 is their mean; the paper "
+            "decodes once, greedily"
+        )
+    if about.get("shots"):
+        same = about["shots"] == about.get("papers_shots")
+        number = "as many examples as the paper's, others" if same else f"the paper shows {about.get('papers_shots')}"
+        found.append(f"{number}: of a training split or written for coeflab, in one layout for all benchmarks")
+    elif about.get("papers_shots"):
+        found.append("asked without examples, as the paper's Instruct and RL models are; its base models get some")
+    return found + notes
+
+
+def _averages(suite: Suite) -> list[str]:
+    """Means over benchmarks, every benchmark counted once: ours, and the paper's with ours over the same ones."""
+    ours = {name: 100 * float(suite.scores[name]["pass_at_1"]) for name in suite.about}
+    lines = [f"macro-average: {suite.model} {np.mean(list(ours.values())):.1f} over {len(ours)} benchmarks"]
+    for row in _paper_rows():
+        values = {name: float(text) for name in suite.about if (text := _paper(suite, row, name))}
+        if len(values) > 1:
+            there, here = np.mean(list(values.values())), np.mean([ours[name] for name in values])
+            lines.append(
+                f"  over the {len(values)} of them that {row['table']} has for {row['model']}: "
+                f"{there:.1f} there, {here:.1f} here"
+            )
+    return lines
+
+
+def _left_out(suite: Suite) -> list[str]:
+    return [f"left out: {name}: {why}" for name, why in suite.missing.items()]

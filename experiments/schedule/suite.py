@@ -1,0 +1,162 @@
+"""One model on several benchmarks: a run a benchmark, all on one engine, each taken up again where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from analysis.report.benchmark_table import SUITE_FILE
+from benchmarks.naming import did_you_mean
+from benchmarks.problem import Tolerance
+from benchmarks.prompts import Mode, Prompt
+from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS
+from experiments.runs.config import RunConfig
+from experiments.runs.folder import FolderKindError
+from experiments.runs.jobs import EvaluationJob
+from experiments.runs.problems import KNOWN_BENCHMARKS, UnknownBenchmarkError, load_problems
+from experiments.runs.prompts import task_prompt
+from experiments.runs.same import write_json
+from experiments.runs.start_policy import StartPolicy
+from experiments.schedule.compare import dated, failure_text, held_config, threads_of
+from experiments.schedule.progress import Board
+from experiments.schedule.workers import WorkerError, run_jobs
+from training.models.folder import open_tokenizer
+
+__all__ = ["benchmark_names", "evaluate_suite", "folder_name"]
+
+SETS = {"paper": PAPER_BENCHMARKS, "all": tuple(BENCHMARKS)}
+
+
+def benchmark_names(asked: Sequence[str]) -> tuple[str, ...]:
+    """The benchmarks that ``--benchmark`` names, ``paper`` and ``all`` spelt out, each once, in their order.
+
+    Raises:
+        UnknownBenchmarkError: a name of none; the nearest are given.
+        ValueError: none at all, or two files of one name.
+    """
+    names = list(dict.fromkeys(name for each in asked for name in SETS.get(each, (each,))))
+    if not names:
+        raise ValueError("--benchmark names nothing; expected names, files, paper or all.")
+    known = (*KNOWN_BENCHMARKS, *SETS)
+    for name in names:
+        if name not in known and not name.endswith((".jsonl", ".jsonl.gz")):
+            near = did_you_mean(name, known)
+            raise UnknownBenchmarkError(
+                f"unknown benchmark {name!r}; {near} Known: {', '.join(known)}, or a file FILE.jsonl."
+            )
+    folders = [folder_name(name) for name in names]
+    twice = next((name for name in folders if folders.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two benchmarks are called {twice!r}; rename one of the files, results go into folders.")
+    return tuple(names)
+
+
+def folder_name(benchmark: str) -> str:
+    """The folder of a benchmark's run within a suite."""
+    return Path(benchmark).name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """What ``suite.json`` says of one benchmark; see `analysis.report.benchmark_table`."""
+
+    name: str
+    title: str
+    paper_name: str | None
+    language: str
+    prompt: str
+    shots: int
+    papers_shots: int
+    mode: str
+    size: int
+    temperature: float
+    notes: tuple[str, ...]
+
+
+def evaluate_suite(runs: Sequence[RunConfig], out: Path, *, board: Board) -> None:
+    """Evaluate one model on several benchmarks, in `out`, a folder a benchmark.
+
+    Args:
+        runs: what `door.evaluation_run` gave, a benchmark each.
+        out: folder of the suite.
+        board: shows progress.
+
+    Raises:
+        FolderKindError: `out` holds a single run or a comparison.
+        ConfigMismatchError: a folder holds another evaluation of that benchmark.
+        WorkerError: an evaluation failed; all others are finished.
+    """
+    for name, what in (("recipe.json", "a comparison"), ("config.json", "a single run")):
+        if (out / name).exists():
+            raise FolderKindError(f"{out} holds {what}; several benchmarks need a folder of their own (--out).")
+    jobs = []
+    for run in runs:
+        folder = out / folder_name(run.task.benchmark)
+        run = replace(run, task=dated(run.task, held_config(folder / "config.json")))
+        jobs.append(EvaluationJob(name=folder.name, config=run, start=StartPolicy(model=run.model), folder=folder))
+    write_json(out / SUITE_FILE, {"model": runs[0].arm, "benchmarks": [asdict(_about(run)) for run in runs]})
+    failures: dict[str, str] = {}
+    ended = 0
+
+    def on_done(job: str, result: Any) -> None:
+        nonlocal ended
+        ended += 1
+        board.drop(f"{job}:")
+        board.update("all benchmarks", ended, len(jobs), "benchmarks")
+        board.say(f"{job}: {result}")
+
+    run_jobs(
+        jobs,
+        workers=1,  # one process, so one engine
+        threads=threads_of(out, 1),
+        logs=out / "logs",
+        on_progress=lambda job, what, done, total, unit: board.update(f"{job}: {what}", done, total, unit),
+        on_done=on_done,
+        on_failed=failures.__setitem__,
+    )
+    if failures:
+        raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _about(run: RunConfig) -> _Entry:
+    assert run.model is not None
+    known = BENCHMARKS.get(run.task.benchmark)
+    prompt = task_prompt(run.task, open_tokenizer(run.model))
+    shown = len(prompt.examples)
+    return _Entry(
+        name=folder_name(run.task.benchmark),
+        title=known.title if known is not None else folder_name(run.task.benchmark),
+        paper_name=known.paper_name if known is not None and run.evaluation.split == "test" else None,
+        language=known.language if known is not None else "en",
+        prompt=prompt.name,
+        shots=shown,
+        papers_shots=known.shots if known is not None else 0,
+        mode=str(prompt.mode),
+        size=_size(run),
+        temperature=0.0 if prompt.mode is Mode.LIKELIHOOD else run.evaluation.temperature,
+        notes=_notes(run, prompt, known.tolerance if known is not None else None),
+    )
+
+
+def _size(run: RunConfig) -> int:
+    """How many problems the split has, whatever number of them is asked."""
+    known = BENCHMARKS.get(run.task.benchmark)
+    if known is not None and run.evaluation.split in known.splits:
+        return known.splits[run.evaluation.split].problems
+    return len(load_problems(run.task, run.evaluation.split))
+
+
+def _notes(run: RunConfig, prompt: Prompt, tolerance: Tolerance | None) -> tuple[str, ...]:
+    """What else differs from the paper's protocol, or is to be known."""
+    found = []
+    if prompt.mode is Mode.LIKELIHOOD:
+        found.append("the likeliest option letter, nothing is written; the paper reads the letter off a solution")
+    if run.evaluation.split != "test":
+        found.append(f"the {run.evaluation.split} split")
+    if tolerance is not None:
+        found.append(f"numbers within {float(tolerance.relative):.0%} of the gold answer are right, as in Minerva")
+    if run.evaluation.max_tokens < 1024:
+        found.append(f"completions of at most {run.evaluation.max_tokens:,} tokens; the paper's have 1,024")
+    return tuple(found)

@@ -1,0 +1,108 @@
+"""One model on several benchmarks: names, a table with the paper's values, taken up again, told by status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.report.benchmark_table import load_suite, suite_markdown, suite_text
+from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS
+from experiments.commands.evaluate import Evaluate
+from experiments.runs.problems import UnknownBenchmarkError
+from experiments.schedule.status import status_lines
+from experiments.schedule.suite import benchmark_names
+from tests.training.small_run import save_start
+
+PROBLEMS = {
+    "gsm8k/test": [{"id": f"g{n}", "question": f"{n}+1", "answer": str(n + 1)} for n in range(4)],
+    "sat_math/test": [
+        {"id": f"s{n}", "question": f"{n}+1", "answer": "B", "options": ["0", str(n + 1)]} for n in range(3)
+    ],
+    "mine": [{"id": f"m{n}", "question": f"{n}*1", "answer": str(n)} for n in range(1, 3)],
+}
+
+
+def test_names_paper_and_all_are_spelt_out_once() -> None:
+    assert benchmark_names(["gsm8k", "paper"]) == ("gsm8k", *(name for name in PAPER_BENCHMARKS if name != "gsm8k"))
+    assert benchmark_names(["all"]) == tuple(BENCHMARKS)
+    assert len(PAPER_BENCHMARKS) == 9
+    with pytest.raises(UnknownBenchmarkError, match="unknown benchmark 'papers'; did you mean 'paper'"):
+        benchmark_names(["papers"])
+    with pytest.raises(ValueError, match="two benchmarks are called 'a'; rename one"):
+        benchmark_names(["x/a.jsonl", "y/a.jsonl.gz"])
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model on two of the paper's benchmarks and one of a user's, evaluated by the command."""
+    base = tmp_path_factory.mktemp("suite")
+    for name, rows in PROBLEMS.items():
+        file = base / "data" / f"{name}.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = save_start(base / "tiny")
+    evaluate(base, model, base / "out")
+    return base
+
+
+def evaluate(base: Path, model: Path, out: Path) -> None:
+    Evaluate(
+        model=str(model),
+        benchmark=("gsm8k", "sat_math", str(base / "data" / "mine.jsonl")),
+        data_dir=str(base / "data"),
+        prompt="bare",
+        limit=3,
+        samples=2,
+        max_tokens=8,
+        engine="transformers",
+        out=out,
+    ).run()
+
+
+def test_the_table_has_the_papers_values_and_says_what_differs(suite: Path) -> None:
+    loaded = load_suite(suite / "out")
+    assert list(loaded.about) == ["gsm8k", "sat_math", "mine"]
+    assert [row["problems"] for row in loaded.scores.values()] == [3, 3, 2]
+    text = suite_text(loaded)
+    english = text.partition("further benchmarks")[0]
+    (base,) = [line.split() for line in english.splitlines() if "Base 7B (Table 2" in line]
+    assert base[-2:] == ["64.2", "84.4"]
+    (trained,) = [line.split() for line in english.splitlines() if "RL 7B (Table 5" in line]
+    assert trained[-2:] == ["88.2", "–"]
+    assert "3 of 1,319" in english and "3 of 32" in english
+    assert "2 samples a problem at temperature 0.7, Pass@1 is their mean; the paper decodes once, greedily" in text
+    assert "the first problems alone, of those that there are" in text
+    ours = [100 * float(share) for share in (row["pass_at_1"] for row in loaded.scores.values())]
+    assert f"tiny {sum(ours) / 3:.1f} over 3 benchmarks" in text
+    here = (ours[0] + ours[1]) / 2
+    assert (
+        f"over the 2 of them that Table 2, few-shot has for DeepSeekMath-Base 7B: 74.3 there, {here:.1f} here" in text
+    )
+    assert "| 64.2 | 84.4 |" in suite_markdown(loaded)
+    assert (suite / "out" / "report" / "benchmarks.md").read_text() == suite_markdown(loaded)
+
+
+def test_the_whole_prompt_is_in_the_record(suite: Path) -> None:
+    rows = [json.loads(line) for line in (suite / "out" / "sat_math" / "prompts.jsonl").read_text().splitlines()]
+    assert rows[0] == {"problem_id": "s0", "prompt": "0+1\n(A) 0\n(B) 1"}
+
+
+def test_a_stopped_suite_goes_on_and_status_tells_of_each_benchmark(suite: Path) -> None:
+    before = (suite / "out" / "gsm8k" / "samples.parquet").stat().st_mtime_ns
+    (suite / "out" / "mine" / "finished.json").unlink()
+    assert status_lines(suite / "out")[-1] == "3 runs: 2 finished, 1 stopped"
+    evaluate(suite, suite / "tiny", suite / "out")
+    assert status_lines(suite / "out")[-1] == "3 runs: 3 finished"
+    assert (suite / "out" / "gsm8k" / "samples.parquet").stat().st_mtime_ns == before
+
+
+def test_an_unfinished_benchmark_is_left_out_by_name(suite: Path) -> None:
+    finished = suite / "out" / "sat_math" / "finished.json"
+    held = finished.read_bytes()
+    finished.unlink()
+    try:
+        assert "left out: sat_math: " in suite_text(load_suite(suite / "out"))
+    finally:
+        finished.write_bytes(held)
