@@ -23,7 +23,7 @@ from experiments.commands.look import Show, Status, Twin, Watch
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
 from experiments.commands.power import Power
-from experiments.commands.prompt import ShowPrompt
+from experiments.commands.problems import Decontaminate, ShowPrompt
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
 
@@ -35,6 +35,7 @@ COMMANDS: dict[str, type] = {
     "methods": Methods,
     "benchmarks": Benchmarks,
     "prompt": ShowPrompt,
+    "decontaminate": Decontaminate,
     "compare": Compare,
     "sweep": Sweep,
     "train": Train,

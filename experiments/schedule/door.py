@@ -19,7 +19,7 @@ from sampling.engines import EngineConfig, check_room
 
 __all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
 
-NOT_TRAINED_ON = ("likelihood", "program", "few_shot_program")
+NOT_TRAINED_ON = ("likelihood", "program", "few_shot_program", "tool")
 
 
 def check_recipe(recipe: Recipe) -> Recipe:
@@ -98,6 +98,11 @@ def evaluation_run(
     """
     check_seed(seed)
     check_name(task.prompt)
+    if task.prompt == "tool":
+        raise ValueError(
+            "task.prompt is 'tool': `coeflab prompt` prints it, but rounds of text and programs are not evaluated; "
+            "expected program (one program, which is run) or chain_of_thought."
+        )
     problems = load_problems(task, evaluation.split, evaluation.problems)
     folder = open_model(model, problems, task, engine, {"max_tokens": evaluation.max_tokens})
     return RunConfig(

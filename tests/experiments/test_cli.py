@@ -56,6 +56,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         (["train", "--prompt", "mine.txt"], "there is no prompt file mine.txt"),
         (["train", "--benchmark", "data/gsm8k/test.jsonl"], "is one list of problems, to evaluate on"),
         (["evaluate", "--model", ".", "--set", "top_q=0.9"], "did you mean 'top_p'"),
+        (["evaluate", "--model", ".", "--prompt", "tool"], "rounds of text and programs are not evaluated"),
+        (
+            ["train", "--algorithm", "grpo", "--set", "task.prompt=program"],
+            "which is for evaluation; expected a prompt",
+        ),
+        (["evaluate", "--model", ".", "--benchmark", "papers"], "did you mean 'paper'"),
+        (["decontaminate", "gone.jsonl", "--against", "gsm8k", "--data-dir", "nowhere", "--out", "c.jsonl"], "nowhere"),
         (["evaluate", "--model", ".", "--set", "temperature=NaN"], "expected a finite float"),
         (["evaluate", "--model", ".", "--temperature", "nan"], "temperature is nan"),
         (["train", "--model", "no/such/folder"], "does not exist"),

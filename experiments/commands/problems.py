@@ -1,15 +1,16 @@
-"""The command `coeflab prompt`."""
+"""The commands on problems and how they are asked: `coeflab prompt | decontaminate`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from experiments.commands.options import Repeated
 
-__all__ = ["ShowPrompt"]
+__all__ = ["Decontaminate", "ShowPrompt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +45,35 @@ class ShowPrompt:
         )
         recipe = apply_settings(recipe, self.settings, within=("task",))
         print_prompt(self.model, recipe.task, self.split, self.problem)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decontaminate:
+    """Leave the rows out of a training file that hold ten words in a row of a test question, or a whole shorter one."""
+
+    train: tyro.conf.Positional[Path]
+    """JSON Lines, plain or gzipped; every text of a row counts."""
+    against: tuple[str, ...]
+    """Benchmarks by name (their test split), or files with a question a row."""
+    out: Path
+    """Gets the clean rows as they were; the hits go beside it, NAME.hits.jsonl, with both texts."""
+    data_dir: str | None = None
+    """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
+
+    def run(self) -> None:
+        """Write both files and print a table."""
+        from experiments.inspection.decontaminate import (
+            decontaminate,
+            hits_file,
+            read_against,
+            table_lines,
+            write_found,
+        )
+
+        if self.out.resolve() == self.train.resolve():
+            raise ValueError(f"{self.out} is the training file itself; name another file for the clean rows.")
+        against = read_against(self.against, self.data_dir)
+        found = decontaminate(self.train, against)
+        write_found(found, self.out)
+        print("\n".join(table_lines(found, against)))
+        print(f"clean rows: {self.out}; hits with both texts: {hits_file(self.out)}")
