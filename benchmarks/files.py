@@ -36,6 +36,9 @@ __all__ = [
 SUFFIXES = (".jsonl", ".jsonl.gz")
 DECIMAL = re.compile(r"\s*([+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,3})?|\d{1,30}/\d{1,30})\s*")
 
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # not a command of LaTeX
+_MOST_WORDS = 8  # of an answer in a user's file; more are a solution
+
 FILES: dict[str, dict[str, str]] = {
     name: {split: held.file for split, held in benchmark.splits.items()} for name, benchmark in BENCHMARKS.items()
 }
@@ -148,6 +151,8 @@ def _problem(line: str, benchmark: str, where: str) -> Problem:
     kind = BENCHMARKS[benchmark].answer if benchmark in BENCHMARKS else None
     if options or kind is AnswerKind.OPTION:
         answer = _letters(answer, len(options), where)
+    if kind is None:
+        _check_no_prose(answer, where)
     return Problem(
         problem_id=_text(row, "id", where),
         benchmark=benchmark,
@@ -171,6 +176,15 @@ def _options(row: dict[str, object], where: str) -> tuple[str, ...]:
     if not isinstance(options, list) or not is_list or len(options) > 26:
         raise DataFileError(f"{where}: the field 'options' is no list of at most 26 texts or numbers; correct it.")
     return tuple(str(option) for option in options)
+
+
+def _check_no_prose(answer: str, where: str) -> None:
+    """Refuse a worked solution where a short answer is expected: no completion would ever equal it."""
+    if len(_WORD.findall(answer)) > _MOST_WORDS:
+        raise DataFileError(
+            f"{where}: the answer is prose, {answer[:60]!r}…; expected the short final answer alone: move the text to "
+            "'solution'."
+        )
 
 
 def _letters(answer: str, options: int, where: str) -> str:

@@ -207,9 +207,14 @@ def test_a_training_file_without_the_listed_problem_is_refused() -> None:
     [
         (["1", "2"], "C", "line 1: the answer is 'C' and there are 2 options; expected letters from A to B"),
         (["1", "2"], "the second", "line 1: the answer is 'the second' and there are 2 options"),
+        (
+            None,
+            "Tom has 2 apples and buys 3 more, so that in the end he has 5",
+            "line 1: the answer is prose, 'Tom has",
+        ),
     ],
 )
-def test_letters_out_of_range_are_refused(tmp_path: Path, options: list[str], answer: str, message: str) -> None:
+def test_answers_that_cannot_be_are_refused(tmp_path: Path, options: object, answer: str, message: str) -> None:
     from benchmarks.files import read_problems
 
     file = tmp_path / "mine.jsonl"
