@@ -98,9 +98,9 @@ def decontaminate(file: Path, against: Sequence[Against]) -> Found:
         raise DataFileError(f"{file} holds no row; expected one JSON object a line.")
     whole, hits = ["\n".join(each) for each in texts], list[Hit]()
     for other in against:
+        places = {question_key(question): place for place, question in reversed(list(enumerate(other.questions)))}
         for overlap in find_overlaps(whole, other.questions):
-            copies = {question_key(text) for text in texts[overlap.text]}
-            copied = [place for place, question in enumerate(other.questions) if question_key(question) in copies]
+            copied = [places[key] for text in texts[overlap.text] if (key := question_key(text)) in places]
             place = copied[0] if copied else overlap.other
             hits.append(
                 Hit(
