@@ -259,7 +259,7 @@ def test_a_choice_is_not_taken_over_by_another_sweep(tmp_path: Path, monkeypatch
     (tmp_path / "mine.py").write_text("def reward(rollout, verdict):\n    return 2.0\n")
     with pytest.raises(ConfigMismatchError, match=r"recipe\.files\.mine\.py:reward is"):
         choose(base, varied, tmp_path, run)
-    del held["recipe"]  # a file of an older version, that says less
+    del held["recipe"], held["seal"]  # a file of an older version, that says less
     (tmp_path / "choice.json").write_text(json.dumps(held))
     assert choose(base, varied, tmp_path, run) == choice
     with pytest.raises(ConfigMismatchError, match="seed is 100 there and 101 here"):
