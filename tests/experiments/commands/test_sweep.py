@@ -289,9 +289,10 @@ def test_time_is_estimated_from_what_runs_took(tmp_path: Path) -> None:
     [drawn] = [cost for name, cost in costs.items() if name.startswith("offline")]
     assert (drawn.training_completions, drawn.seconds) == (48, 12.0)
     assert costs["start-seed0"].seconds == 10.0
-    assert costs["sft_start-seed0"].seconds == 24 * 0.125
+    last = 6 * (4 + 1 + 2 + 2)  # at temperature 1, greedily, at 0.4 and at 0.7
+    assert costs["sft_start-seed0"].seconds == last * 0.125
     assert costs["rft-seed0"].training_completions == 0  # counted where they are drawn
-    assert costs["rft-seed0"].seconds == 48 * 0.5 + (24 + 12) * 0.125
+    assert costs["rft-seed0"].seconds == 48 * 0.5 + (last + 12) * 0.125
 
 
 def test_names_of_fields_are_found_with_and_without_their_section() -> None:
