@@ -13,7 +13,6 @@ from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import learned_name, load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.runs.config import RunConfig
 from experiments.runs.problems import GENERATED, load_further, load_problems, overlap_lines
-from experiments.runs.prompts import render_prompts
 from experiments.schedule.learned import check_enough_problems, check_learned_rewards
 from sampling.engines import EngineConfig, check_room
 
@@ -153,6 +152,7 @@ def open_model(
     """
     from transformers import AutoConfig
 
+    from experiments.runs.prompts import render_prompts
     from training.models.folder import end_tokens, open_tokenizer, resolve_model
 
     folder, tokenizer = resolve_model(model), open_tokenizer(model)
