@@ -21,7 +21,8 @@ def test_every_name_is_there_once_and_nothing_else_is() -> None:
 
 def test_names_of_arms_and_contrasts_need_no_pandas() -> None:
     code = (
-        "import sys\nfrom analysis.statistics.contrasts import Contrast\nfrom analysis.records.schema import START_ARM\n"
+        "import sys\nfrom analysis.statistics.contrasts import Contrast\n"
+        "from analysis.records.schema import START_ARM\n"
         "print(sorted({'pandas', 'scipy', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
