@@ -34,7 +34,7 @@ def adamw(model: nn.Module, config: TrainingConfig, *, learning_rate: float | No
 
 def _eight_bit_adamw(device: torch.device) -> Any:
     """The class of torchao, which compiles its step; not on a CPU, where the engine may have switched compilers off."""
-    from torchao.optim import AdamW8bit
+    from torchao.optim import AdamW8bit  # pyright: ignore[reportMissingImports]
 
     class EagerAdamW8bit(AdamW8bit):
         def step(self, closure: Any = None) -> Any:
@@ -52,7 +52,7 @@ def eight_bit_moment(codes: torch.Tensor, scale: torch.Tensor, *, signed: bool) 
         scale: one number a block.
         signed: the first moment is, the second is not.
     """
-    from torchao.optim.subclass_8bit import OptimState8bit
+    from torchao.optim.subclass_8bit import OptimState8bit  # pyright: ignore[reportMissingImports]
 
     moment: Any = OptimState8bit.zeros(codes.shape, signed, codes.numel() // scale.numel(), codes.device)
     moment.codes.copy_(codes)

@@ -48,6 +48,7 @@ def test_while_the_critic_warms_up_the_policy_keeps_every_bit(start: Path, tmp_p
     assert [row["learning_rate"] for row in rows] == [0.0, 0.0, TRAINING.learning_rate]
     assert [row["completions_sampled"] for row in rows] == [12, 24, 36], "the warm-up is paid for like any step"
     again = make_trainer(start, PPO(), tmp_path, replace(TRAINING, critic_warmup_steps=2))
+    assert again.critic is not None
     for step in range(2):
         take_step(again, step)
         assert torch.equal(weights(again.policy.model), policy)

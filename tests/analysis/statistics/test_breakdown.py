@@ -5,6 +5,7 @@ import pytest
 
 from analysis import load_comparison, score_comparison
 from analysis.noise.intervals import Resampling
+from analysis.records.frames import column, rows_where
 from analysis.statistics.breakdown import breakdown, problem_groups
 
 
@@ -17,7 +18,7 @@ def table(comparison_dir, make_run) -> pd.DataFrame:
         number = samples["problem_id"].str[-1].astype(int)
         samples["level"] = number.map({0: "2", 1: "10", 2: "2", 3: None})
         samples["question"] = number.map({0: "abc", 1: "abd", 2: "x" * 40, 3: "y" * 50})
-        samples["num_tokens"] = samples["sample_index"].map({0: 5, 1: 10, 2: 20, 3: 20})
+        samples["num_tokens"] = [(5, 10, 20, 20)[index] for index in samples["sample_index"]]
         samples.to_parquet(run / "samples.parquet")
     for name in ("sft_start-seed0", "sft_start-seed1", "grpo-seed0", "grpo-seed1"):
         for file in (comparison_dir / "runs" / name).iterdir():
@@ -29,9 +30,8 @@ def table(comparison_dir, make_run) -> pd.DataFrame:
 
 
 def cells(table: pd.DataFrame, by: str) -> list[tuple]:
-    rows = table[table["by"] == by]
-    names = ["group", "problems", "samples", "point"]
-    return [tuple(row) for row in rows[names].itertuples(index=False, name=None)]
+    rows = rows_where(table, column(table, "by") == by).filter(["group", "problems", "samples", "point"])
+    return [tuple(row) for row in rows.itertuples(index=False, name=None)]
 
 
 def test_levels_are_counted_by_hand(table):

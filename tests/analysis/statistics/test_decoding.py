@@ -2,6 +2,7 @@
 
 import html
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,7 @@ def declare(folder, *contrasts: Contrast) -> None:
 
 def test_a_contrast_has_a_temperature_of_its_own_and_is_shown_alike_everywhere(sharpened):
     """grpo − rft is 1 − 3/4 at temperature 1 and at 0.4, and 1 − 36/40 greedily; at 0.9 nobody was decoded."""
-    sides = {"plus": ("grpo",), "minus": ("rft",)}
+    sides: dict[str, Any] = {"plus": ("grpo",), "minus": ("rft",)}
     declare(
         sharpened,
         Contrast(name="own", **sides),

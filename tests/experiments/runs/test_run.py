@@ -110,7 +110,7 @@ def test_the_last_policy_is_asked_further_benchmarks_and_no_number_of_the_first_
     assert set(held[long]["step"]) == {3}
     assert len(held[long]) == 3 * asked.samples
     assert {question.count("(") for question in held[long]["question"]} == {4}, "five operations"
-    pd.testing.assert_frame_equal(held[~long].reset_index(drop=True), without)
+    pd.testing.assert_frame_equal(pd.DataFrame(held[~long]).reset_index(drop=True), without)
     greedy = pd.read_parquet(further.folder / "decoding" / "temperature-0.parquet")
     assert greedy["benchmark"].value_counts().to_dict() == {"arithmetic": 6, "arithmetic-long": 3}
     finished = [json.loads((job.folder / "finished.json").read_text()) for job in (plain, further)]

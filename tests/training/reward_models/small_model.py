@@ -40,7 +40,7 @@ def _on(folder: Path, head_seed: int | None) -> Policy:
     model = load_reward_model(folder, like=load_policy(folder), fresh=True)
     if head_seed is not None:
         with torch.no_grad():
-            weight = model.model.score.weight  # type: ignore[union-attr]
+            weight = model.model.get_parameter("score.weight")
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(head_seed)))
     return model
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ ROLLOUTS = [
 ]
 
 
-def model_of(policy: Policy, **options: int) -> RewardModel:
+def model_of(policy: Policy, **options: Any) -> RewardModel:
     return RewardModel(members=[policy], temperatures=[1.5], options=ForwardOptions(**options))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -84,14 +85,19 @@ def test_ratings_become_labels_at_their_steps_and_neither_is_none(tmp_path: Path
 def test_a_step_without_tokens_is_refused(tmp_path: Path) -> None:
     policy = policy_of(tmp_path, byte_tokenizer(merges=0, seed=0))
     prompts = encode_prompts(policy.tokenizer, ["How many?"], templated=False)
-    policy.tokenizer.backend_tokenizer.normalizer = None
+    _backend(policy).normalizer = None
     with pytest.raises(LabelError, match="has no tokens; steps must end on tokens"):
         encode_solution(_without_newlines(policy), prompts[0], ["a", "", "b"], ended=True)
+
+
+def _backend(policy: Policy) -> Any:
+    """The tokenizers library's own object."""
+    return policy.tokenizer.backend_tokenizer
 
 
 def _without_newlines(policy: Policy) -> Policy:
     """A tokenizer that throws newlines away: an empty step leaves nothing."""
     from tokenizers import normalizers
 
-    policy.tokenizer.backend_tokenizer.normalizer = normalizers.Replace("\n", "")
+    _backend(policy).normalizer = normalizers.Replace("\n", "")
     return policy
