@@ -196,7 +196,7 @@ def real_set(value: Value) -> list[Interval] | None:
         parts = [part for item in value.items if (part := real_set(item)) is not None]
         if len(parts) < len(value.items):
             return None
-        return functools.reduce(_common, parts) if value.kind == "all" else _joined([*itertools.chain(*parts)])
+        return functools.reduce(_common, parts) if value.kind == "all" else joined_intervals([*itertools.chain(*parts)])
     return None
 
 
@@ -220,7 +220,7 @@ def _common(left: list[Interval], right: list[Interval]) -> list[Interval]:
     return sorted(both)
 
 
-def _joined(intervals: list[Interval]) -> list[Interval]:
+def joined_intervals(intervals: list[Interval]) -> list[Interval]:
     """Overlapping intervals, and those that meet in a point that one of them holds, made one."""
     joined: list[Interval] = []
     for low, low_closed, high, high_closed in sorted(intervals, key=lambda interval: (interval[0], not interval[1])):

@@ -14,7 +14,7 @@ from rewards.algebra.bounds import OverBoundError
 from rewards.algebra.canonical import canonical_form
 from rewards.algebra.nodes import Apply, Node, Number, Symbol
 from rewards.algebra.quotients import forms_equal
-from rewards.checker.relations import as_interval, end_of
+from rewards.checker.relations import as_interval, end_of, joined_intervals
 from rewards.checker.values import Collection, Scalar, Value, Words
 
 __all__ = ["combined", "rest_of_line"]
@@ -126,15 +126,7 @@ def _complement(parts: list[Part]) -> list[Part]:
 
 
 def _as_value(parts: list[Part]) -> Value:
-    joined: list[Part] = []
-    for low, low_in, high, high_in in sorted(parts, key=lambda part: (part[0], not part[1])):
-        if joined:
-            start, start_in, end, end_in = joined[-1]
-            if low < end or (low == end and (low_in or end_in)):
-                closed = high_in if high > end else end_in or (high == end and high_in)
-                joined[-1] = (start, start_in, max(high, end), closed)
-                continue
-        joined.append((low, low_in, high, high_in))
+    joined = joined_intervals(parts)
     points = tuple(_number(part[0]) for part in joined if part[0] == part[2])
     pieces: list[Value] = [Collection("set", points)] if points else []
     pieces += [
