@@ -81,19 +81,6 @@ def explain(frozen: FrozenBatch, before: str, after: str, *, settings: Mapping[s
     change = last - first
     distance = float(np.linalg.norm(change[:-2]))
     along = change[:-2] / distance if distance else change[:-2]
-    shares = pd.DataFrame(
-        [
-            {
-                "field": name,
-                before: _literal(differing[name][0]),
-                after: _literal(differing[name][1]),
-                "coefficients": float(share[:-2] @ along),
-                "cosine": float(share[-2]),
-                "norm": float(share[-1]),
-            }
-            for name, share in found.values.items()
-        ]
-    )
     totals = pd.DataFrame(
         [
             {"quantity": "coefficients", "from": 0.0, "to": distance, "change": distance},
@@ -108,10 +95,33 @@ def explain(frozen: FrozenBatch, before: str, after: str, *, settings: Mapping[s
     return Explanation(
         names=(before, after),
         totals=totals,
-        shares=shares,
+        shares=_share_table((before, after), differing, found.values, along),
         tokens=_token_table(frozen, first[:-2], last[:-2], {name: share[:-2] for name, share in found.values.items()}),
         exact=found.orders or True,
         standard_errors=pd.DataFrame(errors),
+    )
+
+
+def _share_table(
+    names: tuple[str, str],
+    differing: Mapping[str, tuple[Any, Any]],
+    shares: Mapping[str, NDArray[np.float64]],
+    along: NDArray[np.float64],
+) -> pd.DataFrame:
+    """A row a field: its two values, its share of the coefficients' way `along` their change, of cosine and norm."""
+    before, after = names
+    return pd.DataFrame(
+        [
+            {
+                "field": name,
+                before: _literal(differing[name][0]),
+                after: _literal(differing[name][1]),
+                "coefficients": float(share[:-2] @ along),
+                "cosine": float(share[-2]),
+                "norm": float(share[-1]),
+            }
+            for name, share in shares.items()
+        ]
     )
 
 
