@@ -58,15 +58,7 @@ def draw_arms(
     for place, row in enumerate(rows):
         color = styles[row.arm].color
         _whisker(axes, place, row.accuracy, color, 1.8)
-        axes.plot(
-            [100 * value for value in row.seeds],
-            [place] * len(row.seeds),
-            color=color,
-            marker="|",
-            markersize=scaled(9),
-            linestyle="none",
-            alpha=0.7,
-        )
+        _seed_ticks(axes, place, row.seeds, color)
         (filled,) = axes.plot(
             100 * row.accuracy.point, place, "o", color=color, markersize=scaled(6.5), markeredgecolor="white", zorder=4
         )
@@ -106,15 +98,7 @@ def draw_forest(differences: Sequence[Difference], title: str) -> Figure:
         color = VERDICT_COLORS[each.verdict]
         _whisker(axes, row, each.interval, color, 1.8)
         axes.plot(100 * each.point, row, color=color, marker="s", markersize=scaled(5), linestyle="none")
-        axes.plot(
-            [100 * value for value in each.seed_points],
-            [row] * len(each.seed_points),
-            color=color,
-            marker="|",
-            markersize=scaled(9),
-            linestyle="none",
-            alpha=0.7,
-        )
+        _seed_ticks(axes, row, each.seed_points, color)
         axes.text(
             1.02, row, VERDICT_WORDS[each.verdict], transform=beside, color=color, fontsize=scaled(9), va="center"
         )
@@ -172,6 +156,12 @@ def _regions(axes: Axes, start: float | None, tuned: Interval | None) -> None:
             axes.text(
                 (left + right) / 2, -0.68, word, ha="center", va="center", fontsize=scaled(9), style="italic", color=INK
             )
+
+
+def _seed_ticks(axes: Axes, place: float, values: Sequence[float], color: str) -> None:
+    """A tick a seed, values in [0, 1] or differences of such, drawn in points."""
+    points = [100 * value for value in values]
+    axes.plot(points, [place] * len(points), color=color, marker="|", markersize=scaled(9), linestyle="none", alpha=0.7)
 
 
 def _whisker(axes: Axes, y: float, interval: Interval, color: str, width: float) -> None:
