@@ -9,7 +9,6 @@ from typing import Any, get_type_hints
 
 from algorithms.advantages import generalized_advantages, group_advantages, process_advantages
 from algorithms.catalogue import BEYOND_TABLE_10, TABLE_10, Method
-from algorithms.dpo import DPO
 from algorithms.grpo import GRPO
 from algorithms.interface import (
     Aggregation,
@@ -27,9 +26,10 @@ from algorithms.interface import (
     counted,
     surrogate_loss,
 )
-from algorithms.ipo import IPO
 from algorithms.peers import PEERS
 from algorithms.ppo import PPO
+from algorithms.preference.dpo import DPO
+from algorithms.preference.ipo import IPO
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, OnlineRFT, RAFTPlusPlus
 from algorithms.settings import converted, fits, nearest_names, type_in_words

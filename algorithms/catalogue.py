@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from algorithms.dpo import DPO
 from algorithms.grpo import GRPO
 from algorithms.interface import Aggregation, Algorithm, DataSource
-from algorithms.ipo import IPO
 from algorithms.ppo import PPO
+from algorithms.preference.dpo import DPO
+from algorithms.preference.ipo import IPO
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, OnlineRFT, RAFTPlusPlus
 from algorithms.sft import SFT

@@ -8,10 +8,10 @@ leave something else. A version with a correction for the sampling engine's logp
 from __future__ import annotations
 
 from algorithms.catalogue import TABLE_10, Method, PaperRow
-from algorithms.dpo import DPO
 from algorithms.grpo import GRPO
 from algorithms.interface import Aggregation
 from algorithms.ppo import PPO
+from algorithms.preference.dpo import DPO
 
 __all__ = ["PEERS"]
 

@@ -62,7 +62,7 @@ def definitions(source: str) -> set[str]:
 def columns() -> set[str]:
     """Names that can head a column of metrics.jsonl: counters, and what the trainer and the methods name."""
     files = [ROOT / "training" / f"{name}.py" for name in ("loop", "trainer", "update", "accounting")]
-    files += [path for path in (ROOT / "algorithms").glob("*.py") if path.stem in (*PAGES, "policy_gradient")]
+    files += [path for path in (ROOT / "algorithms").rglob("*.py") if path.stem in (*PAGES, "policy_gradient")]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
     constants = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     return {*vars(Counters()), *(value for value in constants if isinstance(value, str))}

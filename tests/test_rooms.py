@@ -24,7 +24,8 @@ MAY_IMPORT = {
 OURS = {*MAY_IMPORT, "tests"}
 # Storeys: for a folder inside a room, the other folders of that room it may import ("" is the room's own files).
 STOREYS = {
-    "algorithms/laws": {""},
+    "algorithms/laws": {"", "preference"},
+    "algorithms/preference": {""},
     "benchmarks/prompts": {""},
     "analysis/records": set(),
     "analysis/noise": set(),

@@ -13,9 +13,9 @@ from typing import Any
 from algorithms.grpo import GRPO
 from algorithms.laws.catalogue import Law
 from algorithms.laws.objectives import objective_of
-from algorithms.pairs import PairwiseMethod
 from algorithms.policy_gradient import PolicyGradient
 from algorithms.ppo import PPO
+from algorithms.preference.pairs import PairwiseMethod
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, RAFTPlusPlus
 from algorithms.sft import SFT

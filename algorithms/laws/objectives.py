@@ -12,11 +12,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from algorithms.dpo import DPO
 from algorithms.interface import Aggregation, Algorithm, TokenBatch, counted
-from algorithms.ipo import IPO
-from algorithms.pairs import PairwiseMethod
 from algorithms.policy_gradient import PolicyGradient
+from algorithms.preference.dpo import DPO
+from algorithms.preference.ipo import IPO
+from algorithms.preference.pairs import PairwiseMethod
 from algorithms.rft import RFT
 from algorithms.sft import SFT
 

@@ -20,8 +20,8 @@ from algorithms import (
     TokenBatch,
     aggregation_weights,
 )
-from algorithms.pairs import pair_gap
 from algorithms.parts import clip_active
+from algorithms.preference.pairs import pair_gap
 from algorithms.ratios import KlForm, kl_coefficient, kl_penalty, ratio
 
 LOG_2, LOG_3 = log(2), log(3)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from algorithms.interface import Coefficients, TokenBatch
-from algorithms.pairs import PairwiseMethod
+from algorithms.preference.pairs import PairwiseMethod
 
 __all__ = ["DPO"]
 

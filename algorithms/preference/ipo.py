@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from algorithms.interface import Coefficients, TokenBatch
-from algorithms.pairs import PairwiseMethod
+from algorithms.preference.pairs import PairwiseMethod
 
 __all__ = ["IPO"]
 
