@@ -32,7 +32,8 @@ def completion_text(tokenizer: TextTokenizer, token_ids: Sequence[int], end_toke
         token_ids: of the completion.
         end_token_ids: tokens that end a completion beside the tokenizer's own EOS.
     """
-    return tokenizer.decode(_without_bounds(tokenizer, token_ids, end_token_ids), skip_special_tokens=False)
+    bounds = _bounds(tokenizer, end_token_ids)
+    return tokenizer.decode([token for token in token_ids if token not in bounds], skip_special_tokens=False)
 
 
 def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids: Collection[int] = ()) -> list[int]:
@@ -50,11 +51,16 @@ def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids
     Returns:
         T offsets, never decreasing, the last one the length of the text.
     """
-    ids = list(token_ids)
+    bounds = _bounds(tokenizer, end_token_ids)
+    known: dict[tuple[int, ...], str] = {}
 
     def decode(part: Sequence[int]) -> str:
-        return completion_text(tokenizer, part, end_token_ids)
+        key = tuple(token for token in part if token not in bounds)
+        if key not in known:  # most pieces are single tokens that come again
+            known[key] = tokenizer.decode(list(key), skip_special_tokens=False)
+        return known[key]
 
+    ids = list(token_ids)
     text = decode(ids)
     ends = _ends_by_character(decode, ids, text)
     if ends is None:
@@ -95,10 +101,9 @@ def opening(tokenizer: TextTokenizer, prompt_ids: Sequence[int]) -> str:
     return next((tag for tag in _OPENINGS if text.endswith(tag)), "")
 
 
-def _without_bounds(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids: Collection[int]) -> list[int]:
-    """The ids without BOS, EOS and padding; a tokenizer that names none of them has none."""
-    bounds = {getattr(tokenizer, f"{role}_token_id", None) for role in ("bos", "eos", "pad")} | set(end_token_ids)
-    return [token for token in token_ids if token not in bounds]
+def _bounds(tokenizer: TextTokenizer, end_token_ids: Collection[int]) -> set[int | None]:
+    """BOS, EOS and padding, and whatever else ends a completion; a tokenizer that names none of them has none."""
+    return {getattr(tokenizer, f"{role}_token_id", None) for role in ("bos", "eos", "pad")} | set(end_token_ids)
 
 
 def _ends_by_character(decode: Callable[[Sequence[int]], str], ids: list[int], text: str) -> list[int] | None:

@@ -90,3 +90,23 @@ def test_tokens_end_where_they_end_in_that_text() -> None:
     ends = token_ends(TOKENIZER, sequence, ids("<|end|>"))
     assert text == "<think> 5 </think> 6"
     assert ends == [7, 9, 18, 20, 20, 20, 20]
+
+
+def test_ends_are_those_of_every_prefix_and_a_piece_that_comes_again_is_decoded_once() -> None:
+    """A reward model of steps asks for them at every step of the training; decoding is most of what that costs."""
+    sequence = ids("so 5 so 5 so 5 6 so <eos> 5 <pad>")
+    asked = list[tuple[int, ...]]()
+
+    class Counting:
+        bos_token_id, eos_token_id, pad_token_id = (
+            getattr(TOKENIZER, f"{role}_token_id") for role in ("bos", "eos", "pad")
+        )
+
+        def decode(self, token_ids: list[int], skip_special_tokens: bool = False) -> str:
+            asked.append(tuple(token_ids))
+            return str(TOKENIZER.decode(token_ids, skip_special_tokens=skip_special_tokens))
+
+    found = token_ends(Counting(), sequence)
+    prefixes = [completion_text(TOKENIZER, sequence[:length]) for length in range(1, len(sequence) + 1)]
+    assert found == [len(prefix) for prefix in prefixes]
+    assert len(asked) == len(set(asked))

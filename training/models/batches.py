@@ -185,6 +185,8 @@ def _pad_steps(scored: Sequence[ScoredRollout]) -> tuple[Tensor, Tensor]:
     most = max(1, *(len(item.step_ends) for item in scored))
     rewards, ends = torch.zeros(len(scored), most), torch.full((len(scored), most), -1)
     for row, item in enumerate(scored):
+        if not item.step_ends:
+            continue
         rewards[row, : len(item.step_rewards)] = torch.tensor(item.step_rewards)
         ends[row, : len(item.step_ends)] = torch.tensor(item.step_ends, dtype=torch.long)
     return rewards, ends

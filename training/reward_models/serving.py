@@ -6,6 +6,7 @@ else is in the batch beyond rounding. A score is a probability, σ(z / temperatu
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,15 @@ from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
 from training.reward_models.model import picked, score_tokens
 
-__all__ = ["Combine", "LearnedReward", "LearnedStepReward", "RewardModel", "combined", "probability", "step_ends_of"]
+__all__ = [
+    "Combine",
+    "LearnedReward",
+    "LearnedStepReward",
+    "RewardModel",
+    "combined",
+    "probabilities_of",
+    "step_ends_of",
+]
 
 Combine = Literal["mean", "minimum", "mean_minus_std"]
 
@@ -59,9 +68,11 @@ class RewardModel:
             RewardError: a score is no number; names problem and sample.
         """
         of_members = [
-            [tuple(probability(score, temperature) for score in row) for row in self.scores(member, rollouts, ends)]
+            probabilities_of(self.scores(member, rollouts, ends), temperature)
             for member, temperature in zip(self.members, self.temperatures, strict=True)
         ]
+        if len(of_members) == 1:
+            return of_members[0]
         return [
             tuple(combined(together, self.combine, self.std_weight) for together in zip(*rows, strict=True))
             for rows in zip(*of_members, strict=True)
@@ -149,9 +160,11 @@ def step_ends_of(policy: Policy, rollout: Rollout) -> tuple[int, ...]:
     return step_token_ends([end for _, end in split_steps(rollout.completion)], chars)
 
 
-def probability(score: float, temperature: float) -> float:
-    """σ(score / temperature)."""
-    return float(torch.sigmoid(torch.tensor(score / temperature, dtype=torch.float64)))
+def probabilities_of(scores: Sequence[tuple[float, ...]], temperature: float) -> list[tuple[float, ...]]:
+    """σ(score / temperature) of every score, row by row, in float64."""
+    flat = torch.tensor([score for row in scores for score in row], dtype=torch.float64)
+    found = iter(torch.sigmoid(flat / temperature).tolist())
+    return [tuple(itertools.islice(found, len(row))) for row in scores]
 
 
 def combined(together: Sequence[float], combine: Combine, std_weight: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from training.models.logprobs import ForwardOptions
 from training.models.packing import pack_attention
 from training.models.policy import Policy, load_policy
 from training.reward_models.model import RewardModelError, load_reward_model
-from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel, combined, step_ends_of
+from training.reward_models.serving import (
+    LearnedReward,
+    LearnedStepReward,
+    RewardModel,
+    combined,
+    probabilities_of,
+    step_ends_of,
+)
 
 ROLLOUTS = [
     rollout_of("(2+3)*4=", "2+3=5\n5*4=20\n\\boxed{20}"),
@@ -148,3 +156,10 @@ def test_an_ensemble_scores_with_all_its_members(tmp_path: Path) -> None:
     ]
     expected = [(min(one[0], other[0]),) for one, other in zip(*alone, strict=True)]
     assert both.probabilities(ROLLOUTS, ends) == expected
+
+
+def test_probabilities_are_the_logistic_function_of_the_tempered_scores() -> None:
+    """σ(ln 3) = 3/4, σ(0) = 1/2, σ(−ln 9 / 2) = 1/4, by hand; rows keep their lengths."""
+    found = probabilities_of([(2 * math.log(3), 0.0), (), (-math.log(9),)], 2.0)
+    assert [len(row) for row in found] == [2, 0, 1]
+    assert [number for row in found for number in row] == pytest.approx([0.75, 0.5, 0.25])
