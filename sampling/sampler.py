@@ -27,7 +27,7 @@ class SamplingConfig:
         top_p: nucleus mass in (0, 1]; 1 samples from the whole distribution.
         max_tokens: most tokens of a completion, the end-of-sequence token included.
         with_logprobs: also return log π_sampler of each token; halves the speed, so off unless something reads them.
-        stop: texts at which a completion ends, wherever the model went on; they are no part of its text.
+        stop: texts at which a completion ends; they are no part of its text.
     """
 
     temperature: float = 1.0
@@ -72,11 +72,16 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """One completion as token ids; see `Rollout` for the fields."""
+    """One completion as token ids; see `Rollout` for the fields.
+
+    Attributes:
+        met_stop: its last token completed one of `SamplingConfig.stop`; an end-of-sequence token did not end it.
+    """
 
     completion_ids: tuple[int, ...]
     finish_reason: FinishReason
     logprobs: tuple[float, ...] | None
+    met_stop: bool = False
 
 
 class Sampler(Protocol):
@@ -96,8 +101,9 @@ class Sampler(Protocol):
     ) -> list[Generation]:
         """Draw one completion a request, in the order of the requests.
 
-        A completion depends on its own prompt and seed, not on its neighbours. `on_progress` is called with the number
-        of completions that have just finished.
+        A completion depends on its own prompt and seed, not on its neighbours. It ends with the token that completes
+        one of `config.stop`; an engine that draws on is no error, since texts are cut afterwards. `on_progress` is
+        called with the number of completions that have just finished.
         """
         ...
 
@@ -179,9 +185,9 @@ def _rollout(
     """A completion with its text, cut where it met a stop text."""
     ids, finish_reason, logprobs = generation.completion_ids, generation.finish_reason, generation.logprobs
     # Whichever of the model's tokens ended it is no part of the text.
-    end = ids[-1:] if finish_reason == "stop" else ()
+    end = ids[-1:] if finish_reason == "stop" and not generation.met_stop else ()
     text, kept = cut_at(tokenizer, ids, stop, end)
-    if kept < len(ids):
+    if kept is not None:
         ids, finish_reason, logprobs = ids[:kept], "stop", None if logprobs is None else logprobs[:kept]
     return Rollout(
         problem=problem,

@@ -74,8 +74,8 @@ def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids
 
 def cut_at(
     tokenizer: TextTokenizer, token_ids: Sequence[int], stop: Sequence[str], end_token_ids: Collection[int] = ()
-) -> tuple[str, int]:
-    """The text of a completion before the first stop text in it, and how many tokens were written until that was there.
+) -> tuple[str, int | None]:
+    """The text of a completion before the stop text that is complete first, and how many tokens were written by then.
 
     Args:
         tokenizer: decodes.
@@ -84,13 +84,13 @@ def cut_at(
         end_token_ids: see `completion_text`.
 
     Returns:
-        The text; and the number of tokens, T where no stop text is met.
+        The text; and the number of tokens, ``None`` where no stop text is met.
     """
     text = completion_text(tokenizer, token_ids, end_token_ids)
-    met = [(place, place + len(each)) for each in stop if (place := text.find(each)) >= 0]
+    met = [(place + len(each), place) for each in stop if (place := text.find(each)) >= 0]
     if not met:
-        return text, len(token_ids)
-    start, end = min(met)
+        return text, None
+    end, start = min(met)
     ends = token_ends(tokenizer, token_ids, end_token_ids)
     return text[:start], next(count for count, reached in enumerate(ends, start=1) if reached >= end)
 

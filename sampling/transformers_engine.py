@@ -13,7 +13,9 @@ from typing import Any, Literal
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
+from sampling.rollout import FinishReason
 from sampling.sampler import Generation, Request, SamplingConfig
+from sampling.stopping import StopTexts
 from sampling.weights import load_checkpoint_weights
 
 __all__ = ["TransformersSampler"]
@@ -41,6 +43,7 @@ class TransformersSampler:
     ) -> None:
         self.policy_version = 0
         self._eos_token_ids = torch.tensor(list(eos_token_ids), device=device)
+        self._stop_texts = StopTexts(model)
         self._batch_size = batch_size
         self._device = device
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -71,29 +74,34 @@ class TransformersSampler:
     def _generate_batch(self, requests: Sequence[Request], config: SamplingConfig) -> list[Generation]:
         generators = [torch.Generator().manual_seed(request.seed) for request in requests]
         tokens = torch.tensor([request.prompt_ids for request in requests], device=self._device)  # (B, prompt)
-        alive = torch.ones(len(requests), dtype=torch.bool, device=self._device)  # no row has ended itself yet
-        going = list(range(len(requests)))
+        finder = self._stop_texts.finder(config.stop)
         cache = DynamicCache()
         ids: list[list[int]] = [[] for _ in requests]
         logprobs: list[list[float]] = [[] for _ in requests]
         limits = [request.limit(config) for request in requests]
-        for _ in range(max(limits)):
+        reasons = dict[int, FinishReason]()  # of the rows that have ended
+        met = set[int]()
+        while len(reasons) < len(requests):
             logits = self._model(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
             chosen = _draw(logits, generators, config)  # (B,)
             chosen_logprobs = torch.log_softmax(logits, dim=-1).gather(-1, chosen[:, None])[:, 0]
-            for row in going:
+            ended = torch.isin(chosen, self._eos_token_ids).tolist()
+            for row in [row for row in range(len(requests)) if row not in reasons]:
                 ids[row].append(int(chosen[row]))
                 logprobs[row].append(float(chosen_logprobs[row]))
-            alive &= ~torch.isin(chosen, self._eos_token_ids)
-            going = [row for row in torch.nonzero(alive)[:, 0].tolist() if len(ids[row]) < limits[row]]
-            if not going:
-                break
+                if not ended[row] and finder is not None and finder.met(ids[row]):
+                    met.add(row)
+                if ended[row] or row in met:
+                    reasons[row] = "stop"
+                elif len(ids[row]) == limits[row]:
+                    reasons[row] = "length"
             tokens = chosen[:, None]
         return [
             Generation(
                 completion_ids=tuple(ids[row]),
-                finish_reason="length" if alive[row] else "stop",
+                finish_reason=reasons[row],
                 logprobs=tuple(logprobs[row]) if config.with_logprobs else None,
+                met_stop=row in met,
             )
             for row in range(len(requests))
         ]

