@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,8 +32,14 @@ class Counters:
     seconds: float = 0.0
 
 
-def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
-    """Means over the step's completions, as sampled; ``reward/<part>`` for each part of the reward."""
+def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float | None]:
+    """Means over the step's completions, as sampled; ``reward/<part>`` for each part of the reward.
+
+    Where steps are rewarded, ``step_reward_mean`` is the mean over completions of the mean of their steps, and
+    ``reward_auc`` how often a right completion's worst step has more than a wrong one's; under a learned outcome reward
+    ``reward_auc`` is how often a right completion has more: the reward's own accuracy on today's policy. Where all are
+    right, or none is, it is ``None``.
+    """
     count = len(scored)
 
     def share(status: Status) -> float:
@@ -41,6 +48,7 @@ def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float]:
     return {
         "reward_mean": sum(item.reward for item in scored) / count,
         **_part_means(scored),
+        **_of_learned(scored),
         "accuracy": share(Status.CORRECT),
         "no_answer_rate": share(Status.NO_ANSWER),
         "timeout_rate": share(Status.TIMEOUT),
@@ -55,3 +63,25 @@ def _part_means(scored: Sequence[ScoredRollout]) -> dict[str, float]:
         f"reward/{name}": sum(item.reward_parts[name] for item in scored) / len(scored)
         for name in scored[0].reward_parts
     }
+
+
+def _of_learned(scored: Sequence[ScoredRollout]) -> dict[str, float | None]:
+    """What is known of rewards that may disagree with the verdict: those of steps, and those that say who is right."""
+    stepped = [item for item in scored if item.step_rewards]
+    if stepped:
+        means = [sum(item.step_rewards) / len(item.step_rewards) for item in stepped]
+        worst = [(min(item.step_rewards), item.verdict.correct) for item in stepped]
+        return {"step_reward_mean": sum(means) / len(means), "reward_auc": _order(worst)}
+    if all(item.correct_by_reward is None for item in scored):
+        return {}
+    return {"reward_auc": _order([(item.reward, item.verdict.correct) for item in scored])}
+
+
+def _order(rewards: Sequence[tuple[float, bool]]) -> float | None:
+    """Share of the pairs of a right and a wrong completion in which the right one has more; equals count half."""
+    wrong = sorted(reward for reward, right in rewards if not right)
+    right = [reward for reward, is_right in rewards if is_right]
+    if not wrong or not right:
+        return None
+    halves = sum(bisect_left(wrong, reward) + bisect_right(wrong, reward) for reward in right)
+    return halves / (2 * len(right) * len(wrong))

@@ -7,9 +7,11 @@ __all__ = [
     "BUDGET_COLUMNS",
     "CHAINS",
     "CONTROL_KINDS",
+    "FITS_FILE",
     "JUDGEMENT_COLUMNS",
     "LATER_COLUMNS",
     "SAMPLE_COLUMNS",
+    "SCORE_COLUMNS",
     "START_ARM",
     "TEXT_COLUMNS",
     "VERDICTS",
@@ -35,6 +37,10 @@ SAMPLE_COLUMNS = (
     "chain",
 )
 LATER_COLUMNS = ("level", "chain")  # texts that files of earlier versions lack; "" there, and where a source has none
+# `scores.parquet`: what the reward model of a run says of its last evaluation's samples, a probability of being right;
+# of a model of steps the least that it says of a step (Math-Shepherd, arXiv 2312.08935, section 3.4).
+SCORE_COLUMNS = ("step", "benchmark", "problem_id", "sample_index", "score")
+FITS_FILE = "reward_models.json"  # "fits": a row a fit of a run's reward models, what each did on held-out problems
 TEXT_COLUMNS = ("question", "completion", "answer")  # most of a file's bytes; no number depends on them
 JUDGEMENT_COLUMNS = tuple(name for name in SAMPLE_COLUMNS if name not in TEXT_COLUMNS)
 # "chain" of a right answer: its steps were checked and are right, or one is wrong; "" where not checked, and of others.

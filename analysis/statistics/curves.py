@@ -20,6 +20,8 @@ from analysis.statistics.scores import ArmScores
 
 DIAGNOSTICS = {
     "reward_mean": "mean reward",
+    "step_reward_mean": "mean reward of a step",
+    "reward_auc": "right above wrong in the reward (AUC)",
     "entropy": "entropy (nats a token)",
     "kl": "KL from the reference (nats a token)",
     "tokens_per_completion": "tokens a completion",

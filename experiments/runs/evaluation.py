@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,17 @@ from experiments.runs.folder import RunFolder
 from experiments.runs.samples import SampleFile
 from rewards.scoring import judge_chains
 from sampling.prompt import RenderedPrompt
+from sampling.rollout import Rollout
 from sampling.sampler import Sampler, SamplingConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Cost", "evaluate"]
+__all__ = ["Cost", "Scorer", "evaluate"]
 
 Progress = Callable[[int], None]
+Scorer = Callable[[Sequence[Rollout]], Sequence[float]]
+"""What a reward model says of each completion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ def evaluate(
     config: EvaluationConfig,
     samples: int,
     step: int,
+    scorer: Scorer | None = None,
     on_progress: Progress | None = None,
 ) -> Cost:
     """Sample and judge every problem that the folder does not hold yet at this step.
@@ -65,6 +69,7 @@ def evaluate(
         config: temperature, nucleus and length.
         samples: completions a problem.
         step: optimiser step of the policy.
+        scorer: scores every sample for the folder's scores.
         on_progress: called with the number of completions just finished.
 
     Returns:
@@ -73,6 +78,8 @@ def evaluate(
     file = folder.samples if into is None else into
     counts = file.counts(step)
     done = {problem_id for problem_id, count in counts.items() if count == samples}
+    if scorer is not None:
+        done &= {problem_id for problem_id, count in folder.scores.counts(step).items() if count == samples}
     left = [item for item in prompts if item[0].problem_id not in done]
     if on_progress is not None and len(left) < len(prompts):
         on_progress(samples * (len(prompts) - len(left)))
@@ -99,6 +106,8 @@ def evaluate(
         seconds += time.perf_counter() - started
         verdicts = verdicts_of()
         chains = judge_chains(rollouts, verdicts, rule)
+        if scorer is not None:
+            folder.scores.add(step, rollouts, scorer(rollouts))
         file.add(step, list(zip(rollouts, verdicts, chains, strict=True)))
         if into is None:
             folder.keep("evaluation", {"step": step, "seconds": seconds})

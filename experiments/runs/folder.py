@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from analysis.records.decoding import DECODING_FOLDER, decoding_file
+from analysis.records.schema import FITS_FILE
 from experiments.runs.config import RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.environment import environment, other_checker
 from experiments.runs.extension import check_longer, extension_of, grown, keep_curve_point
@@ -24,7 +25,7 @@ from experiments.runs.same import (
     to_json,
     write_json,
 )
-from experiments.runs.samples import SampleFile
+from experiments.runs.samples import SampleFile, ScoreFile
 from rewards.verdict import CHECKER_VERSION
 from training.durable import digest_of, flush, write_whole, writing
 
@@ -41,6 +42,7 @@ __all__ = [
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig, RewardFitConfig)
 
 FINISHED_FILES = ("config.json", "environment.json", "metrics.jsonl", "prompts.jsonl", "samples.parquet")
+LEARNED_FILES = ("scores.parquet", FITS_FILE)  # of runs with a reward model
 
 
 class FolderKindError(ValueError):
@@ -64,6 +66,7 @@ class RunFolder(Generic[AnyConfig]):
 
     Attributes:
         samples: the evaluation samples.
+        scores: what the run's reward model says of those of the last evaluation, where it has one.
         notes: what was found damaged and made anew, one sentence each, for the reader.
 
     Raises:
@@ -76,6 +79,7 @@ class RunFolder(Generic[AnyConfig]):
         self.config = config
         self.notes: list[str] = []
         self.samples = SampleFile(path / "samples.parquet", arm=config.arm, seed=config.seed)
+        self.scores = ScoreFile(path / "scores.parquet")
         if (path / "recipe.json").exists():
             raise FolderKindError(f"{path} holds a comparison; a single run needs a folder of its own (--out).")
         path.mkdir(parents=True, exist_ok=True)
@@ -91,6 +95,7 @@ class RunFolder(Generic[AnyConfig]):
             _check_checker(path)
         if not self.finished:
             self._set_aside_if_damaged(self.samples)
+            self._set_aside_if_damaged(self.scores)
 
     @property
     def checkpoints(self) -> Path:
@@ -113,7 +118,11 @@ class RunFolder(Generic[AnyConfig]):
     def finish(self, summary: dict[str, Any]) -> None:
         """Mark the run complete, with the SHA-256 of what it consists of."""
         self.sync()
-        names = [*FINISHED_FILES, *(f"{DECODING_FOLDER}/{file.name}" for file in self._decoding_files())]
+        names = [
+            *FINISHED_FILES,
+            *LEARNED_FILES,
+            *(f"{DECODING_FOLDER}/{file.name}" for file in self._decoding_files()),
+        ]
         digests = {name: _digest(self.path / name) for name in names if (self.path / name).is_file()}
         write_json(self.path / "finished.json", {**summary, "notes": self.notes, "sha256": digests})
 
@@ -258,7 +267,7 @@ class RunFolder(Generic[AnyConfig]):
             return [f"checkpoints/{name}"]
         return [] if (self.checkpoints / name / "training" / "state.json").is_file() else [f"checkpoints/{name}"]
 
-    def _set_aside_if_damaged(self, file: SampleFile) -> None:
+    def _set_aside_if_damaged(self, file: SampleFile | ScoreFile) -> None:
         try:
             file.read()
         except FolderDamagedError as error:

@@ -129,10 +129,8 @@ class RunJob:
         folder = RunFolder(self.folder, self.config)
         if folder.finished:
             return "was already finished"
-        live = LiveRun.open(folder, self.start, samplers, report)
-        trainer, rule, done = live.prepare(
-            offline=self.offline, evaluated_start=self.evaluated_start, reward_models=self.reward_models
-        )
+        live = LiveRun.open(folder, self.start, samplers, report, self.reward_models)
+        trainer, rule, done = live.prepare(offline=self.offline, evaluated_start=self.evaluated_start)
         checkpoints = folder.checkpoints
         steps = train(trainer, rule, done=done, checkpoints=checkpoints, log=folder, after_step=live.after_step)
         return live.finish(steps)
@@ -163,7 +161,7 @@ class EvaluationJob:
         folder = RunFolder(self.folder, self.config)
         if folder.finished:
             return "was already finished"
-        return LiveRun.open(folder, self.start, samplers, report).finish(0)
+        return LiveRun.open(folder, self.start, samplers, report, {}).finish(0)
 
 
 Job = StartJob | OfflineJob | RewardFitJob | RunJob | EvaluationJob

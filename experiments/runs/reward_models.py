@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from analysis.records.schema import FITS_FILE
 from experiments.recipes.plugins import learned_name, load_reward, load_step_reward
 from experiments.runs.config import RewardFitConfig, RunConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.prompts import training_prompts
 from experiments.runs.reward_fit import Cost, Earlier, RewardFit, load_fitted
-from experiments.runs.same import read_json
+from experiments.runs.same import read_json, write_json
 from rewards import warm_up_checker
 from rewards.noise import NoisyReward
 from rewards.reward import Reward, StepReward, StepRewardFunction
+from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from training.models.engine_check import check_weight_loading
 from training.models.policy import Policy, load_policy, resolve_model
-from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel
+from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel, least_of
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
@@ -91,7 +93,7 @@ class LiveRewardModels:
     _iteration: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        for name in self.config.reward_models:
+        for name in self.config.reward_models if self.config.training is not None else ():
             self.held[name] = load_fitted(self.first[name], self.config.reward_models[name], self.policy)
 
     def reward(self) -> Reward:
@@ -106,6 +108,20 @@ class LiveRewardModels:
         name = learned_name(self.config.task.step_reward)
         learned = None if name is None else LearnedStepReward(name=f"reward model {name}", model=self.held[name])
         return load_step_reward(self.config.task.step_reward, learned)
+
+    def scorer(self) -> Callable[[Sequence[Rollout]], list[float]] | None:
+        """What the model of the run says of whole completions; ``None`` where the run has none.
+
+        That of the outcome reward where one is in use, else the least that the model of steps says of a step.
+        """
+        outcome, process = learned_name(self.config.reward), learned_name(self.config.task.step_reward)
+        if outcome is not None and outcome in self.held:
+            reward = LearnedReward(name=f"reward model {outcome}", model=self.held[outcome])
+            return lambda rollouts: list(reward(rollouts, ()).total)
+        if process is not None and process in self.held:
+            steps = LearnedStepReward(name=f"reward model {process}", model=self.held[process])
+            return lambda rollouts: [least_of(found) for found in steps(rollouts)]
+        return None
 
     @property
     def num_parameters(self) -> int:
@@ -124,18 +140,48 @@ class LiveRewardModels:
         Raises:
             RuntimeError: the fit of an iteration that is under way is gone.
         """
-        training = trainer.config
-        first = training.iteration_start(step)
-        if first != self._iteration:
-            for name, model in self.held.items():
-                if self.config.reward_models[name].refit:
-                    self._refit(name, first, step)
-                    load_fitted(self._folder(name, first), self.config.reward_models[name], self.policy, model)
-            self._iteration = first
+        self.take_up(step)
+        first = trainer.config.iteration_start(step)
         if step == first:
             for name in self.held:
                 if first == 0 or self.config.reward_models[name].refit:
                     self._count(trainer, self._folder(name, first))
+
+    def end(self, steps: int) -> None:
+        """Hold the models of the last iteration, and write what is known of every fit to ``reward_models.json``."""
+        if self.held:
+            self.take_up(steps - 1)
+            write_json(self.folder / FITS_FILE, {"fits": self._fits()})
+
+    def take_up(self, step: int) -> None:
+        """Hold the models of the iteration that `step`, counted from 0, is in; fitted where its first step is due.
+
+        Raises:
+            RuntimeError: see `before_step`.
+        """
+        assert self.config.training is not None
+        first = self.config.training.iteration_start(step)
+        if first == self._iteration:
+            return
+        for name, model in self.held.items():
+            if self.config.reward_models[name].refit:
+                self._refit(name, first, step)
+                load_fitted(self._folder(name, first), self.config.reward_models[name], self.policy, model)
+        self._iteration = first
+
+    def _fits(self) -> list[dict[str, Any]]:
+        """How well the models did on problems that they were not fitted to, in every iteration."""
+        training = self.config.training
+        assert training is not None
+        found = []
+        for first in range(0, training.steps, training.iteration_steps or training.steps):
+            for name in self.held:
+                if first and not self.config.reward_models[name].refit:
+                    continue
+                fit = read_json(self._folder(name, first) / "finished.json", remedy=f"remove the folder {self.folder}")
+                told = {key: fit[key] for key in ("samples", "replayed", "temperatures", "held_out", "held_out_before")}
+                found.append({"model": name, "step": first, **told})
+        return found
 
     def _refit(self, name: str, first: int, step: int) -> None:
         folder = self._folder(name, first)

@@ -56,6 +56,7 @@ class LiveRun:
         prompt: how problems are asked.
         prompts: evaluation problems with their prompts.
         further: problems of further benchmarks that the last policy is asked, with theirs.
+        models: the reward models of the run; none where it only evaluates.
         report: told of progress.
     """
 
@@ -66,11 +67,26 @@ class LiveRun:
     prompt: Prompt
     prompts: list[tuple[Problem, RenderedPrompt]]
     further: list[tuple[Problem, RenderedPrompt]]
+    models: LiveRewardModels
     report: Report
 
     @classmethod
-    def open(cls, folder: RunFolder[RunConfig], start: StartPolicy, samplers: SamplerCache, report: Report) -> LiveRun:
-        """Load the start policy, render the evaluation's prompts, and check the engine.
+    def open(
+        cls,
+        folder: RunFolder[RunConfig],
+        start: StartPolicy,
+        samplers: SamplerCache,
+        report: Report,
+        reward_models: Mapping[str, Path],
+    ) -> LiveRun:
+        """Load the start policy and the reward models, render the evaluation's prompts, and check the engine.
+
+        Args:
+            folder: of the run.
+            start: the policy.
+            samplers: where the engine comes from.
+            report: told of progress.
+            reward_models: see `RunJob`.
 
         Raises:
             ValueError: a file of the user's was edited since the comparison started, or there is no room for
@@ -96,6 +112,15 @@ class LiveRun:
         tolerance = config.engine.logprob_tolerance
         check = check_weight_loading(sampler, policy, ids[:8], tolerance=tolerance, policy_version=0, seed=config.seed)
         folder.keep("sampler_check", dataclasses.asdict(check))
+        models = LiveRewardModels(
+            config=config,
+            first=reward_models,
+            folder=folder.path,
+            policy=policy,
+            sampler=sampler,
+            start=model,
+            report=report,
+        )
         return cls(
             folder=folder,
             start=model,
@@ -104,12 +129,11 @@ class LiveRun:
             prompt=prompt,
             prompts=prompts,
             further=further,
+            models=models,
             report=report,
         )
 
-    def prepare(
-        self, *, offline: Path | None, evaluated_start: Path | None, reward_models: Mapping[str, Path]
-    ) -> tuple[Trainer, StopRule, int]:
+    def prepare(self, *, offline: Path | None, evaluated_start: Path | None) -> tuple[Trainer, StopRule, int]:
         """Trainer and rule for the loop, at the step that the folder allows to go on from, and that step.
 
         Step 0 is evaluated where the learning curve has a point there.
@@ -117,13 +141,12 @@ class LiveRun:
         Args:
             offline: see `RunJob`.
             evaluated_start: see `RunJob`.
-            reward_models: see `RunJob`.
         """
         config, training = self.folder.config, self.folder.config.training
         assert training is not None
         algorithm = load_algorithm(config.algorithm, config.settings)
         needs = algorithm.needs
-        models = self._reward_models(reward_models)
+        models = self.models
         if training.lora_rank is not None:
             add_adapters(self.policy.model, rank=training.lora_rank, alpha=training.lora_alpha, seed=config.seed)
         trainer = Trainer(
@@ -162,18 +185,6 @@ class LiveRun:
             self.evaluate(0, config.evaluation.curve_samples)
         return trainer, rule, done
 
-    def _reward_models(self, first: Mapping[str, Path]) -> LiveRewardModels:
-        """The reward models of the run, as they are before its first step."""
-        return LiveRewardModels(
-            config=self.folder.config,
-            first=first,
-            folder=self.folder.path,
-            policy=self.policy,
-            sampler=self.sampler,
-            start=self.start,
-            report=self.report,
-        )
-
     def _agreed(self, training: TrainingConfig) -> int:
         """Step up to which the folder holds every row and every evaluation of the learning curve."""
         rows, evaluation = self.folder.last_whole_row(), self.folder.config.evaluation
@@ -196,7 +207,7 @@ class LiveRun:
         """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one.
 
         At a `temperature` of its own the samples go into a file of their own. The last policy is asked the further
-        benchmarks too.
+        benchmarks too, and the reward model of the run scores what it says at the evaluation's temperature.
         """
         prompts = [*self.prompts, *self.further] if last else self.prompts
         if self.sampler.policy_version != step:
@@ -219,12 +230,14 @@ class LiveRun:
             step=step,
             temperature=temperature,
             into=None if temperature is None else self.folder.decoding(temperature),
+            scorer=self.models.scorer() if last and temperature is None else None,
             on_progress=on_progress,
         )
 
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""
         evaluation = self.folder.config.evaluation
+        self.models.end(steps)
         cost = self.evaluate(steps, evaluation.samples, last=True)
         for temperature, samples in evaluation.sweep.items():
             self.evaluate(steps, samples, temperature, last=True)

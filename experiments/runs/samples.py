@@ -1,4 +1,4 @@
-"""The evaluation samples of a run: one Parquet file, replaced as a whole, whose pages carry checksums."""
+"""Evaluation samples of a run and their scores: Parquet files, replaced whole, with checksums in their pages."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import SAMPLE_COLUMNS
-from analysis.records.schema import LATER_COLUMNS
+from analysis.records.schema import LATER_COLUMNS, SCORE_COLUMNS
 from experiments.runs.same import FolderDamagedError
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 from training.durable import put_in_place, writing
 
-__all__ = ["SampleFile"]
+__all__ = ["SampleFile", "ScoreFile"]
 
 DIGEST = b"coeflab.sha256"
 """Key in the file's metadata: SHA-256 of the rows. The checksums of pages leave out what says where pages lie."""
@@ -45,15 +45,7 @@ class SampleFile:
         """
         if not self.path.exists():
             return pd.DataFrame(columns=list(SAMPLE_COLUMNS))
-        try:
-            table = pq.read_table(self.path, page_checksum_verification=True)
-            written = (table.schema.metadata or {}).get(DIGEST)  # absent from files of coeflab 0.1
-            if written is not None and written != _digest(table):
-                raise pa.ArrowInvalid("its rows are not those that were written (SHA-256)")
-            frame = table.to_pandas()
-        except (OSError, ValueError, pa.ArrowException) as error:
-            why = str(error).partition("\n")[0][:200]
-            raise FolderDamagedError(f"{self.path} is damaged ({type(error).__name__}: {why})") from error
+        frame = _read(self.path)
         absent = [name for name in LATER_COLUMNS if name not in frame]
         frame = frame.assign(**dict.fromkeys(absent, "")) if absent else frame
         if list(frame.columns) != list(SAMPLE_COLUMNS):
@@ -119,12 +111,7 @@ class SampleFile:
             self._write(samples.iloc[steps <= step])
 
     def _write(self, samples: pd.DataFrame) -> None:
-        temporary = self.path.with_suffix(".tmp")
-        table = pa.Table.from_pandas(samples, preserve_index=False)
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), DIGEST: _digest(table)})
-        with writing(self.path):
-            pq.write_table(table, temporary, write_page_checksum=True)
-        put_in_place(temporary, self.path)
+        _write(self.path, samples)
 
     def _row(self, step: int, rollout: Rollout, verdict: Verdict, chain: str) -> dict[str, Any]:
         return {
@@ -146,6 +133,75 @@ class SampleFile:
             "level": rollout.problem.level or "",
             "chain": chain,
         }
+
+
+class ScoreFile:
+    """``scores.parquet`` of one run: what its reward model says of the samples of its last evaluation.
+
+    Args:
+        path: the file; it may be absent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> pd.DataFrame:
+        """All scores so far.
+
+        Raises:
+            FolderDamagedError: the file is not what was written.
+        """
+        if not self.path.exists():
+            return pd.DataFrame(columns=list(SCORE_COLUMNS))
+        frame = _read(self.path)
+        if list(frame.columns) != list(SCORE_COLUMNS):
+            raise FolderDamagedError(f"{self.path} is damaged (it has columns {list(frame.columns)[:20]})")
+        return frame
+
+    def counts(self, step: int) -> Counter[str]:
+        """Number of scored samples of each problem at `step`."""
+        scores = self.read()
+        return Counter(scores.iloc[scores["step"].to_numpy() == step]["problem_id"])
+
+    def add(self, step: int, rollouts: Sequence[Rollout], scores: Sequence[float]) -> None:
+        """Add scores of the policy at `step`; those of another policy go, and older ones of the same problems."""
+        new = pd.DataFrame(
+            [
+                (step, rollout.problem.benchmark, rollout.problem.problem_id, rollout.sample_index, score)
+                for rollout, score in zip(rollouts, scores, strict=True)
+            ],
+            columns=list(SCORE_COLUMNS),
+        )
+        old = self.read()
+        kept = (old["step"] == step).to_numpy() & ~old["problem_id"].isin(list(new["problem_id"])).to_numpy()
+        _write(self.path, pd.concat([old.iloc[kept], new], ignore_index=True) if kept.any() else new)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """What `_write` wrote.
+
+    Raises:
+        FolderDamagedError: the file is not that.
+    """
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+        written = (table.schema.metadata or {}).get(DIGEST)  # absent from files of coeflab 0.1
+        if written is not None and written != _digest(table):
+            raise pa.ArrowInvalid("its rows are not those that were written (SHA-256)")
+        return table.to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        why = str(error).partition("\n")[0][:200]
+        raise FolderDamagedError(f"{path} is damaged ({type(error).__name__}: {why})") from error
+
+
+def _write(path: Path, frame: pd.DataFrame) -> None:
+    """The frame with its digest, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), DIGEST: _digest(table)})
+    with writing(path):
+        pq.write_table(table, temporary, write_page_checksum=True)
+    put_in_place(temporary, path)
 
 
 def _digest(table: pa.Table) -> bytes:

@@ -30,6 +30,7 @@ __all__ = [
     "LearnedStepReward",
     "RewardModel",
     "combined",
+    "least_of",
     "probabilities_of",
     "step_ends_of",
 ]
@@ -152,6 +153,14 @@ class LearnedStepReward(StepReward):
                 tuple(StepVerdict(end=at[token], reward=reward) for token, reward in zip(tokens, row, strict=True))
             )
         return result
+
+
+def least_of(steps: Sequence[StepVerdict]) -> float:
+    """What a model of steps says of a whole solution: the least of its steps, 0 without any.
+
+    As Math-Shepherd has it (arXiv 2312.08935, section 3.4): a solution is as good as its worst step.
+    """
+    return min((step.reward for step in steps), default=0.0)
 
 
 def step_ends_of(policy: Policy, rollout: Rollout) -> tuple[int, ...]:

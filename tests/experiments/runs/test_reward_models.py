@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification
 
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.runs.engines import SamplerCache
@@ -21,6 +24,7 @@ from experiments.runs.jobs import Job, RewardFitJob, RunJob
 from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs
 from tests.experiments.miniature import recipe as miniature
+from tests.training.reward_models.small_model import TOKENIZER
 from training.reward_models.config import RewardModelConfig
 from training.reward_models.examples import read_labelled
 
@@ -121,6 +125,76 @@ def test_what_a_fit_costs_is_counted(done: tuple[Path, dict[str, Job]]) -> None:
     assert [row["completions_sampled"] for row in rows] == [40 + 16, 40 + 32, 40 + 48, 40 + 64]
 
 
+def heads_own_probabilities(model: Path, temperature: float, sample: pd.Series, prompt: str) -> list[float]:
+    """Of every token of a completion, by transformers alone: σ(head of its hidden state / temperature)."""
+    loaded = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1, dtype=torch.float32).eval()
+    asked = TOKENIZER(prompt, add_special_tokens=False).input_ids
+    written = TOKENIZER(sample["completion"], add_special_tokens=False).input_ids
+    written += [TOKENIZER.eos_token_id] if sample["finish_reason"] == "stop" else []
+    with torch.no_grad():
+        hidden = loaded.base_model(torch.tensor([[*asked, *written]])).last_hidden_state[0]
+        scores = loaded.score(hidden)[len(asked) :, 0]
+    return torch.sigmoid(scores / temperature).tolist()
+
+
+def prompt_of(run: Path, problem_id: str) -> str:
+    rows = map(json.loads, (run / "prompts.jsonl").read_text().splitlines())
+    return next(row["prompt"] for row in rows if row["problem_id"] == problem_id)
+
+
+@pytest.mark.parametrize(("arm", "name"), [("outcome", "orm"), ("process", "prm")])
+def test_samples_of_the_last_policy_are_scored_by_the_model_of_the_last_iteration(
+    done: tuple[Path, dict[str, Job]], arm: str, name: str
+) -> None:
+    run = done[0] / "runs" / f"{arm}-seed0"
+    samples, scores = pd.read_parquet(run / "samples.parquet"), pd.read_parquet(run / "scores.parquet")
+    keys = ["step", "benchmark", "problem_id", "sample_index"]
+    assert sorted(map(tuple, scores[keys].values)) == sorted(map(tuple, samples[samples["step"] == 4][keys].values))
+    fit = finished(run / f"reward-{name}-000002")
+    path = run / f"reward-{name}-000002" / fit["models"][0]
+    merged = samples[samples["step"] == 4].merge(scores, on=keys)
+    for _, sample in merged.iloc[:: max(1, len(merged) // 6)].iterrows():
+        prompt = prompt_of(run, sample["problem_id"])
+        every = heads_own_probabilities(path, fit["temperatures"][0], sample, prompt)
+        lines, ends = sample["completion"].split("\n"), []
+        for line in lines[:-1]:  # a step ends with the newline behind it
+            ends.append((ends[-1] if ends else -1) + len(TOKENIZER(line + "\n", add_special_tokens=False).input_ids))
+        steps = [every[end] for end, line in zip([*ends, len(every) - 1], lines, strict=True) if line.strip()]
+        expected = every[-1] if arm == "outcome" else min(steps, default=0.0)
+        if arm == "process" and any(not line.strip() for line in lines):
+            continue  # blank lines belong to the step before them: not told here
+        assert sample["score"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_run_tells_how_its_models_did_in_every_iteration(done: tuple[Path, dict[str, Job]]) -> None:
+    out, jobs = done
+    told = json.loads((out / "runs" / "outcome-seed0" / "reward_models.json").read_text())["fits"]
+    assert [(fit["model"], fit["step"], fit["samples"], fit["replayed"]) for fit in told] == [
+        ("orm", 0, 24, 0),
+        ("orm", 2, 24, 6),
+    ]
+    later = finished(out / "runs" / "outcome-seed0" / "reward-orm-000002")
+    assert told[0]["held_out"] == finished(first_fit(jobs, SMALL))["held_out"]
+    assert (told[1]["held_out"], told[1]["held_out_before"]) == (later["held_out"], later["held_out_before"])
+    frozen = json.loads((out / "runs" / "frozen-seed0" / "reward_models.json").read_text())["fits"]
+    assert [(fit["model"], fit["step"], len(fit["held_out"])) for fit in frozen] == [("pair", 0, 2)]
+
+
+def test_scores_that_are_lost_are_made_again_with_the_same_samples(
+    done: tuple[Path, dict[str, Job]], tmp_path: Path
+) -> None:
+    _, jobs = done
+    job = jobs["outcome-seed0"]
+    assert isinstance(job, RunJob)
+    copied = tmp_path / job.name
+    shutil.copytree(job.folder, copied)
+    (copied / "scores.parquet").write_bytes(b"not a table")
+    replace(job, folder=copied).run(SamplerCache(), lambda what, done, total, unit: None)
+    for name in ("scores.parquet", "samples.parquet"):
+        mine, theirs = pd.read_parquet(copied / name), pd.read_parquet(job.folder / name)
+        assert mine.sort_values(list(mine)[:6]).values.tolist() == theirs.sort_values(list(theirs)[:6]).values.tolist()
+
+
 def test_steps_are_labelled_by_continuations_of_their_prefixes(done: tuple[Path, dict[str, Job]]) -> None:
     _, jobs = done
     [first] = [
@@ -211,6 +285,7 @@ def test_killed_within_a_fit_of_an_iteration_and_resumed_is_bit_for_bit_the_whol
     ):
         assert (again / file).read_bytes() == (job.folder / file).read_bytes()
     assert here.samples.read()["completion"].tolist() == whole.samples.read()["completion"].tolist()
+    assert here.scores.read()["score"].tolist() == whole.scores.read()["score"].tolist()
 
 
 @pytest.mark.parametrize(
