@@ -32,7 +32,7 @@ STOREYS = {
     "analysis/verification": {"records", "noise", "statistics"},
     "analysis/statistics": {"records", "noise"},
     "analysis/figures": {"records", "noise", "statistics", "verification"},
-    "analysis/report": {"records", "noise", "statistics", "figures"},
+    "analysis/report": {"records", "noise", "statistics", "verification", "figures"},
     "rewards/algebra": set(),
     "rewards/calculus": {"algebra"},
     "rewards/notation": {"algebra"},

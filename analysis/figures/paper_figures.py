@@ -79,10 +79,10 @@ def draw_figure_6(comparison: ComparisonRecord) -> PaperFigure:
     Raises:
         LacksArmError: there is no such arm, or it was evaluated at one step only.
     """
-    arm, iteration_steps = _iterative_arm(comparison)
+    arm, iteration_steps = next(iter(_needed_iterations(comparison).items()))
     curves = {curve.benchmark: curve for curve in learning_curves(comparison, "step", RESAMPLING) if curve.arm == arm}
     _need_steps("figure6", list(curves.values()))
-    pieces = {name: _iterations(curve, iteration_steps) for name, curve in curves.items()}
+    pieces = {name: by_iteration(curve, iteration_steps) for name, curve in curves.items()}
     most = max(3, *(len(piece) for piece in pieces.values()))
     base = KNOWN_STYLES["grpo"]
     styles = {
@@ -241,21 +241,31 @@ def _arm_of(comparison: ComparisonRecord, figure: str, method: str) -> str:
     raise LacksArmError(f"{figure} needs the arm {method!r} in {comparison.path}; {got}; {remedy}")
 
 
-def _iterative_arm(comparison: ComparisonRecord) -> tuple[str, int]:
-    """The first arm of several iterations, and the optimiser steps of one."""
+def _needed_iterations(comparison: ComparisonRecord) -> dict[str, int]:
+    """`iterative_arms`, at least one."""
+    found = iterative_arms(comparison)
+    if not found:
+        raise LacksArmError(
+            f"figure6 needs an arm of iterative GRPO in {comparison.path}: algorithm grpo with "
+            f"training.iteration_steps below its number of steps; none of {list(comparison.arms)} is; add one to the "
+            "comparison"
+        )
+    return found
+
+
+def iterative_arms(comparison: ComparisonRecord) -> dict[str, int]:
+    """Every arm of GRPO in several iterations, in order, and the optimiser steps of one."""
+    found = {}
     for arm in comparison.arms:
         run = comparison.runs_of(arm)[0]
         training = run.config.get("training")
         steps = training.get("iteration_steps") if isinstance(training, Mapping) else None
         if isinstance(steps, int) and 0 < steps < run.final_step and run.algorithm.startswith("grpo"):
-            return arm, steps
-    raise LacksArmError(
-        f"figure6 needs an arm of iterative GRPO in {comparison.path}: algorithm grpo with training.iteration_steps "
-        f"below its number of steps; none of {list(comparison.arms)} is; add one to the comparison"
-    )
+            found[arm] = steps
+    return found
 
 
-def _iterations(curve: Curve, iteration_steps: int) -> dict[str, Curve]:
+def by_iteration(curve: Curve, iteration_steps: int) -> dict[str, Curve]:
     """The curve cut where the iterations meet; the last evaluation before an iteration is where its line begins."""
     pieces = {}
     for number in range(int(np.ceil(curve.x_X.max() / iteration_steps))):

@@ -17,6 +17,8 @@ from analysis.report.page import Section
 from analysis.report.pictures import DIAGNOSTICS_CAPTION, LEARNING_CAPTION, Picture, constant_metrics
 from analysis.report.sample_browser import browser_html
 from analysis.report.tables import CHAIN_HEADING, chain_columns, cost_columns, score_columns
+from analysis.report.trust.facts import LearnedFacts
+from analysis.report.trust.section import trust_section
 from analysis.statistics.curves import Curve
 from analysis.statistics.scores import ArmScores
 
@@ -28,13 +30,14 @@ GROUPS_NOTE = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Content:
-    """What the page says, computed: the comparison, its scores and claims, its tables and learning curves."""
+    """What the page says, computed: the comparison, its scores and claims, tables, learning curves, reward models."""
 
     comparison: ComparisonRecord
     scores: tuple[ArmScores, ...]
     claims: Claims
     frames: Mapping[str, pd.DataFrame]
     learning: Mapping[str, Sequence[Curve]]
+    learned: LearnedFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,7 @@ class Pictures:
     groups: tuple[Picture, ...]
     accuracy: tuple[Picture, ...]
     training: tuple[Picture, ...]
+    learned: tuple[Picture, ...]
     diagnostics: tuple[Picture, ...]
     coefficients: tuple[Picture, ...]
 
@@ -74,6 +78,7 @@ def render(content: Content, pictures: Pictures, again_s: int | None = None) -> 
         ("Which problems, which lengths", "Problems", page.paragraph(GROUPS_NOTE, "note") + groups if groups else ""),
         ("Accuracy against the number of samples", "K", _figures(pictures.accuracy)),
         ("Accuracy against what was spent", "Budgets", _training_html(content, pictures)),
+        ("Reward models", "Reward models", trust_section(content.learned, pictures.learned)),
         ("How firm the order is", "Order", _order_html(content)),
         ("Training metrics", "Training", _diagnostics_html(content, pictures)),
         ("Samples", "Samples", browser_html(comparison)),

@@ -25,6 +25,8 @@ from analysis.report.pictures import (
     learning_pictures,
 )
 from analysis.report.tables import summarize_scores, verdict_table
+from analysis.report.trust.facts import learned_facts, learned_frames
+from analysis.report.trust.pictures import trust_pictures
 from analysis.statistics.curves import differences_to_own, learning_curves, majority_curves, pass_curves
 from analysis.statistics.decoding import temperature_curves
 from analysis.statistics.scores import score_comparison
@@ -95,6 +97,7 @@ def _content(comparison: ComparisonRecord, baseline: str | None) -> Content:
     claims = make_claims(
         comparison, scores, summarize_scores(comparison, scores, chosen, RESAMPLING), chosen, RESAMPLING
     )
+    learned = learned_facts(comparison, RESAMPLING)
     frames = {
         "summary": claims.summary,
         "verdicts": verdict_table(comparison),
@@ -106,9 +109,12 @@ def _content(comparison: ComparisonRecord, baseline: str | None) -> Content:
             contrasts=claims.contrasts,
             controls=claims.controls,
         ),
+        **learned_frames(learned),
     }
     learning = {x: learning_curves(comparison, x, RESAMPLING) for x in BUDGETS}
-    return Content(comparison=comparison, scores=scores, claims=claims, frames=frames, learning=learning)
+    return Content(
+        comparison=comparison, scores=scores, claims=claims, frames=frames, learning=learning, learned=learned
+    )
 
 
 def draw_pictures(content: Content) -> Pictures:
@@ -124,6 +130,7 @@ def draw_pictures(content: Content) -> Pictures:
         groups=group_pictures(comparison, content.frames["breakdown"]),
         accuracy=k_pictures(comparison, curves, baseline),
         training=learning_pictures(comparison, content.learning, claims.controls),
+        learned=trust_pictures(comparison, content.learned),
         diagnostics=diagnostic_pictures(comparison),
         coefficients=coefficient_pictures(comparison),
     )
