@@ -111,6 +111,9 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         ValueError: a diagnostic of the algorithm has the name of another column.
     """
     started = time.perf_counter()
+    on_gpu = trainer.policy.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(trainer.policy.device)
     trainer.before_step(step)
     if trainer.moving_reference is not None and trainer.config.starts_iteration(step):
         trainer.moving_reference.load_state_dict(trainer.policy.model.state_dict())
@@ -127,6 +130,8 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     if clash:
         raise ValueError(f"diagnostics {sorted(clash)} have the name of a column of metrics.jsonl; rename them.")
     trainer.counters.tokens_trained += int(measured.pop("tokens_trained") or 0)
+    if on_gpu:
+        measured["peak_memory_gib"] = torch.cuda.max_memory_allocated(trainer.policy.device) / 2**30
     trained = time.perf_counter()
     _reload(trainer, step + 1)
     sampling_seconds = trainer.source.sampling_seconds(step, elapsed=drawn.sampling_seconds)

@@ -8,8 +8,9 @@ Bytes, with N weights, H channels, I of the MLP, V tokens of vocabulary, T token
 
 The activations' factors count the arrays that autograd keeps of a Llama layer (float32 residual stream, norms, rotary
 embeddings, attention, MLP). Against peaks measured on an H100 they are within 2 % (docs/performance.md). Float32 passes
-keep about twice as much. With LoRA, gradients and moments are of the adapters alone and π_ref shares the weights; with
-gradient checkpointing only a layer's input is kept, and one layer at a time is computed again.
+keep about twice as much. With LoRA, gradients and moments are of the adapters alone, π_ref shares the weights, and under
+autocast the frozen matrices take 2 bytes; with gradient checkpointing only a layer's input is kept, and one layer at a
+time is computed again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from training.config import TrainingConfig
 
-__all__ = ["MemoryEstimate", "ModelSize", "estimate_memory", "model_size"]
+__all__ = ["MemoryEstimate", "ModelSize", "estimate_memory", "model_size", "size_of"]
 
 GIB = 2**30
 LOGITS_AT_A_TIME = 2**28  # as in `training.models.logprobs`, which loads torch
@@ -37,6 +38,7 @@ class ModelSize:
         intermediate: I; of mixtures of experts, of those that a token takes together.
         vocabulary: V.
         adapter_width: inputs and outputs of all linear layers but the head, summed up; a rank's weights.
+        matrices: weights of those layers.
     """
 
     parameters: int
@@ -45,6 +47,7 @@ class ModelSize:
     intermediate: int
     vocabulary: int
     adapter_width: int
+    matrices: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +90,14 @@ def estimate_memory(
     """
     weights, tokens = 4 * size.parameters, training.microbatch_tokens
     learning = size.parameters if training.lora_rank is None else training.lora_rank * size.adapter_width
+    if training.lora_rank is not None:
+        weights += 4 * learning - (2 * size.matrices if training.use_autocast else 0)
     moments = 2 if training.optimizer == "adamw_8bit" else 8
     scale = 1 if training.use_autocast else 2
     kept = scale * ((14 if compiled else 36) * size.hidden + 8 * size.intermediate) * tokens
     again = (4 * size.hidden * tokens * size.layers + kept) if training.gradient_checkpointing else None
     return MemoryEstimate(
-        weights=(weights + (0 if training.lora_rank is None else 4 * learning)) / GIB,
+        weights=weights / GIB,
         learning=(4 + moments) * learning / GIB,
         reference=(0 if not reference else weights if training.lora_rank is None else 4 * learning) / GIB,
         critic=(8 + moments) * size.parameters / GIB if critic else 0.0,
@@ -108,12 +113,19 @@ def model_size(folder: Path) -> ModelSize:
         folder: one that `training.models.folder.resolve_model` let through.
     """
     import torch
-    from torch import nn
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with torch.device("meta"):
         model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    return size_of(model)
+
+
+def size_of(model: Any) -> ModelSize:
+    """The sizes of a model of transformers, which may lie on no device."""
+    from torch import nn
+
+    config = model.config
     head = model.get_output_embeddings()
     linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head]
     experts = getattr(config, "num_experts_per_tok", None) or 1
@@ -125,4 +137,5 @@ def model_size(folder: Path) -> ModelSize:
         intermediate=experts * (width or 4 * config.hidden_size),
         vocabulary=config.vocab_size,
         adapter_width=sum(module.in_features + module.out_features for module in linear),
+        matrices=sum(module.weight.numel() for module in linear),
     )

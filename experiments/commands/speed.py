@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,17 +18,17 @@ PEERS = {"checker": "math-verify", "step": "trl", "sampling": "transformers"}
 class Speed:
     """Time a part of coeflab beside a peer on the same work."""
 
-    part: tyro.conf.Positional[Literal["checker", "step", "sampling", "analysis", "coefficients"]]
+    part: tyro.conf.Positional[Literal["checker", "step", "sampling", "analysis", "coefficients", "sizes"]]
     """checker: answers judged. step: an optimiser step of GRPO. sampling: vLLM. Without a peer: analysis, statistics;
-    coefficients, credit and coefficients of every method."""
+    coefficients, credit and coefficients of every method; sizes, what models of 0.5B to 7B take of a card."""
     peer: str | None = None
     """math-verify for checker, trl for step, transformers for sampling; each is the default there."""
     data_dir: Path | None = None
-    """Folder of benchmark files for checker; without it, problems made for the purpose."""
+    """Folder of benchmark files for checker and step; without it, problems made for checker, the hub for step."""
     pairs: int = 1500
     """Most pairs of a workload of checker."""
     model: str | None = None
-    """Folder or hub id of a model for step, in place of a tiny Llama."""
+    """Folder or hub id of a model for step: whole steps on GSM8K too, sampling included, beside the update alone."""
     against: Path | None = None
     """An earlier measurement of the same part (what --json printed), set beside this one."""
     json: bool = False
@@ -50,6 +50,9 @@ class Speed:
 
             print_times()
             return
+        if self.part == "sizes":
+            self._sizes()
+            return
         from experiments.speed.history import compared, measured_on, read_speed
 
         then = None if self.against is None else read_speed(self.against, self.part)  # refused before anything is timed
@@ -57,9 +60,7 @@ class Speed:
         if self.part == "checker":
             ours, theirs, details = self._checker(peer)
         elif self.part == "step":
-            from experiments.speed.step import measure_step
-
-            ours, theirs, details = measure_step(peer, model_name=self.model)
+            ours, theirs, details = self._step(peer)
         else:
             from experiments.speed.sampling import measure_sampling
 
@@ -78,6 +79,37 @@ class Speed:
             print("\n".join(compared(now, then)))
         if self.json:
             print(json.dumps(now))
+
+    def _sizes(self) -> None:
+        from experiments.speed.history import measured_on
+        from experiments.speed.sizes import measure_sizes, size_table
+
+        rows = measure_sizes()
+        print(size_table(rows))
+        if self.json:
+            print(json.dumps({"part": self.part, "rows": [asdict(row) for row in rows], **measured_on()}))
+
+    def _step(self, peer: str) -> tuple[float, float, dict[str, object]]:
+        """The update alone; of a given model whole steps too, which the times are then of."""
+        from experiments.speed.step import measure_step
+
+        ours, theirs, details = measure_step(peer, model_name=self.model)
+        if self.model is None:
+            return ours, theirs, details
+        print(f"update alone, float32: ours {ours:.3f} s, {peer} {theirs:.3f} s: {theirs / ours:.2f} times ours")
+        import statistics
+
+        from experiments.commands.options import current_device
+        from experiments.recipes.catalogue import build_recipe
+        from experiments.schedule.door import check_recipe
+        from experiments.speed.whole_step import measure_whole_steps
+
+        recipe = build_recipe("gsm8k-grpo", current_device()).with_model(self.model)
+        task = replace(recipe.task, data_dir=None if self.data_dir is None else str(self.data_dir))
+        whole = measure_whole_steps(check_recipe(replace(recipe, task=task)))
+        details |= {"update_ours_s": ours, "update_peer_s": theirs}
+        details |= {"ours": asdict(whole[0]), "peer_steps": asdict(whole[1])}
+        return statistics.median(whole[0].seconds), statistics.median(whole[1].seconds), details
 
     def _checker(self, peer: str) -> tuple[float, float, dict[str, object]]:
         from experiments.speed.checker import checker_table, checker_workloads, measure_checker

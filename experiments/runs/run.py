@@ -148,7 +148,13 @@ class LiveRun:
         needs = algorithm.needs
         models = self.models
         if training.lora_rank is not None:
-            add_adapters(self.policy.model, rank=training.lora_rank, alpha=training.lora_alpha, seed=config.seed)
+            add_adapters(
+                self.policy.model,
+                rank=training.lora_rank,
+                alpha=training.lora_alpha,
+                seed=config.seed,
+                under_autocast=training.use_autocast,
+            )
         trainer = Trainer(
             policy=self.policy,
             algorithm=algorithm,

@@ -58,7 +58,7 @@ def token_logprobs(
     Returns:
         (B, T) float32 (float64 from a float64 model) in nats, zero outside the completion mask.
     """
-    apart = splits_at_head(model)  # outside autocast, which would keep the weights it casts without gradient
+    apart = splits_at_head(model, use_autocast=use_autocast)  # on its own: casts kept from here would have no gradient
     with autocast(batch.input_ids.device, use_autocast):
         if not apart:
             return _from_whole_logits(model, batch, temperature)
@@ -167,12 +167,13 @@ _SPLITS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
 @torch.no_grad()
-def splits_at_head(model: nn.Module) -> bool:
+def splits_at_head(model: nn.Module, *, use_autocast: bool = False) -> bool:
     """Whether the logits are nothing but the head of the last hidden state; tried on a few tokens, once a model."""
     if model not in _SPLITS:
         head: Any = model.get_output_embeddings()  # type: ignore[operator]
         ids = torch.arange(1, 5, device=next(model.parameters()).device)[None]
-        whole = model(input_ids=ids, use_cache=False).logits
-        apart = head(model.base_model(input_ids=ids, use_cache=False).last_hidden_state)  # type: ignore[operator]
+        with autocast(ids.device, use_autocast):
+            whole = model(input_ids=ids, use_cache=False).logits
+            apart = head(model.base_model(input_ids=ids, use_cache=False).last_hidden_state)  # type: ignore[operator]
         _SPLITS[model] = whole.shape == apart.shape and torch.allclose(whole, apart, rtol=1e-4, atol=1e-4)
     return _SPLITS[model]

@@ -35,7 +35,7 @@ FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."  # what peft puts before every name in its file
 
 
-def add_adapters(model: nn.Module, *, rank: int, alpha: float, seed: int) -> None:
+def add_adapters(model: nn.Module, *, rank: int, alpha: float, seed: int, under_autocast: bool = False) -> None:
     """Put adapters into `model`, which computes what it did before: B starts at zero. All its own weights freeze.
 
     Args:
@@ -43,6 +43,8 @@ def add_adapters(model: nn.Module, *, rank: int, alpha: float, seed: int) -> Non
         rank: columns of B, rows of A.
         alpha: the product is scaled by alpha / rank.
         seed: of the random A.
+        under_autocast: the model runs under bfloat16 autocast alone; the frozen matrices are then kept as it would cast
+            them at every pass, in half the memory and with the same results.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -63,6 +65,11 @@ def add_adapters(model: nn.Module, *, rank: int, alpha: float, seed: int) -> Non
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inject_adapter_in_model(config, model, ADAPTER)
+    if under_autocast:
+        for module in model.modules():
+            base = getattr(module, "base_layer", None)
+            if isinstance(base, nn.Linear | Conv1D):
+                base.weight.data = base.weight.data.to(torch.bfloat16)
     model.eval()
 
 
@@ -87,7 +94,8 @@ def merged_weights(model: Any) -> dict[str, Tensor]:
         path, _, attribute = name.rpartition(".")
         layer = model.get_submodule(path.removesuffix(".base_layer")) if path.endswith(".base_layer") else None
         if layer is not None and attribute == "weight":
-            tensor = tensor + layer.get_delta_weight(ADAPTER).to(tensor.dtype)
+            delta: Tensor = layer.get_delta_weight(ADAPTER)  # type: ignore[operator]
+            tensor = tensor.to(torch.promote_types(tensor.dtype, delta.dtype)) + delta
         merged[name.replace(".base_layer.", ".")] = tensor
     return merged
 

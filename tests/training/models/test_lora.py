@@ -56,6 +56,30 @@ def test_policy_and_reference_start_as_the_model_without_adapters(start: Path) -
     assert torch.equal(token_logprobs(reference, batch), before)
 
 
+def test_under_autocast_half_of_the_memory_gives_the_same_to_the_bit(start: Path) -> None:
+    """Logprobs, and gradients of the adapters with B away from zero: autocast casts the frozen matrices anyway."""
+    found = []
+    for half in (False, True):
+        model = load_policy(start).model
+        add_adapters(model, rank=4, alpha=8.0, seed=0, under_autocast=half)
+        adapters = [weight for name, weight in model.named_parameters() if ".lora_" in name]
+        with torch.no_grad():
+            for weight in adapters:
+                weight.add_(0.05)
+        logprobs = token_logprobs(model, batch_of(), use_autocast=True)
+        logprobs.sum().backward()
+        frozen = {w.dtype for n, w in model.named_parameters() if n.endswith("base_layer.weight")}
+        assert frozen == {torch.bfloat16 if half else torch.float32}
+        found.append((logprobs.detach(), [weight.grad for weight in adapters], dict(named_weights(model))))
+    (exact, gradients, merged), (half_logprobs, half_gradients, half_merged) = found
+    assert torch.equal(exact, half_logprobs)
+    for one, other in zip(gradients, half_gradients, strict=True):
+        assert one is not None and other is not None and one.abs().max() > 0 and torch.equal(one, other)
+    for name, tensor in merged.items():  # a bfloat16 rounding of W before the sum, not of the sum
+        assert half_merged[name].dtype == torch.float32
+        torch.testing.assert_close(half_merged[name], tensor, rtol=2**-8, atol=2**-8)
+
+
 def test_the_reference_shares_every_frozen_weight_and_none_that_learns(start: Path) -> None:
     policy = load_policy(start)
     add_adapters(policy.model, rank=4, alpha=8.0, seed=0)
