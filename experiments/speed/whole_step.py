@@ -38,7 +38,7 @@ class StepTimes:
         seconds: of each step after the first `WARMUP`.
         sampling_seconds: of each, as far as it is known.
         tokens_per_second: completion tokens over sampling seconds, 0 where these are unknown.
-        held_gib: of the device at the end, by all processes; 0 on a CPU.
+        held_gib: of the device at the end, by the trainer and its engines; 0 on a CPU.
         about: what it ran with.
     """
 
@@ -113,12 +113,13 @@ def our_steps(recipe: Recipe) -> StepTimes:
     from experiments.runs.jobs import RunJob
     from experiments.schedule.plan import plan_jobs
 
+    before = _held_gib()
     with tempfile.TemporaryDirectory() as name:
         jobs = plan_jobs(recipe, Path(name), evaluate_start=False)
         job = next(job for job in jobs if isinstance(job, RunJob))
         job.run(SamplerCache(), lambda what, done, total, unit: None)
         lines = (job.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        held = _held_gib()
+        held = _held_gib() - before
     rows = [json.loads(line) for line in lines]
     counted = list(itertools.pairwise(rows[WARMUP - 1 :]))
     seconds = tuple(after["seconds"] - before["seconds"] for before, after in counted)
@@ -131,7 +132,7 @@ def our_steps(recipe: Recipe) -> StepTimes:
         sampling_seconds=sampling,
         tokens_per_second=tokens / sum(sampling),
         held_gib=held,
-        about=f"pieces of {training.microbatch_tokens:,} tokens, {engine.replicas} engine(s), trainer's peak {peak:.1f} GiB",
+        about=f"pieces of {training.microbatch_tokens:,} tokens, {engine.replicas} engine(s), trainer up to {peak:.1f} GiB",
     )
 
 
@@ -166,6 +167,7 @@ def trl_steps(recipe: Recipe, steps: int, microbatch: int) -> StepTimes:
         for problem, prompt in zip(problems, prompts, strict=True)
     ]
     times: list[float] = []
+    before = _held_gib()
 
     class Clock(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -211,7 +213,9 @@ def trl_steps(recipe: Recipe, steps: int, microbatch: int) -> StepTimes:
     times.insert(0, started)
     seconds = tuple(after - before for before, after in itertools.pairwise(times))[WARMUP:]
     how = "vLLM colocated" if on_gpu else "transformers' generate"
-    return StepTimes(seconds=seconds, held_gib=_held_gib(), about=f"{microbatch} sequences a pass, {how}, padded")
+    return StepTimes(
+        seconds=seconds, held_gib=_held_gib() - before, about=f"{microbatch} sequences a pass, {how}, padded"
+    )
 
 
 def _held_gib() -> float:

@@ -37,14 +37,14 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("kind", ["llama", "qwen3_moe", "mixtral", "gpt_neox"])
 def test_every_engine_holds_the_disturbed_and_the_true_policy(kind: str, replicas: int, tmp_path: Path) -> None:
-    """In float32; `check_weight_loading` asks every replica."""
+    """In bfloat16, as on a GPU; `check_weight_loading` asks every replica."""
     policy = load_policy(save_tiny(kind, tmp_path), device=DEVICE)
-    vllm = VllmConfig(dtype="float32", max_model_len=64, max_num_seqs=8, kv_cache_gib=0.5)
+    vllm = VllmConfig(dtype="bfloat16", max_model_len=64, max_num_seqs=8, kv_cache_gib=0.5)
     config = EngineConfig(device=DEVICE, vllm=vllm, replicas=replicas)
     sampler = build_sampler(tmp_path, config, eos_token_ids=(2,), max_positions=policy.max_positions)
     try:
-        check = check_weight_loading(sampler, policy, [(5, 6, 7), (20, 21)], tolerance=1e-2, policy_version=0)
-        assert check.disturbance > 10 * check.disturbed_mean_difference
+        check = check_weight_loading(sampler, policy, [(5, 6, 7), (20, 21)], tolerance=0.1, policy_version=0)
+        assert check.disturbance > 3 * check.disturbed_mean_difference
     finally:
         if isinstance(sampler, ReplicatedSampler):
             sampler.close()
