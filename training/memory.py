@@ -9,8 +9,8 @@ Bytes, with N weights, H channels, I of the MLP, V tokens of vocabulary, T token
 The activations' factors count the arrays that autograd keeps of a Llama layer (float32 residual stream, norms, rotary
 embeddings, attention, MLP). Against peaks measured on an H100 they are within 2 % (docs/performance.md). Float32 passes
 keep about twice as much. With LoRA, gradients and moments are of the adapters alone, π_ref shares the weights, and
-under autocast the frozen matrices take 2 bytes; with gradient checkpointing only a layer's input is kept, and one layer at a
-time is computed again.
+under autocast the frozen matrices take 2 bytes; with gradient checkpointing only a layer's input is kept, and one
+layer at a time is computed again.
 """
 
 from __future__ import annotations

@@ -194,8 +194,8 @@ def gsm8k_smollm2(device: str = "cpu") -> Recipe:
 
     Every arm gets 20 steps of 32 problems × 32 completions: 20,480 completions; the SFT arm goes on with as many
     demonstrations. Learning rates fall linearly to 0, since at a constant 1e-4 accuracy rose and fell back within 15
-    steps; `gsm8k_smollm2_rates` is the grid that they are chosen by. As in the paper's Figure 7, 64 samples a test problem
-    at temperature 0.7, here on the first 256 problems; and on 64 problems of SVAMP, which nothing was trained on.
+    steps; `gsm8k_smollm2_rates` is the grid that they are chosen by. As in the paper's Figure 7, 64 samples a test
+    problem at temperature 0.7, here on the first 256 problems; and on 64 of SVAMP, which nothing was trained on.
     """
     return Recipe(
         name="gsm8k-smollm2",

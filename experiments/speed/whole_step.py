@@ -132,7 +132,7 @@ def our_steps(recipe: Recipe) -> StepTimes:
         sampling_seconds=sampling,
         tokens_per_second=tokens / sum(sampling),
         held_gib=held,
-        about=f"pieces of {training.microbatch_tokens:,} tokens, {engine.replicas} engine(s), trainer up to {peak:.1f} GiB",
+        about=f"pieces of {training.microbatch_tokens:,} tokens, {engine.replicas} engine(s), trainer {peak:.1f} GiB",
     )
 
 
