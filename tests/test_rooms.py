@@ -46,7 +46,7 @@ STOREYS = {
     "experiments/runs": {"recipes"},
     "experiments/schedule": {"recipes", "runs"},
     "experiments/inspection": {"recipes", "runs", "schedule"},
-    "experiments/speed": set(),
+    "experiments/speed": {"recipes", "runs", "schedule"},
     "experiments/commands": {"recipes", "runs", "schedule", "inspection", "speed"},
 }
 MOST_MODULES = 18  # in one folder
