@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from rewards.sandbox.run import (
     run_program,
 )
 from rewards.verdict import Status, Verdict
+from sampling.blocks import code_blocks
 from sampling.rollout import Rollout
 
 __all__ = [
@@ -33,8 +33,6 @@ __all__ = [
     "judge_programs",
 ]
 
-_FENCE = re.compile(r"^[ \t]*```[ \t]*([A-Za-z0-9_+-]*)[^\n]*$", re.MULTILINE)
-_PYTHON = ("python", "python3", "py")
 _NO_ANSWER = Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
 
 
@@ -56,15 +54,8 @@ def extract_program(completion: str) -> str | None:
 
     A block that is cut off is no program, and no earlier one stands in for it: like a last box that is cut off.
     """
-    program, opened = None, None
-    for fence in _FENCE.finditer(completion):
-        if opened is None:
-            opened = fence
-        elif not fence.group(1):
-            if opened.group(1).lower() in _PYTHON:
-                program = completion[opened.end() + 1 : fence.start()]
-            opened = None
-    return None if opened is not None and opened.group(1).lower() in _PYTHON else program
+    programs = [block for block in code_blocks(completion) if block.is_program]
+    return programs[-1].code if programs and programs[-1].closed else None
 
 
 def judge_program(

@@ -53,7 +53,7 @@ def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float | None]:
         "no_answer_rate": share(Status.NO_ANSWER),
         "timeout_rate": share(Status.TIMEOUT),
         "truncated_rate": sum(item.rollout.truncated for item in scored) / count,
-        "completion_tokens_mean": sum(len(item.rollout.completion_ids) for item in scored) / count,
+        "completion_tokens_mean": sum(item.rollout.num_own_tokens for item in scored) / count,
     }
 
 

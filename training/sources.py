@@ -11,12 +11,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.problem import Problem
 from sampling.rollout import Rollout
+from sampling.rounds import ToolRounds, sample_in_rounds
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 from training.durable import put_in_place, writing
 from training.models.policy import Policy
@@ -107,6 +108,7 @@ class OnlineSource:
         sampling: temperature and length.
         group_size: G.
         run_seed: with step, problem and index it fixes every sample.
+        rounds: the tool that completions may use; ``None`` where they are text alone.
         on_progress: called with (completions done, completions of the step) as they finish.
     """
 
@@ -116,6 +118,7 @@ class OnlineSource:
     sampling: SamplingConfig
     group_size: int
     run_seed: int
+    rounds: ToolRounds | None = None
     on_progress: Callable[[int, int], None] | None = None
 
     def rollouts(self, step: int) -> list[Rollout]:
@@ -128,7 +131,7 @@ class OnlineSource:
 
     def greedy_rollouts(self, step: int, prompts: list[tuple[Problem, tuple[int, ...]]]) -> list[Rollout]:
         """The most likely completion, token by token, of each problem under the current policy."""
-        return sample_rollouts(
+        return self._drawing()(
             self.sampler,
             self.policy.tokenizer,
             prompts,
@@ -148,7 +151,7 @@ class OnlineSource:
             if self.on_progress is not None:
                 self.on_progress(done, total)
 
-        return sample_rollouts(
+        return self._drawing()(
             self.sampler,
             self.policy.tokenizer,
             prompts,
@@ -158,6 +161,9 @@ class OnlineSource:
             step=step,
             on_progress=advance,
         )
+
+    def _drawing(self) -> Callable[..., list[Rollout]]:
+        return sample_rollouts if self.rounds is None else partial(sample_in_rounds, rounds=self.rounds)
 
     def sampling_seconds(self, step: int, *, elapsed: float) -> float:
         """All is drawn at the step."""
@@ -318,10 +324,14 @@ def _to_row(rollout: Rollout) -> dict[str, object]:
         "seed": rollout.seed,
         "policy_version": rollout.policy_version,
         **({"opening": rollout.opening} if rollout.opening else {}),
+        **({} if rollout.own_tokens is None else {"own_tokens": list(map(int, rollout.own_tokens))}),
+        **({} if rollout.own_words is None else {"own_words": rollout.own_words}),
     }
 
 
 def _from_row(row: dict[str, object], problem: Problem, prompt_ids: tuple[int, ...]) -> Rollout:
     fields: dict[str, object] = {name: value for name, value in row.items() if name != "problem_id"}
     fields["completion_ids"] = tuple(row["completion_ids"])  # type: ignore[arg-type]
+    if "own_tokens" in row:
+        fields["own_tokens"] = tuple(map(bool, row["own_tokens"]))  # type: ignore[call-overload]
     return Rollout(problem=problem, prompt_ids=prompt_ids, **fields)  # type: ignore[arg-type]

@@ -156,11 +156,11 @@ class Trainer:
         drawn = draw_step(self.source, step, self._score, dynamic=self.dynamic, problems=problems, greedy=greedy)
         if self.algorithm.data_source is not DataSource.DEMONSTRATIONS:
             every = [*drawn.scored, *drawn.greedy]
-            tokens = sum(len(item.rollout.completion_ids) for item in every)
-            prompts = sum(len(item.rollout.prompt_ids) for item in every)
+            tokens = sum(item.rollout.num_own_tokens for item in every)
+            read = sum(len(item.rollout.prompt_ids) + len(item.rollout.completion_ids) for item in every)
             self.counters.completions_sampled += len(every)
             self.counters.tokens_generated += tokens
-            self.counters.flops += 2.0 * (self.policy.num_parameters + self.reward_parameters) * (tokens + prompts)
+            self.counters.flops += 2.0 * (self.policy.num_parameters + self.reward_parameters) * read
         return drawn
 
     def _score(self, rollouts: Sequence[Rollout]) -> list[ScoredRollout]:

@@ -26,6 +26,7 @@ __all__ = ["SUITE_FILE", "Suite", "is_suite", "load_suite", "suite_markdown", "s
 SUITE_FILE = "suite.json"
 _PAPER_TABLES = Path(__file__).parent.parent / "figures" / "paper_tables.json"
 _OF_TRAININGS = ("difference", "difference_low", "difference_high", "completions_sampled", "tokens_trained", "seconds")
+_WITH = {"program": "+Python", "tool": ", tool"}  # behind a benchmark's name, as Tables 3 and 6 have it
 _BLOCKS = ("English benchmarks", "Chinese benchmarks", "further benchmarks, not in the paper")
 
 
@@ -166,7 +167,8 @@ def _columns(suite: Suite, names: Sequence[str], notes: _Footnotes) -> list[Text
             f"{about.get('prompt')}" + (f", {about['shots']}-shot" if about.get("shots") else ""),
             " ".join(notes.letter(sentence) for sentence in _differences(about, row)) or DASH,
         ]
-        columns.append(TextColumn(heading=str(about.get("paper_name") or about["title"]), cells=tuple(cells)))
+        heading = str(about.get("paper_name") or about["title"]) + _WITH.get(str(about.get("mode")), "")
+        columns.append(TextColumn(heading=heading, cells=tuple(cells)))
     return columns
 
 

@@ -21,7 +21,8 @@ class Evaluate:
     """A model folder or hub id."""
     benchmark: tuple[str, ...] = ("gsm8k",)
     """Names (`coeflab benchmarks` lists them) or files of problems in JSON Lines, FILE.jsonl; `paper` is all those of
-    the paper's Tables 2 and 5, `all` all there are. Several make a table with the paper's values beside."""
+    the paper's Tables 2 and 5, `all` all there are. `gsm8k+python` asks for a program (the columns of Tables 3 and 6),
+    `gsm8k+tool` lets programs be run in turns (Table 5). Several make a table with the paper's values beside."""
     prompt: str | None = None
     """auto, bare, chain_of_thought, few_shot, …, or a text file with {question} in it. Default: auto, which is
     chain_of_thought for a model with a chat template and few_shot for one without (arithmetic: bare)."""
@@ -64,20 +65,24 @@ class Evaluate:
             if len(runs) == 1:
                 evaluate_model(runs[0], out, board=board)
             else:
-                evaluate_suite(runs, out, board=board)
+                evaluate_suite(dict(zip(names, runs, strict=True)), out, board=board)
         write_report_of(out)
 
-    def _recipe(self, benchmark: str, *, several: bool) -> Any:
+    def _recipe(self, name: str, *, several: bool) -> Any:
         """What is asked of one benchmark, with every ``--set``."""
         from experiments.recipes.catalogue import real_model_engine
         from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
         from experiments.recipes.fields import apply_settings
+        from experiments.schedule.suite import split_name
 
+        benchmark, own_prompt = split_name(name)
+        if own_prompt is not None and self.prompt is not None:
+            raise ValueError(f"{name} has a prompt of its own, and --prompt gives another; expected one of them.")
         likeliest = self.prompt == "likelihood"
         task = TaskConfig(
             benchmark=benchmark,
             data_dir=self.data_dir,
-            prompt=self.prompt or ("bare" if benchmark.startswith("arithmetic") else "auto"),
+            prompt=own_prompt or self.prompt or ("bare" if benchmark.startswith("arithmetic") else "auto"),
         )
         evaluation = EvaluationConfig(
             split=self.split,

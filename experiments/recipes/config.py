@@ -36,6 +36,9 @@ class TaskConfig:
         train_problems: training problems that are used; ``None`` takes all.
         step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, a file, or
             ``"model:NAME"`` of `Recipe.reward_models`.
+        tool_turns: programs that are run in one completion (prompt ``"tool"``); ``None`` takes that of
+            `sampling.rounds.ToolRounds`.
+        tool_output_tokens: tokens that are shown of a program's output, likewise.
         date: day (YYYY-MM-DD) that chat templates print which print today's; ``None`` is today, or the day on which a
             comparison that is gone on with was started.
     """
@@ -49,9 +52,17 @@ class TaskConfig:
     chat_template: str | None = None
     train_problems: int | None = None
     step_reward: str = "equations"
+    tool_turns: int | None = None
+    tool_output_tokens: int | None = None
     date: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("tool_turns", "tool_output_tokens"):
+            value = getattr(self, name)
+            if value is not None and self.prompt != "tool":
+                raise ValueError(f"task.{name} is given, and the prompt {self.prompt!r} runs no tool; expected 'tool'.")
+            if value is not None and value < 1:
+                raise ValueError(f"task.{name} is {value}; expected at least 1.")
         if self.date is not None:
             try:
                 datetime.date.fromisoformat(self.date)

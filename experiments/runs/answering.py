@@ -6,25 +6,37 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from benchmarks.problem import Problem
 from benchmarks.prompts import Mode, Prompt
+from experiments.recipes.config import TaskConfig
 from rewards.answer_kinds import refined
 from rewards.code import judge_program
 from rewards.scoring import judge
+from rewards.tool import PythonTool
 from rewards.verdict import Verdict
 from sampling.prompt import RenderedPrompt, continuations
 from sampling.rollout import Rollout
+from sampling.rounds import ToolRounds, sample_in_rounds
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["answers", "likeliest_options", "run_programs"]
+__all__ = ["answers", "likeliest_options", "run_programs", "tool_rounds"]
 
 Prompts = Sequence[tuple[Problem, RenderedPrompt]]
+
+
+def tool_rounds(task: TaskConfig, prompt: Prompt) -> ToolRounds | None:
+    """The tool that completions of a task may use and its budget; ``None`` where its prompt asks for none."""
+    if prompt.mode is not Mode.TOOL:
+        return None
+    asked = {"turns": task.tool_turns, "output_tokens": task.tool_output_tokens}
+    return ToolRounds(tool=PythonTool(), **{name: value for name, value in asked.items() if value is not None})
 
 
 def answers(
@@ -37,6 +49,7 @@ def answers(
     samples: int,
     run_seed: int,
     step: int,
+    rounds: ToolRounds | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[list[Rollout], Callable[[], list[Verdict]]]:
     """The completions of a chunk of problems, and what judges them, apart so that each can be timed.
@@ -50,6 +63,7 @@ def answers(
         samples: completions a problem; of one prompt there is one likeliest letter, so 1 there.
         run_seed: seed of the run.
         step: optimiser step of the policy.
+        rounds: see `tool_rounds`.
         on_progress: called with the number of completions just finished.
 
     Raises:
@@ -63,7 +77,8 @@ def answers(
         if on_progress is not None:
             on_progress(len(rollouts))
         return rollouts, lambda: judge(rollouts)
-    rollouts = sample_rollouts(
+    sample = sample_rollouts if rounds is None else partial(sample_in_rounds, rounds=rounds)
+    rollouts = sample(
         sampler,
         tokenizer,
         [(problem, rendered.ids) for problem, rendered in prompts],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from experiments.runs.answering import tool_rounds
 from experiments.runs.config import OfflineConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.prompts import task_prompt, training_prompts
@@ -47,6 +48,7 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
         policy_version=0,
         seed=config.seed,
     )
+    prompt = task_prompt(config.task, policy.tokenizer)
     online = OnlineSource(
         sampler=sampler,
         policy=policy,
@@ -54,10 +56,11 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
         sampling=SamplingConfig(
             temperature=config.temperature,
             max_tokens=config.max_completion_tokens,
-            stop=task_prompt(config.task, policy.tokenizer).stop,
+            stop=prompt.stop,
         ),
         group_size=config.group_size,
         run_seed=config.seed,
+        rounds=tool_rounds(config.task, prompt),
     )
     total, drawn = config.steps * config.problems_per_step * config.group_size, 0
 

@@ -13,6 +13,7 @@ from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt
 from experiments.recipes.files import check_unchanged
 from experiments.recipes.plugins import load_algorithm
+from experiments.runs.answering import tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, evaluate
@@ -282,6 +283,7 @@ class LiveRun:
             ),
             group_size=group,
             run_seed=config.seed,
+            rounds=tool_rounds(config.task, self.prompt),
             on_progress=lambda done, total: self.report("sample", done, total, "completions"),
         )
         if algorithm.data_source is DataSource.ITERATED:

@@ -127,7 +127,7 @@ class SampleFile:
             "answer": verdict.answer,
             "answer_class": verdict.answer_class,
             "verdict": str(verdict.status),
-            "num_tokens": len(rollout.completion_ids),
+            "num_tokens": rollout.num_own_tokens,
             "finish_reason": rollout.finish_reason,
             "policy_version": rollout.policy_version,
             "level": rollout.problem.level or "",

@@ -14,11 +14,13 @@ from experiments.recipes.plugins import learned_name, load_algorithm, load_rewar
 from experiments.runs.config import RunConfig
 from experiments.runs.problems import GENERATED, load_further, load_problems, overlap_lines
 from experiments.schedule.learned import check_enough_problems, check_learned_rewards
+from rewards.sandbox.run import check_sandbox
 from sampling.engines import EngineConfig, check_room
 
 __all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
 
-NOT_TRAINED_ON = ("likelihood", "program", "few_shot_program", "tool")
+NOT_TRAINED_ON = ("likelihood", "program", "few_shot_program")
+RUN_PROGRAMS = ("program", "few_shot_program", "tool")
 
 
 def check_recipe(recipe: Recipe) -> Recipe:
@@ -49,8 +51,9 @@ def check_recipe(recipe: Recipe) -> Recipe:
         if own.task.prompt in NOT_TRAINED_ON:
             raise ValueError(
                 f"{name}: task.prompt is {own.task.prompt!r}, which is for evaluation; expected a prompt whose "
-                "answer is read off the text, such as chain_of_thought, few_shot or bare."
+                "answer is read off the text, such as chain_of_thought, few_shot, bare or tool."
             )
+        _check_tool(name, own)
     recipe = with_files(recipe)
     training = dict[TaskConfig, list[Problem]]()
     for name, arm in recipe.arms.items():
@@ -86,6 +89,18 @@ def _check_models(recipe: Recipe) -> None:
         open_model(own.model, problems, own.task, own.engine, rooms)
 
 
+def _check_tool(arm: str, recipe: Recipe) -> None:
+    """Refuse a tool where it cannot be run, or where something samples without it."""
+    if recipe.task.prompt != "tool":
+        return
+    if recipe.reward_models:
+        raise ValueError(
+            f"{arm}: task.prompt is 'tool' and there are reward_models, which are fitted to completions without a "
+            "tool; expected a rule as the reward, or the prompt chain_of_thought."
+        )
+    check_sandbox("namespaces")
+
+
 def evaluation_run(
     model: str, task: TaskConfig, evaluation: EvaluationConfig, engine: EngineConfig, *, seed: int
 ) -> RunConfig:
@@ -94,14 +109,12 @@ def evaluation_run(
     Raises:
         ModelNotFoundError: no such model, or it has no tokenizer.
         ValueError: no such benchmark or split, broken data, a seed that cannot be, or no room for the completions.
+        SandboxUnavailableError: the prompt asks for programs, and they cannot be run safely on this machine.
     """
     check_seed(seed)
     check_name(task.prompt)
-    if task.prompt == "tool":
-        raise ValueError(
-            "task.prompt is 'tool': `coeflab prompt` prints it, but rounds of text and programs are not evaluated; "
-            "expected program (one program, which is run) or chain_of_thought."
-        )
+    if task.prompt in RUN_PROGRAMS:
+        check_sandbox("namespaces")
     problems = load_problems(task, evaluation.split, evaluation.problems)
     folder = open_model(model, problems, task, engine, {"max_tokens": evaluation.max_tokens})
     return RunConfig(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from benchmarks.naming import did_you_mean
 from benchmarks.problem import Tolerance
 from benchmarks.prompts import Mode, Prompt
 from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS
+from experiments.runs.answering import tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import FolderKindError
 from experiments.runs.jobs import EvaluationJob
@@ -24,9 +25,11 @@ from experiments.schedule.progress import Board
 from experiments.schedule.workers import WorkerError, run_jobs
 from training.models.folder import open_tokenizer
 
-__all__ = ["benchmark_names", "evaluate_suite", "folder_name"]
+__all__ = ["benchmark_names", "evaluate_suite", "folder_name", "split_name"]
 
 SETS = {"paper": PAPER_BENCHMARKS, "all": tuple(BENCHMARKS)}
+PROMPTS_OF_NAMES = {"python": "program", "tool": "tool"}
+"""The prompt that a word behind a benchmark's name asks for: ``gsm8k+python`` as in the paper's Tables 3 and 6."""
 
 
 def benchmark_names(asked: Sequence[str]) -> tuple[str, ...]:
@@ -41,8 +44,9 @@ def benchmark_names(asked: Sequence[str]) -> tuple[str, ...]:
         raise ValueError("--benchmark names nothing; expected names, files, paper or all.")
     known = (*KNOWN_BENCHMARKS, *SETS)
     for name in names:
-        if name not in known and not name.endswith((".jsonl", ".jsonl.gz")):
-            near = did_you_mean(name, known)
+        if split_name(name)[0] not in known and not split_name(name)[0].endswith((".jsonl", ".jsonl.gz")):
+            words = [f"{each}+{word}" for each in KNOWN_BENCHMARKS for word in PROMPTS_OF_NAMES]
+            near = did_you_mean(name, words if "+" in name else known)
             raise UnknownBenchmarkError(
                 f"unknown benchmark {name!r}; {near} Known: {', '.join(known)}, or a file FILE.jsonl."
             )
@@ -53,9 +57,17 @@ def benchmark_names(asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def folder_name(benchmark: str) -> str:
+def split_name(name: str) -> tuple[str, str | None]:
+    """The benchmark of a name that ``--benchmark`` takes, and the prompt that a word behind it asks for."""
+    benchmark, _, word = name.rpartition("+")
+    return (benchmark, PROMPTS_OF_NAMES[word]) if word in PROMPTS_OF_NAMES else (name, None)
+
+
+def folder_name(name: str) -> str:
     """The folder of a benchmark's run within a suite."""
-    return Path(benchmark).name.removesuffix(".gz").removesuffix(".jsonl")
+    benchmark, _ = split_name(name)
+    word = name.removeprefix(benchmark)
+    return Path(benchmark).name.removesuffix(".gz").removesuffix(".jsonl") + word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +87,11 @@ class _Entry:
     notes: tuple[str, ...]
 
 
-def evaluate_suite(runs: Sequence[RunConfig], out: Path, *, board: Board) -> None:
+def evaluate_suite(runs: Mapping[str, RunConfig], out: Path, *, board: Board) -> None:
     """Evaluate one model on several benchmarks, in `out`, a folder a benchmark.
 
     Args:
-        runs: what `door.evaluation_run` gave, a benchmark each.
+        runs: what `door.evaluation_run` gave, by the names that ``--benchmark`` has for them.
         out: folder of the suite.
         board: shows progress.
 
@@ -92,11 +104,12 @@ def evaluate_suite(runs: Sequence[RunConfig], out: Path, *, board: Board) -> Non
         if (out / name).exists():
             raise FolderKindError(f"{out} holds {what}; several benchmarks need a folder of their own (--out).")
     jobs = []
-    for run in runs:
-        folder = out / folder_name(run.task.benchmark)
+    for name, run in runs.items():
+        folder = out / folder_name(name)
         run = replace(run, task=dated(run.task, held_config(folder / "config.json")))
         jobs.append(EvaluationJob(name=folder.name, config=run, start=StartPolicy(model=run.model), folder=folder))
-    write_json(out / SUITE_FILE, {"model": runs[0].arm, "benchmarks": [asdict(_about(run)) for run in runs]})
+    about = [asdict(_about(name, run)) for name, run in runs.items()]
+    write_json(out / SUITE_FILE, {"model": jobs[0].config.arm, "benchmarks": about})
     failures: dict[str, str] = {}
     ended = 0
 
@@ -120,13 +133,13 @@ def evaluate_suite(runs: Sequence[RunConfig], out: Path, *, board: Board) -> Non
         raise WorkerError(failure_text(failures, len(jobs)))
 
 
-def _about(run: RunConfig) -> _Entry:
+def _about(name: str, run: RunConfig) -> _Entry:
     assert run.model is not None
     known = BENCHMARKS.get(run.task.benchmark)
     prompt = task_prompt(run.task, open_tokenizer(run.model))
     shown = len(prompt.examples)
     return _Entry(
-        name=folder_name(run.task.benchmark),
+        name=folder_name(name),
         title=known.title if known is not None else folder_name(run.task.benchmark),
         paper_name=known.paper_name if known is not None and run.evaluation.split == "test" else None,
         language=known.language if known is not None else "en",
@@ -151,6 +164,12 @@ def _size(run: RunConfig) -> int:
 def _notes(run: RunConfig, prompt: Prompt, tolerance: Tolerance | None) -> tuple[str, ...]:
     """What else differs from the paper's protocol, or is to be known."""
     found = []
+    if (rounds := tool_rounds(run.task, prompt)) is not None:
+        found.append(
+            f"at most {rounds.turns} programs a completion, {rounds.output_tokens} tokens of each output are shown, "
+            "the answer is read off the model's words; the paper draws twice, shows 100 characters, and takes an "
+            "output where there is no answer in words"
+        )
     if prompt.mode is Mode.LIKELIHOOD:
         found.append("the likeliest option letter, nothing is written; the paper reads the letter off a solution")
     if run.evaluation.split != "test":

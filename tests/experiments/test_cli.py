@@ -56,7 +56,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         (["train", "--prompt", "mine.txt"], "there is no prompt file mine.txt"),
         (["train", "--benchmark", "data/gsm8k/test.jsonl"], "is one list of problems, to evaluate on"),
         (["evaluate", "--model", ".", "--set", "top_q=0.9"], "did you mean 'top_p'"),
-        (["evaluate", "--model", ".", "--prompt", "tool"], "rounds of text and programs are not evaluated"),
+        (["evaluate", "--model", ".", "--set", "task.tool_turns=2"], "the prompt 'auto' runs no tool; expected 'tool'"),
+        (
+            ["evaluate", "--model", ".", "--prompt", "tool", "--set", "tool_turns=0"],
+            "tool_turns is 0; expected at",
+        ),
+        (["evaluate", "--model", ".", "--benchmark", "gsm8k+pyton"], "did you mean 'gsm8k+python'"),
+        (["evaluate", "--model", ".", "--benchmark", "gsm8k+tool", "--prompt", "bare"], "has a prompt of its own"),
         (
             ["train", "--algorithm", "grpo", "--set", "task.prompt=program"],
             "which is for evaluation; expected a prompt",

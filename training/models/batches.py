@@ -10,6 +10,7 @@ from torch import Tensor
 
 from algorithms.interface import BatchUnit, TokenBatch
 from rewards.verdict import ScoredRollout
+from sampling.rollout import Rollout
 
 __all__ = ["TrainingBatch", "build_batch", "build_pair_batch", "microbatches"]
 
@@ -22,13 +23,17 @@ class TrainingBatch:
         input_ids: (B, L) int64, prompt then completion then padding.
         prompt_lengths: (B,) int64 tokens of the prompt; like `lengths` always on the CPU, where rows are cut.
         lengths: (B,) int64 tokens of prompt and completion together.
-        tokens: completion-aligned arrays: position t is completion token t.
+        tokens: completion-aligned arrays: position t is completion token t that the policy drew. What a tool wrote
+            between them is context, as the prompt is: no algorithm ever hears of it.
+        places: (B, T) int64 position of each of these tokens in `input_ids`, on the CPU, −1 at the padding; ``None``
+            where they follow the prompt without a gap.
     """
 
     input_ids: Tensor
     prompt_lengths: Tensor
     lengths: Tensor
     tokens: TokenBatch
+    places: Tensor | None = None
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -36,13 +41,22 @@ class TrainingBatch:
     def rows(self, index: Tensor) -> TrainingBatch:
         """The sequences at `index`, with the padding they do not need cut off."""
         lengths, prompt_lengths = self.lengths[index], self.prompt_lengths[index]
-        completion = int((lengths - prompt_lengths).max())
+        own = lengths - prompt_lengths if self.places is None else (self.places[index] >= 0).sum(dim=1)
+        completion = int(own.max())
         return TrainingBatch(
             input_ids=self.input_ids[index, : int(lengths.max())],
             prompt_lengths=prompt_lengths,
             lengths=lengths,
             tokens=self.tokens.rows(index).cut(completion),
+            places=None if self.places is None else self.places[index, :completion],
         )
+
+    def completion_places(self) -> Tensor:
+        """(B, T) int64 position of each completion token in `input_ids`, on the CPU, −1 at the padding."""
+        if self.places is not None:
+            return self.places
+        places = self.prompt_lengths[:, None] + torch.arange(self.tokens.completion_mask.shape[1])
+        return torch.where(places < self.lengths[:, None], places, -1)
 
     def with_tokens(self, tokens: TokenBatch) -> TrainingBatch:
         """The same sequences with other arrays."""
@@ -55,6 +69,7 @@ class TrainingBatch:
             prompt_lengths=self.prompt_lengths,
             lengths=self.lengths,
             tokens=self.tokens.to(device),
+            places=self.places,
         )
 
 
@@ -71,11 +86,11 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
     if not scored:
         raise ValueError("no rollouts to build a batch from; expected at least one.")
     for item in scored:
-        if not item.rollout.completion_ids:
+        if not item.rollout.num_own_tokens:
             raise ValueError(f"problem {item.rollout.problem.problem_id!r} has a completion without tokens.")
     prompt_lengths = torch.tensor([len(item.rollout.prompt_ids) for item in scored])
-    completion_lengths = torch.tensor([len(item.rollout.completion_ids) for item in scored])
-    lengths = prompt_lengths + completion_lengths
+    lengths = torch.tensor([len(item.rollout.prompt_ids) + len(item.rollout.completion_ids) for item in scored])
+    own_lengths = torch.tensor([item.rollout.num_own_tokens for item in scored])
     input_ids = torch.full((len(scored), int(lengths.max())), pad_token_id)
     for row, item in enumerate(scored):
         sequence = torch.tensor([*item.rollout.prompt_ids, *item.rollout.completion_ids])
@@ -83,7 +98,7 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
     groups = {problem_id: index for index, problem_id in enumerate(dict.fromkeys(_problem_ids(scored)))}
     step_rewards, step_ends = _pad_steps(scored)
     tokens = TokenBatch(
-        completion_mask=torch.arange(int(completion_lengths.max())) < completion_lengths[:, None],
+        completion_mask=torch.arange(int(own_lengths.max())) < own_lengths[:, None],
         rewards=torch.tensor([item.reward for item in scored], dtype=torch.float32),
         correct=torch.tensor([item.correct for item in scored]),
         group=torch.tensor([groups[problem_id] for problem_id in _problem_ids(scored)]),
@@ -92,7 +107,9 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
         step_ends=step_ends,
         truncated=torch.tensor([item.rollout.truncated for item in scored]),
     )
-    return TrainingBatch(input_ids=input_ids, prompt_lengths=prompt_lengths, lengths=lengths, tokens=tokens)
+    return TrainingBatch(
+        input_ids=input_ids, prompt_lengths=prompt_lengths, lengths=lengths, tokens=tokens, places=_places(scored)
+    )
 
 
 def build_pair_batch(
@@ -172,21 +189,42 @@ def _problem_ids(scored: Sequence[ScoredRollout]) -> list[str]:
     return [item.rollout.problem.problem_id for item in scored]
 
 
+def _own(rollout: Rollout) -> list[int]:
+    """Indices in `completion_ids` of the tokens that the policy drew."""
+    if rollout.own_tokens is None:
+        return list(range(len(rollout.completion_ids)))
+    return [index for index, own in enumerate(rollout.own_tokens) if own]
+
+
+def _places(scored: Sequence[ScoredRollout]) -> Tensor | None:
+    """(B, T) positions of own tokens behind prompts, −1 at the padding; ``None`` where nothing lies between them."""
+    if all(item.rollout.own_tokens is None or all(item.rollout.own_tokens) for item in scored):
+        return None
+    rows = [len(item.rollout.prompt_ids) + torch.tensor(_own(item.rollout)) for item in scored]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+
+
 def _pad_sampler_logprobs(scored: Sequence[ScoredRollout]) -> Tensor | None:
     """(B, T) log π_sampler, 0 at the padding; ``None`` where the engine was not asked for them."""
-    rows = [item.rollout.sampler_logprobs for item in scored]
-    if any(row is None for row in rows):
-        return None
-    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+    rows = list[Tensor]()
+    for rollout in (item.rollout for item in scored):
+        if rollout.sampler_logprobs is None:
+            return None
+        rows.append(torch.tensor([rollout.sampler_logprobs[index] for index in _own(rollout)]))
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
 def _pad_steps(scored: Sequence[ScoredRollout]) -> tuple[Tensor, Tensor]:
-    """(B, S) step rewards and ends, −1 where there is no step; S is at least 1."""
+    """(B, S) step rewards and ends, −1 where there is no step; S is at least 1.
+
+    A step that ends within a tool's output ends with the last token before it that the policy drew.
+    """
     most = max(1, *(len(item.step_ends) for item in scored))
     rewards, ends = torch.zeros(len(scored), most), torch.full((len(scored), most), -1)
     for row, item in enumerate(scored):
         if not item.step_ends:
             continue
         rewards[row, : len(item.step_rewards)] = torch.tensor(item.step_rewards)
-        ends[row, : len(item.step_ends)] = torch.tensor(item.step_ends, dtype=torch.long)
+        drawn = torch.tensor(_own(item.rollout))
+        ends[row, : len(item.step_ends)] = torch.searchsorted(drawn, torch.tensor(item.step_ends), right=True) - 1
     return rewards, ends

@@ -113,9 +113,8 @@ def align_to_completion(per_position: Tensor, batch: TrainingBatch, *, offset: i
         (B, T), zero outside the completion mask.
     """
     mask = batch.tokens.completion_mask
-    prompts = batch.prompt_lengths.to(mask.device)
-    columns = torch.arange(mask.shape[1], device=mask.device) + (prompts - offset)[:, None]
-    aligned = per_position.gather(1, columns.clamp_max(per_position.shape[1] - 1))
+    columns = (batch.completion_places() - offset).clamp(0, per_position.shape[1] - 1)
+    aligned = per_position.gather(1, columns.to(mask.device))
     return torch.where(mask, aligned, torch.zeros_like(aligned))
 
 

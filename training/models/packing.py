@@ -53,17 +53,17 @@ class PackedBatch:
 
 def pack_batch(batch: TrainingBatch) -> PackedBatch:
     """The sequences of `batch` end to end. Indices are made on the CPU, so that no pass waits for the GPU."""
-    lengths, prompts = batch.lengths.cpu(), batch.prompt_lengths.cpu()
-    device, width = batch.input_ids.device, batch.tokens.completion_mask.shape[1]
+    lengths = batch.lengths.cpu()
+    device = batch.input_ids.device
     ends = lengths.cumsum(0)
     columns = torch.arange(batch.input_ids.shape[1])
     held = columns < lengths[:, None]
     cells = torch.nonzero(held.flatten())[:, 0].to(device)  # (N,)
     ids = batch.input_ids.flatten()[cells]
     positions = columns.expand_as(held)[held]
-    completion = torch.arange(width) < (lengths - prompts)[:, None]
-    starts = (ends - lengths + prompts)[:, None] + torch.arange(width)  # (B, T) position of completion token t
-    first = starts[completion].to(device)
+    places = batch.completion_places()  # (B, T) position of completion token t in its sequence
+    completion = places >= 0
+    first = ((ends - lengths)[:, None] + places)[completion].to(device)
     bounds = torch.cat([torch.zeros(1, dtype=torch.int32), ends.to(torch.int32)]).to(device)
     longest = int(lengths.max())
     return PackedBatch(

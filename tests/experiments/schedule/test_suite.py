@@ -13,6 +13,7 @@ from experiments.commands.evaluate import Evaluate
 from experiments.runs.problems import UnknownBenchmarkError
 from experiments.schedule.status import status_lines
 from experiments.schedule.suite import benchmark_names
+from rewards.sandbox.run import why_unavailable
 from tests.training.small_run import save_start
 
 PROBLEMS = {
@@ -28,6 +29,9 @@ def test_names_paper_and_all_are_spelt_out_once() -> None:
     assert benchmark_names(["gsm8k", "paper"]) == ("gsm8k", *(name for name in PAPER_BENCHMARKS if name != "gsm8k"))
     assert benchmark_names(["all"]) == tuple(BENCHMARKS)
     assert len(PAPER_BENCHMARKS) == 9
+    assert benchmark_names(["gsm8k+python", "gsm8k+tool", "gsm8k"]) == ("gsm8k+python", "gsm8k+tool", "gsm8k")
+    with pytest.raises(UnknownBenchmarkError, match=r"'gsm8k\+pythno'; did you mean 'gsm8k\+python'"):
+        benchmark_names(["gsm8k+pythno"])
     with pytest.raises(UnknownBenchmarkError, match="unknown benchmark 'papers'; did you mean 'paper'"):
         benchmark_names(["papers"])
     with pytest.raises(ValueError, match="two benchmarks are called 'a'; rename one"):
@@ -106,3 +110,31 @@ def test_an_unfinished_benchmark_is_left_out_by_name(suite: Path) -> None:
         assert "left out: sat_math: " in suite_text(load_suite(suite / "out"))
     finally:
         finished.write_bytes(held)
+
+
+@pytest.mark.skipif(why_unavailable() is not None, reason=f"no sandbox here: {why_unavailable()}")
+def test_the_columns_with_python_and_the_rows_with_a_tool(suite: Path) -> None:
+    """Tables 3, 5 and 6: each column has the values of its own way of asking."""
+    (suite / "chat.jinja").write_text("{{ messages[0]['content'][:20] }}")
+    Evaluate(
+        model=str(suite / "tiny"),
+        benchmark=("gsm8k", "gsm8k+python", "gsm8k+tool"),
+        data_dir=str(suite / "data"),
+        limit=2,
+        samples=1,
+        max_tokens=8,
+        settings=(f"chat_template={suite / 'chat.jinja'}",),
+        engine="transformers",
+        out=suite / "ways",
+    ).run()
+    text = suite_text(load_suite(suite / "ways"))
+    heading = next(line for line in text.splitlines() if "+Python" in line)
+    assert [part.strip() for part in heading.split("  ") if part.strip()] == ["GSM8K", "GSM8K+Python", "GSM8K, tool"]
+    values = {
+        line.split(" (")[1].partition(")")[0]: line.split()[-3:] for line in text.splitlines() if "Base 7B" in line
+    }
+    assert values["Table 2, few-shot"] == ["64.2", "–", "–"]
+    assert values["Table 3, few-shot"] == ["–", "66.9", "–"]
+    tools = [line.split()[-3:] for line in text.splitlines() if "(Table 5, tool)" in line]
+    assert tools == [["–", "–", "83.7"], ["–", "–", "86.7"]]
+    assert "at most 4 programs a completion, 128 tokens of each output are shown" in text
