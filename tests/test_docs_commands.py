@@ -20,7 +20,7 @@ from experiments.commands.new import starting_file
 from experiments.commands.sweep import Sweep
 from experiments.recipes.arms import select_arms
 from experiments.recipes.grid import grid_arms, parse_varied
-from experiments.recipes.plugins import learned_name, load_algorithm, load_reward, load_step_reward
+from experiments.recipes.plugins import learned_name, load_method, load_reward, load_step_reward
 from experiments.schedule.learned import check_learned_rewards
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +97,7 @@ def check_recipe_options(command: Compare | Train | Sweep) -> None:
     if isinstance(command, Sweep):
         recipe = replace(recipe, arms=grid_arms(recipe, [parse_varied(text) for text in command.vary]))
     for arm in recipe.arms.values():
-        load_algorithm(arm.algorithm, arm.settings)
+        load_method(arm.algorithm, arm.settings)
         own = recipe.overridden(arm.overrides)
         check_learned_rewards(own, arm.algorithm)
         if learned_name(own.reward) is None:

@@ -26,7 +26,8 @@ class Compare(RecipeOptions):
     recipe_name: Annotated[str, tyro.conf.arg(name="recipe")] = "arithmetic"
     """The comparison; its arms, budget and evaluation."""
     algorithm: Repeated[tuple[str, ...]] = ()
-    """Compare these only: arms of the recipe, other methods, or path/to/file.py:Name. May be repeated."""
+    """Compare these only: arms of the recipe, other methods, TRL's trainers (trl:grpo), or path/to/file.py:Name. May be
+    repeated."""
     controls: bool = False
     """Also run the control arms: random reward, format only, shuffled verdicts, no update, continued SFT."""
     seeds: tuple[int, ...] | None = None

@@ -19,7 +19,8 @@ from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, Need, b
 from algorithms.catalogue import PaperRow
 from experiments.recipes.catalogue import build_recipe
 from experiments.recipes.config import Recipe
-from experiments.recipes.plugins import learned_name, load_algorithm
+from experiments.recipes.plugins import learned_name, load_method
+from training.peers.methods import TrlMethod
 
 __all__ = [
     "attribute_meanings",
@@ -102,7 +103,7 @@ def recipe_table(recipe: Recipe) -> Table:
     for heading in ("arm", *HEADINGS[1:]):
         table.add_column(heading, overflow="fold")
     for name, arm in recipe.arms.items():
-        own, algorithm = recipe.overridden(arm.overrides), load_algorithm(arm.algorithm, arm.settings)
+        own, algorithm = recipe.overridden(arm.overrides), load_method(arm.algorithm, arm.settings)
         reads_steps = Need.STEP_REWARDS in algorithm.needs
         reward = own.task.step_reward if reads_steps else own.reward
         learned = learned_name(reward) is not None
@@ -172,7 +173,7 @@ def print_method(name: str) -> None:
     Raises:
         ValueError: no such method, or ``file.py:Name`` that is none.
     """
-    algorithm = load_algorithm(name, {})  # the error with the nearest names
+    algorithm = load_method(name, {})  # the error with the nearest names
     console = _console()
     facts, title = {"data source": str(algorithm.data_source)}, type(algorithm).__name__
     if name in METHODS:
@@ -187,7 +188,10 @@ def print_method(name: str) -> None:
             if row.reward != "Model"
             else "Rule; a model with --reward model:NAME, as in the paper",
         }
-    facts |= {"aggregation": str(algorithm.aggregation), "needs": needs_of(algorithm)}
+    if isinstance(algorithm, TrlMethod):
+        facts |= {"trainer": f"TRL's {algorithm.trainer}Trainer (docs/trl.md)", "equation": algorithm.equation}
+    else:
+        facts |= {"aggregation": str(algorithm.aggregation), "needs": needs_of(algorithm)}
     console.print(f"{name}: {title}", markup=False, highlight=False)
     for label, fact in facts.items():
         console.print(f"  {label:12} {fact}", markup=False, highlight=False, soft_wrap=True)

@@ -35,6 +35,7 @@ from training.models.folder import resolve_model
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy
 from training.models.scores import score_logprobs, score_values
+from training.peers.methods import is_trl
 from training.update import accumulate_gradients
 
 __all__ = ["FILE_NAME", "draw_coefficients", "write_coefficients"]
@@ -67,7 +68,11 @@ def write_coefficients(folder: Path, *, max_tokens: int, seed: int) -> Path | No
         return None
     disable_progress_bar()
     arm = next((name for name in PREFERRED_ARMS if name in runs), next(iter(runs)))
-    methods = {name: load_algorithm(config["algorithm"], config["settings"]) for name, (config, _) in runs.items()}
+    methods = {
+        name: load_algorithm(config["algorithm"], config["settings"])
+        for name, (config, _) in runs.items()
+        if not is_trl(config["algorithm"])  # TRL's trainers show no coefficients; their equations are among the others
+    }
     config, checkpoint = runs[arm]
     critic = runs["ppo"][1] / "training" / "critic.safetensors" if "ppo" in runs else None
     content = draw_coefficients(

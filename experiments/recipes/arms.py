@@ -21,6 +21,7 @@ from dataclasses import replace
 
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.plugins import arm_name
+from training.peers.methods import PREFIX, is_trl
 
 __all__ = ["CONTROLS", "named_arms", "select_arms", "with_controls"]
 
@@ -31,7 +32,8 @@ def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfi
     """The recipe's default arms, or those that `algorithms` names.
 
     A name is that of an arm of the recipe, of an arm that every recipe has (`named_arms`), of another method, or
-    ``file.py:Name``. A method that the recipe has no arm for is trained like the recipe's last arm.
+    ``file.py:Name``, or one of TRL's trainers (``trl:grpo``). A method that the recipe has no arm for is trained like
+    the recipe's last arm.
 
     Raises:
         ValueError: two arms of one name.
@@ -62,7 +64,15 @@ def named_arms(recipe: Recipe) -> dict[str, ArmConfig]:
 
 
 def _arm(recipe: Recipe, algorithm: str) -> ArmConfig:
-    """The recipe's arm of that name, or the method with its defaults, trained like the recipe's last arm."""
+    """The recipe's arm of that name, or the method with its defaults, trained like the recipe's last arm.
+
+    One of TRL's trainers is trained like the recipe's arm of the method: ``trl:grpo`` like ``grpo``, ``trl:sft`` like
+    the control of continued SFT.
+    """
+    if is_trl(algorithm):
+        name = algorithm.removeprefix(PREFIX)
+        own = {"sft": _sft}.get(name, lambda recipe: _arm(recipe, name))(recipe)
+        return ArmConfig(algorithm=algorithm, training=own.training)
     like = list(recipe.arms.values())[-1]
     return recipe.arms.get(algorithm) or ArmConfig(algorithm=algorithm, training=like.training)
 

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from algorithms.settings import converted, fits, type_in_words
 from benchmarks.naming import did_you_mean
 from experiments.recipes.config import ArmConfig, Recipe
-from experiments.recipes.plugins import load_algorithm
+from experiments.recipes.plugins import load_method
 
 __all__ = ["apply_settings", "find_field", "has_field", "literal", "parse_setting", "recipe_fields", "with_value"]
 
@@ -151,7 +151,7 @@ def _checked(path: str, value: Any, hint: Any) -> Any:
 
 def _arm_fields(arm: ArmConfig) -> dict[str, Any]:
     """Type of every field of the arm's method and training, by dotted name."""
-    algorithm = load_algorithm(arm.algorithm, arm.settings)
+    algorithm = load_method(arm.algorithm, arm.settings)
     return _fields_of(algorithm, "method.") | _fields_of(arm.training, "training.")
 
 

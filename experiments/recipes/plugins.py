@@ -16,11 +16,13 @@ from rewards.steps.next_operations import check_next_operations
 from rewards.steps.steps import check_steps
 from rewards.verdict import StepVerdict
 from sampling.rollout import Rollout
+from training.peers.methods import TrlMethod, is_trl, trl_method
 
 __all__ = [
     "arm_name",
     "learned_name",
     "load_algorithm",
+    "load_method",
     "load_reward",
     "load_step_reward",
     "load_step_rule",
@@ -34,8 +36,15 @@ def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
     """A method by name or ``file.py:Name``, with its settings.
 
     Raises:
-        ValueError: no such method or field, or the file's class lacks part of the interface.
+        ValueError: no such method or field, or the file's class lacks part of the interface; or it is one of TRL's
+            trainers, which have no coefficients.
     """
+    if is_trl(name):
+        equation = trl_method(name, settings).equation
+        raise ValueError(
+            f"{name} is TRL's own trainer, which shows no coefficients; expected a method, such as {equation}, its "
+            "equation here. `train`, `compare` and `sweep` take it as --algorithm."
+        )
     if not is_file_reference(name):
         return build_algorithm(name, settings)
     factory = cast(Callable[..., Algorithm], load_object(name))
@@ -47,6 +56,15 @@ def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
             f"{name} lacks {', '.join(missing)}; see algorithms.interface.Algorithm and docs/extending.md."
         )
     return algorithm
+
+
+def load_method(name: str, settings: Mapping[str, Any]) -> Algorithm | TrlMethod:
+    """What an arm trains: a method of `load_algorithm`, or one of TRL's trainers.
+
+    Raises:
+        ValueError: see `load_algorithm` and `trl_method`.
+    """
+    return trl_method(name, settings) if is_trl(name) else load_algorithm(name, settings)
 
 
 def arm_name(algorithm: str) -> str:

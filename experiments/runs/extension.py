@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.interface import DataSource
-from experiments.recipes.plugins import load_algorithm
+from experiments.recipes.plugins import load_method
 from experiments.runs.config import RunConfig
 from experiments.runs.same import ConfigMismatchError, differences
 from experiments.runs.samples import SampleFile
@@ -54,7 +54,7 @@ def check_longer(config: RunConfig, held_steps: int) -> None:
     """
     training = config.training
     assert training is not None
-    source = load_algorithm(config.algorithm, config.settings).data_source
+    source = load_method(config.algorithm, config.settings).data_source
     every = training.iteration_steps
     if source is DataSource.ITERATED and every is not None and held_steps % every:
         raise ConfigMismatchError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ from training.models.critic import Critic
 from training.models.engine_check import check_weight_loading
 from training.models.lora import add_adapters, frozen_copy
 from training.models.policy import Policy, load_policy, named_weights
+from training.peers.methods import TrlMethod
 from training.restore import restore
 from training.sources import IteratedSource, OfflineSource, OnlineSource, Source
 from training.stopping import AtStep, StopRule
@@ -160,7 +161,7 @@ class LiveRun:
             policy=self.policy,
             algorithm=algorithm,
             config=training,
-            source=self._source(algorithm, training, offline),
+            source=self.source(algorithm, training, offline),
             sampler=self.sampler,
             reward=models.reward(),
             step_reward=models.step_reward() if Need.STEP_REWARDS in needs else None,
@@ -172,28 +173,38 @@ class LiveRun:
         trainer.before_step = partial(models.before_step, trainer)
         rule = AtStep(training, checkpoint_every=config.checkpoint_every)
         restored = restore(
-            trainer, rule, self.folder.checkpoints, agreed=self._agreed(training), rows_digest=self.folder.rows_digest
+            trainer, rule, self.folder.checkpoints, agreed=self.agreed(), rows_digest=self.folder.rows_digest
         )
-        done = restored.step
-        for reason in restored.passed_over:
+        models.forget_after(restored.step)
+        if isinstance(trainer.source, IteratedSource):
+            trainer.source.forget_after(restored.step)
+        self.go_on(restored.step, restored.passed_over, evaluated_start)
+        return trainer, rule, restored.step
+
+    def go_on(self, done: int, passed_over: Sequence[str], evaluated_start: Path | None) -> None:
+        """Forget what was written after `done` steps, whose policy is loaded, and measure the start where that is due.
+
+        Args:
+            done: steps that are done, 0 at the start.
+            passed_over: why later checkpoints were not taken, for the reader.
+            evaluated_start: see `RunJob`.
+        """
+        evaluation = self.folder.config.evaluation
+        for reason in passed_over:
             self.folder.note(f"went back to step {done}: {reason}")
         self.folder.drop_after(done)
         self.folder.samples.drop_after(done)
-        models.forget_after(done)
-        if isinstance(trainer.source, IteratedSource):
-            trainer.source.forget_after(done)
         if done:
             self.sampler.load_weights(named_weights(self.policy.model), done)
-        elif config.evaluation.every:
+        elif evaluation.every:
             if evaluated_start is not None:
-                self.folder.samples.take(
-                    evaluated_start / "samples.parquet", step=0, samples=config.evaluation.curve_samples
-                )
-            self.evaluate(0, config.evaluation.curve_samples)
-        return trainer, rule, done
+                self.folder.samples.take(evaluated_start / "samples.parquet", step=0, samples=evaluation.curve_samples)
+            self.evaluate(0, evaluation.curve_samples)
 
-    def _agreed(self, training: TrainingConfig) -> int:
+    def agreed(self) -> int:
         """Step up to which the folder holds every row and every evaluation of the learning curve."""
+        training = self.folder.config.training
+        assert training is not None
         rows, evaluation = self.folder.last_whole_row(), self.folder.config.evaluation
         due = range(0, min(rows, training.steps - 1) + 1, evaluation.every) if evaluation.every else ()
         for step in due:
@@ -252,7 +263,7 @@ class LiveRun:
         self.folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
         return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *self.folder.notes])
 
-    def _source(self, algorithm: Algorithm, training: TrainingConfig, offline: Path | None) -> Source:
+    def source(self, algorithm: Algorithm | TrlMethod, training: TrainingConfig, offline: Path | None) -> Source:
         """Where the algorithm's completions come from; the sampler holds the start policy when this is called."""
         config, policy, group = self.folder.config, self.policy, training.group_size
         if algorithm.data_source is DataSource.DEMONSTRATIONS:

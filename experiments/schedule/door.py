@@ -10,12 +10,13 @@ from benchmarks.problem import Problem
 from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
 from experiments.recipes.files import file_hashes
-from experiments.recipes.plugins import learned_name, load_algorithm, load_reward, load_step_reward, try_reward
+from experiments.recipes.plugins import learned_name, load_method, load_reward, load_step_reward, try_reward
 from experiments.runs.config import RunConfig
 from experiments.runs.problems import GENERATED, load_further, load_problems, overlap_lines
 from experiments.schedule.learned import check_enough_problems, check_learned_rewards
 from rewards.sandbox.run import check_sandbox
 from sampling.engines import EngineConfig, check_room
+from training.peers.methods import TrlMethod, check_trl
 
 __all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
 
@@ -40,7 +41,11 @@ def check_recipe(recipe: Recipe) -> Recipe:
     if recipe.supervised is not None:
         check_packages(recipe.supervised.as_training())
     for name, arm in recipe.arms.items():
-        check_requirements(load_algorithm(arm.algorithm, arm.settings), arm.training, name)
+        method = load_method(arm.algorithm, arm.settings)
+        if isinstance(method, TrlMethod):
+            check_trl(method, arm.training, name)
+        else:
+            check_requirements(method, arm.training, name)
         own = recipe.overridden(arm.overrides)
         check_learned_rewards(own, name)
         if learned_name(own.reward) is None:

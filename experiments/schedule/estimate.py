@@ -11,7 +11,7 @@ from typing import Any
 
 from algorithms.interface import DataSource
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
-from experiments.recipes.plugins import load_algorithm
+from experiments.recipes.plugins import load_method
 from experiments.runs.config import RunConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
 from experiments.runs.problems import load_further, load_problems
@@ -128,7 +128,7 @@ def measured_rates(folders: Sequence[Path]) -> Rates | None:
                 continue
             seconds, sampling = float(rows[-1]["seconds"]), sum(float(row["sampling_seconds"]) for row in rows)
             completions = _training_size(config["training"])
-            if load_algorithm(config["algorithm"], config["settings"]).data_source is DataSource.OFFLINE:
+            if load_method(config["algorithm"], config["settings"]).data_source is DataSource.OFFLINE:
                 seconds -= sampling
                 drawing.append(sampling / completions)
             training[config["algorithm"]].append(seconds / completions)
@@ -187,7 +187,7 @@ def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, further: in
     trained = _training_size({**vars(run.training)})
     known = rates.training
     rate = known.get(run.algorithm, known.get("grpo", _mean(list(known.values()))))
-    online = load_algorithm(run.algorithm, run.settings).data_source in (DataSource.ONLINE, DataSource.ITERATED)
+    online = load_method(run.algorithm, run.settings).data_source in (DataSource.ONLINE, DataSource.ITERATED)
     return _cost(
         job,
         arm=run.arm,

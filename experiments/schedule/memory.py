@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from algorithms.interface import Need
 from experiments.recipes.config import Recipe
-from experiments.recipes.plugins import load_algorithm
+from experiments.recipes.plugins import load_method
 from sampling.engines import EngineConfig
 
 __all__ = ["memory_lines"]
@@ -28,7 +28,7 @@ def memory_lines(recipe: Recipe) -> list[str]:
             continue
         if own.model not in sizes:
             sizes[own.model] = model_size(resolve_model(own.model))
-        needs = load_algorithm(arm.algorithm, arm.settings).needs
+        needs = load_method(arm.algorithm, arm.settings).needs
         on_gpu = own.engine.device == "cuda"
         estimate = estimate_memory(
             sizes[own.model],

@@ -12,12 +12,14 @@ from typing import Any
 
 from algorithms.interface import DataSource
 from analysis.records.schema import START_ARM
+from experiments.peers.jobs import TrlRunJob
 from experiments.recipes.config import ArmConfig, Recipe
-from experiments.recipes.plugins import learned_name, load_algorithm
+from experiments.recipes.plugins import learned_name, load_method
 from experiments.runs.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
 from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
+from training.peers.methods import is_trl
 
 __all__ = ["is_run", "own_start_of", "plan_jobs", "run_folder_name", "start_arms", "start_folder_name"]
 
@@ -161,7 +163,8 @@ def _run_job(
         fits: fit the reward models that it uses, by name.
     """
     name = run_folder_name(config.arm, config.seed)
-    return RunJob(
+    kind = TrlRunJob if is_trl(config.algorithm) else RunJob
+    return kind(
         name=name,
         config=config,
         start=_policy_of(start, config.model),
@@ -235,7 +238,7 @@ def _offline(
     recipe: Recipe, arm: ArmConfig, seed: int, start: StartJob | None, out: Path, jobs: dict[str, Job]
 ) -> OfflineJob | None:
     """The job that draws what an offline arm trains on; arms that would draw the same share it."""
-    if load_algorithm(arm.algorithm, arm.settings).data_source is not DataSource.OFFLINE:
+    if load_method(arm.algorithm, arm.settings).data_source is not DataSource.OFFLINE:
         return None
     config = OfflineConfig(
         seed=seed,

@@ -12,7 +12,7 @@ from algorithms.interface import BatchUnit, TokenBatch
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 
-__all__ = ["TrainingBatch", "build_batch", "build_pair_batch", "microbatches"]
+__all__ = ["TrainingBatch", "build_batch", "build_pair_batch", "microbatches", "pairs_in"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,20 +115,12 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
 def build_pair_batch(
     scored: Sequence[ScoredRollout], *, pad_token_id: int, by_reward: bool = False
 ) -> TrainingBatch | None:
-    """Pairs of a better and a worse completion of one problem, each completion in one pair at most.
-
-    A right completion is better than a wrong one, and all right ones are equal: a problem with r right and w wrong
-    completions gives min(r, w) pairs, in the order they were sampled. `by_reward`, the best completion is paired with
-    the worst, the second best with the second worst, as long as their rewards differ; of equals the first comes first.
+    """The pairs of `pairs_in` as arrays.
 
     Returns:
         The pairs' sequences, chosen and rejected side by side; ``None`` where there is no pair.
     """
-    pairs: list[ScoredRollout] = []
-    for problem_id in dict.fromkeys(_problem_ids(scored)):
-        group = [item for item in scored if item.rollout.problem.problem_id == problem_id]
-        for chosen, rejected in _ranked_pairs(group) if by_reward else _right_and_wrong(group):
-            pairs += [chosen, rejected]
+    pairs = [item for pair in pairs_in(scored, by_reward=by_reward) for item in pair]
     if not pairs:
         return None
     batch = build_batch(pairs, pad_token_id=pad_token_id)
@@ -183,6 +175,20 @@ def microbatches(
         else:
             result.append(list(rows))
     return [torch.tensor(rows) for rows in result]
+
+
+def pairs_in(scored: Sequence[ScoredRollout], *, by_reward: bool = False) -> list[tuple[ScoredRollout, ScoredRollout]]:
+    """Pairs of a better and a worse completion of one problem, each completion in one pair at most.
+
+    A right completion is better than a wrong one, and all right ones are equal: a problem with r right and w wrong
+    completions gives min(r, w) pairs, in the order they were sampled. `by_reward`, the best completion is paired with
+    the worst, the second best with the second worst, as long as their rewards differ; of equals the first comes first.
+    """
+    pairs: list[tuple[ScoredRollout, ScoredRollout]] = []
+    for problem_id in dict.fromkeys(_problem_ids(scored)):
+        group = [item for item in scored if item.rollout.problem.problem_id == problem_id]
+        pairs += _ranked_pairs(group) if by_reward else _right_and_wrong(group)
+    return pairs
 
 
 def _problem_ids(scored: Sequence[ScoredRollout]) -> list[str]:
