@@ -47,9 +47,23 @@ class Evaluate:
     """Sampling engine; transformers is the slow reference."""
     out: Path | None = None
     """Folder of the results; a stopped evaluation goes on from what it holds."""
+    search: tuple[Literal["beam", "best_first"], ...] = ()
+    """Search solutions step by step instead, guided by --reward-model, and set accuracy against tokens beside Maj@K and
+    best of K at equal tokens: printed, and written to search.csv."""
+    reward_model: str | None = None
+    """Folder of a fit (reward_models/… of a comparison), or a model folder or hub id with a head of one number."""
+    budget: tuple[int, ...] = (256, 512, 1024)
+    """Most tokens that a search draws for a problem."""
+    width: int = 4
+    """Beams; solutions after which best-first search ends."""
+    branching: int = 4
+    """Next steps drawn of a prefix."""
 
     def run(self) -> None:
         """Evaluate what is left of the problems and write the report."""
+        if self.search:
+            self._search()
+            return
         from experiments.runs.folder import lock_folder
         from experiments.schedule.compare import evaluate_model
         from experiments.schedule.door import evaluation_run
@@ -67,6 +81,35 @@ class Evaluate:
             else:
                 evaluate_suite(dict(zip(names, runs, strict=True)), out, board=board)
         write_report_of(out)
+
+    def _search(self) -> None:
+        """Search at every budget, print the table and write it."""
+        if self.reward_model is None or len(self.benchmark) != 1:
+            raise ValueError(
+                f"--search with --reward-model {self.reward_model} and {len(self.benchmark)} benchmarks; expected the "
+                "fit of a reward model, and one benchmark."
+            )
+        from sampling.search import SearchConfig
+
+        searches = [
+            SearchConfig(method=method, width=self.width, branching=self.branching, budget=budget)
+            for method in self.search
+            for budget in self.budget
+        ]
+        import pandas as pd
+
+        from analysis.report.export import write_frames
+        from experiments.inspection.searching import evaluate_search, point_rows, search_lines
+        from experiments.schedule.door import evaluation_run
+
+        [name] = self.benchmark
+        each = self._recipe(name, several=False)
+        run = evaluation_run(self.model, each.task, each.evaluation, each.engine, seed=self.seed)
+        points = evaluate_search(run, self.reward_model, searches, report=say)
+        out = self.out or Path("runs") / f"search-{Path(name).stem}-{Path(self.model).name}"
+        print("\n".join(search_lines(points)))
+        for file in write_frames({"search": pd.DataFrame(point_rows(points))}, out):
+            print(file)
 
     def _recipe(self, name: str, *, several: bool) -> Any:
         """What is asked of one benchmark, with every ``--set``."""

@@ -17,12 +17,11 @@ from analysis.verification.process_bench import (
 )
 from benchmarks.labelled_steps import CheckedSolution, load_process_bench
 from benchmarks.problem import Problem
+from experiments.inspection.scorer import open_scorer
 from experiments.recipes.config import TaskConfig
 from experiments.runs.prompts import render_prompts
-from experiments.runs.same import read_json
-from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
-from training.reward_models.model import RewardModelError, open_reward_model
+from training.reward_models.model import RewardModelError
 from training.reward_models.serving import RewardModel
 from training.reward_models.solutions import solution_rollout
 
@@ -62,7 +61,7 @@ def evaluate_process_bench(
     if not 0 < threshold < 1:
         raise ValueError(f"threshold is {threshold}; expected a probability between 0 and 1.")
     subsets = {name: load_process_bench(name, data_dir)[:limit] for name in benchmarks}
-    scorer = _open(model, device, microbatch_tokens)
+    scorer = open_scorer(model, device, microbatch_tokens, supervision="process").model
     results: dict[str, dict[str, Any]] = {}
     for name, solutions in subsets.items():
         probabilities = _probabilities(scorer, name, solutions, prompt)
@@ -90,22 +89,6 @@ def process_bench_lines(results: dict[str, dict[str, Any]]) -> list[str]:
         wrong, right = result["model"]["wrong"], result["model"]["right"]
         lines.append(f"{'':28}{wrong} solutions with a wrong step, {right} without; threshold {result['threshold']:g}")
     return lines
-
-
-def _open(model: str, device: str, microbatch_tokens: int) -> RewardModel:
-    options = ForwardOptions(microbatch_tokens=microbatch_tokens)
-    finished = Path(model) / "finished.json"
-    if not finished.is_file():
-        return RewardModel(members=[open_reward_model(model, device=device)], temperatures=[1.0], options=options)
-    held = read_json(finished, remedy="name another folder")
-    config = read_json(Path(model) / "config.json", remedy="name another folder")
-    if "models" not in held or config.get("model", {}).get("supervision") != "process":
-        raise RewardModelError(f"{model} is not the fit of a process reward model; expected supervision 'process'.")
-    members = [open_reward_model(str(Path(model) / path), device=device) for path in held["models"]]
-    combine, weight = config["model"]["combine"], config["model"]["std_weight"]
-    return RewardModel(
-        members=members, temperatures=held["temperatures"], options=options, combine=combine, std_weight=weight
-    )
 
 
 def _probabilities(

@@ -22,7 +22,7 @@ from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from training.models.engine_check import check_weight_loading
 from training.models.policy import Policy, load_policy, resolve_model
-from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel, least_of
+from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel, whole_scores
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
@@ -114,13 +114,10 @@ class LiveRewardModels:
 
         That of the outcome reward where one is in use, else the least that the model of steps says of a step.
         """
-        outcome, process = learned_name(self.config.reward), learned_name(self.config.task.step_reward)
-        if outcome is not None and outcome in self.held:
-            reward = LearnedReward(name=f"reward model {outcome}", model=self.held[outcome])
-            return lambda rollouts: list(reward(rollouts, ()).total)
-        if process is not None and process in self.held:
-            steps = LearnedStepReward(name=f"reward model {process}", model=self.held[process])
-            return lambda rollouts: [least_of(found) for found in steps(rollouts)]
+        names = (learned_name(self.config.reward), learned_name(self.config.task.step_reward))
+        for name in names:
+            if name is not None and name in self.held:
+                return whole_scores(self.held[name], self.config.reward_models[name].supervision)
         return None
 
     @property

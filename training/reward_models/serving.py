@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,7 @@ __all__ = [
     "least_of",
     "probabilities_of",
     "step_ends_of",
+    "whole_scores",
 ]
 
 Combine = Literal["mean", "minimum", "mean_minus_std"]
@@ -153,6 +154,24 @@ class LearnedStepReward(StepReward):
                 tuple(StepVerdict(end=at[token], reward=reward) for token, reward in zip(tokens, row, strict=True))
             )
         return result
+
+
+def whole_scores(
+    model: RewardModel, supervision: Literal["outcome", "process"]
+) -> Callable[[Sequence[Rollout]], list[float]]:
+    """What a model says of whole completions, or of solutions so far: a number each.
+
+    A model of outcomes says it at the last token; of a model of steps it is `least_of` them.
+
+    Args:
+        model: scores.
+        supervision: what it was fitted to score.
+    """
+    if supervision == "outcome":
+        reward = LearnedReward(name="reward model", model=model)
+        return lambda rollouts: list(reward(rollouts, ()).total)
+    steps = LearnedStepReward(name="reward model", model=model)
+    return lambda rollouts: [least_of(found) for found in steps(rollouts)]
 
 
 def least_of(steps: Sequence[StepVerdict]) -> float:
