@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, get_type_hints
 
 from algorithms.advantages import generalized_advantages, group_advantages, process_advantages
-from algorithms.catalogue import BEYOND_TABLE_10, TABLE_10, Method
+from algorithms.beyond import BEYOND_TABLE_10
+from algorithms.catalogue import TABLE_10, Method
 from algorithms.grpo import GRPO
 from algorithms.interface import (
     Aggregation,
@@ -30,6 +31,9 @@ from algorithms.peers import PEERS
 from algorithms.ppo import PPO
 from algorithms.preference.dpo import DPO
 from algorithms.preference.ipo import IPO
+from algorithms.preference.kto import KTO
+from algorithms.preference.orpo import ORPO
+from algorithms.preference.simpo import SimPO
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, OnlineRFT, RAFTPlusPlus
 from algorithms.settings import converted, fits, nearest_names, type_in_words
@@ -40,10 +44,11 @@ __all__ = [
     "DPO",
     "GRPO",
     "IPO",
+    "KTO",
     "METHODS",
+    "ORPO",
     "PEERS",
     "PPO",
-    "RAFTPlusPlus",
     "RFT",
     "SFT",
     "TABLE_10",
@@ -58,7 +63,9 @@ __all__ = [
     "Method",
     "Need",
     "OnlineRFT",
+    "RAFTPlusPlus",
     "ReinforcePlusPlus",
+    "SimPO",
     "TokenBatch",
     "aggregation_weights",
     "build_algorithm",

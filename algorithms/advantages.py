@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Baseline = Literal["mean", "leave_one_out", "none"]
-Scale = Literal["std", "std_leave_one_out", "none"]
+Scale = Literal["std", "std_leave_one_out", "std_batch", "none"]
 
 
 def group_advantages(
@@ -42,7 +42,8 @@ def group_advantages(
 
     With baseline ``"mean"`` and scale ``"std"`` this is outcome supervision, Â_i = (r_i − mean(r)) / std(r)
     (DeepSeekMath, section 4.1.2). Other inputs give: ``"leave_one_out"``, ``"none"``: RLOO; ``"mean"``, ``"none"``:
-    Dr. GRPO; ``"leave_one_out"``, ``"std_leave_one_out"``: NeMo-RL; ``"none"``, ``"none"``: the bare reward.
+    Dr. GRPO; ``"mean"``, ``"std_batch"``: Lite PPO; ``"leave_one_out"``, ``"std_leave_one_out"``: NeMo-RL; ``"none"``,
+    ``"none"``: the bare reward.
 
     A group whose rewards are all equal, compared exactly, has zero advantage wherever a baseline is subtracted, since
     rounding of the mean would otherwise be blown up by a small std. So has a group of one, with a warning.
@@ -51,7 +52,8 @@ def group_advantages(
         rewards_B: (B,) rewards, any unit.
         group_B: (B,) integer, equal for the completions of one problem, in any order.
         baseline: mean of the group, mean of the others, or nothing.
-        scale: std of the group, std of the others (not divided where that is 0), or nothing.
+        scale: std of the group, std of the others (not divided where that is 0), std of all rewards of the batch, or
+            nothing.
         std_ddof: delta degrees of freedom of the std: 1 sample, 0 population. The paper does not say which.
         std_eps: added to the std; 0 is allowed.
 
@@ -84,6 +86,9 @@ def group_advantages(
         case "std_leave_one_out":
             keep = groups.others_equal()
             advantages = _divide(numerator, groups.std_leave_one_out(std_ddof), std_eps, keep=keep)
+        case "std_batch":
+            batch = GroupStatistics(groups.rewards, torch.zeros_like(group_B))
+            advantages = _divide(numerator, batch.std(std_ddof), std_eps, keep=batch.equal)
     if baseline != "none":
         advantages = torch.where(groups.equal, torch.zeros_like(advantages), advantages)
     return advantages.to(rewards_B.dtype)

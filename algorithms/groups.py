@@ -7,12 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["GroupStatistics", "equal_rewards"]
+__all__ = ["GroupStatistics", "equal_rewards", "lowest_of_group"]
 
 
 def equal_rewards(rewards_B: Tensor, group_B: Tensor) -> Tensor:
     """Sequences of groups whose rewards are all equal, compared exactly; a group of one is one. (B,) bool."""
     return GroupStatistics(rewards_B.double(), group_B).equal
+
+
+def lowest_of_group(scores_B: Tensor, group_B: Tensor, count: int) -> Tensor:
+    """Sequences with one of the `count` lowest scores of their group; all that tie with the last of them. (B,) bool."""
+    better = (group_B[:, None] == group_B[None, :]) & (scores_B[None, :] < scores_B[:, None])
+    return better.sum(dim=-1) < count
 
 
 class GroupStatistics:

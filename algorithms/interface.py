@@ -68,6 +68,8 @@ class Need(enum.StrEnum):
     OLD_LOGPROBS_FOR_CREDIT = "log π_old of each token, before credit is computed"
     REFERENCE_LOGPROBS = "log π_ref of each token"
     SAMPLER_LOGPROBS = "log π of each token as the sampling engine computed it"
+    ENTROPIES = "the entropy of the policy at each token, before credit is computed"
+    KL_ESTIMATE = "an estimate of KL(π_θ ‖ π_ref) of the batch, before the update"
     GREEDY_REWARD = "the reward of each problem's greedy completion"
     CRITIC = "a learned value of each token"
 

@@ -1,15 +1,15 @@
-"""The parts of a clipped policy gradient, each a pure function that returns its factor or its term.
+"""The parts of a policy gradient beside its clip, each a pure function that returns its factor or its term.
 
-    GC = credit · (ratio · clip · mismatch) + (KL of the objective) + (entropy bonus)
+    GC = credit · (ratio · clip · off-policy mask · mismatch) + (KL of the objective) + (entropy bonus)
 
 Factors multiply the credit and are 1 where they change nothing; terms are added, and are 0 where they are off. What is
 taken off the reward or the advantage beforehand, a penalty, changes the credit itself: `kl_penalty_of_credit` and
-`overlong_penalty`. Axes: B sequences, T tokens; log-ratios and KLs are in nats.
+`overlong_penalty`. Ratio and clip are in `algorithms.gates`. Axes: B sequences, T tokens; log-ratios and KLs in nats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import Literal
 
 import torch
@@ -18,83 +18,21 @@ from torch import Tensor
 from algorithms.ratios import KlForm, RatioLevel, kl_coefficient, kl_penalty, masked_sum, ratio
 
 __all__ = [
-    "ClipForm",
     "KlGradient",
     "MismatchCorrection",
-    "clip_active",
-    "clip_factors",
+    "OffPolicyMask",
     "entropy_term",
+    "highest_entropies",
     "kl_penalty_of_credit",
     "kl_term",
     "mismatch_weights",
+    "off_policy_kept",
     "overlong_penalty",
 ]
 
-ClipForm = Literal["min", "weight"]
 KlGradient = Literal["direct", "ratio_weighted", "score"]
 MismatchCorrection = Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
-
-
-def clip_active(
-    ratios: Tensor, advantages: Tensor, *, clip_low: float, clip_high: float, dual_clip: float | None = None
-) -> Tensor:
-    """Tokens at which min(ρA, clip(ρ, 1 − clip_low, 1 + clip_high)A) still depends on θ (DeepSeekMath, Eq. 1 and 3).
-
-    The gradient is zero only where A > 0 and ρ > 1 + clip_high, or A < 0 and ρ < 1 − clip_low; a token outside the band
-    on the other side still counts, up to `dual_clip` where that is given: max(min(…), dual_clip·A) for A < 0.
-
-    Args:
-        ratios: (B, T) or (B, 1) ρ.
-        advantages: (B, T) A.
-        clip_low: offset below 1; 0.2 puts the band's lower end at 0.8.
-        clip_high: offset above 1; 0.2 puts the band's upper end at 1.2.
-        dual_clip: c of dual-clip PPO (arXiv 1912.09729, Eq. 5), a ratio above 1; ``None`` for none.
-
-    Returns:
-        (B, T) bool, True where the coefficient is ρ·A and False where it is 0.
-    """
-    too_good = (advantages > 0) & (ratios > 1 + clip_high)
-    too_bad = (advantages < 0) & (ratios < 1 - clip_low)
-    inactive = too_good | too_bad
-    if dual_clip is not None:
-        inactive = inactive | ((advantages < 0) & (ratios > dual_clip))
-    return ~inactive
-
-
-def clip_factors(
-    ratios: Tensor,
-    credit: Tensor,
-    *,
-    form: ClipForm,
-    clip_low: float,
-    clip_high: float,
-    dual_clip: float | None,
-    beyond: Tensor | None,
-) -> tuple[Mapping[str, Tensor], Tensor]:
-    """Factors of the clipped ratio.
-
-    ``"min"``: ρ and 1[clip not active], PPO's. ``"weight"``: ρ clamped to the band and never switched off (CISPO,
-    arXiv 2506.13585, Eq. 4).
-
-    Args:
-        ratios: (B, T) or (B, 1) ρ, finite.
-        credit: (B, T) A.
-        form: which of the two.
-        clip_low: see `clip_active`.
-        clip_high: see `clip_active`.
-        dual_clip: see `clip_active`.
-        beyond: (B, T) or (B, 1) bool, where the ratio is out of all bounds and the factor of ``"min"`` is 0.
-
-    Returns:
-        Factors by name, and (B, T) or (B, 1) bool, False where the clip changes something.
-    """
-    if form == "weight":
-        clamped = ratios.clamp(1 - clip_low, 1 + clip_high)
-        return {"ratio": clamped}, clamped == ratios
-    active = clip_active(ratios, credit, clip_low=clip_low, clip_high=clip_high, dual_clip=dual_clip)
-    if beyond is not None:
-        active = active & ~beyond
-    return {"ratio": ratios, "clip": active}, active
+OffPolicyMask = Literal["none", "old", "sampler"]
 
 
 def mismatch_weights(
@@ -129,6 +67,25 @@ def mismatch_weights(
     if correction in ("token_truncate", "sequence_truncate"):
         return weights.clamp(lowest, highest)
     return torch.where((weights < lowest) | (weights > highest), 0, weights)
+
+
+def off_policy_kept(
+    policy_logprobs: Tensor, drawn_logprobs: Tensor, mask: Tensor, credit: Tensor, *, limit: float
+) -> Tensor:
+    """M = 0 where A < 0 and the completion's mean log π_drawn/π_θ exceeds `limit`, else 1. (B, T) bool.
+
+    DeepSeek-V3.2's off-policy sequence mask (arXiv 2512.02556, section 3.1): a completion that the policy has moved
+    away from is no longer pushed down; it may still be pushed up.
+
+    Args:
+        policy_logprobs: (B, T) log π_θ.
+        drawn_logprobs: (B, T) log-probability under the policy that drew the tokens.
+        mask: (B, T) bool completion mask.
+        credit: (B, T) A.
+        limit: δ, nats a token.
+    """
+    drift = masked_sum(drawn_logprobs - policy_logprobs, mask) / mask.sum(dim=-1, keepdim=True).clamp_min(1)
+    return (credit >= 0) | (drift <= limit)
 
 
 def kl_term(
@@ -177,6 +134,23 @@ def kl_term(
 def entropy_term(policy_logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
     """The coefficient's term of an entropy bonus of weight 1, as its sampled estimate: −ρ·log π_θ(o_t). (B, T)."""
     return ratio(policy_logprobs, old_logprobs).mul_(policy_logprobs).neg_()
+
+
+def highest_entropies(entropies: Tensor, mask: Tensor, *, share: float) -> Tensor:
+    """The `share` of the batch's tokens with the highest entropy, and all that tie with the last of them. (B, T) bool.
+
+    H_t ≥ τ, the (1 − share) quantile of all tokens (arXiv 2506.01939, section 5; TRL's ``top_entropy_quantile``).
+
+    Args:
+        entropies: (B, T) entropy of the policy at each token, in nats.
+        mask: (B, T) bool, tokens among which the quantile is taken.
+        share: ρ, above 0 and at most 1.
+    """
+    inside = entropies[mask]
+    if inside.numel() == 0:
+        return torch.zeros_like(mask)
+    place = math.ceil(round((inside.numel() - 1) * (1 - share), 9))  # 9 digits: 10 · (1 − 0.8) is 2
+    return mask & (entropies >= inside.sort().values[place])
 
 
 def kl_penalty_of_credit(

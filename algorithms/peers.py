@@ -7,7 +7,7 @@ leave something else. A version with a correction for the sampling engine's logp
 
 from __future__ import annotations
 
-from algorithms.catalogue import TABLE_10, Method, PaperRow
+from algorithms.catalogue import TABLE_10, Method, paper_row
 from algorithms.grpo import GRPO
 from algorithms.interface import Aggregation
 from algorithms.ppo import PPO
@@ -15,21 +15,19 @@ from algorithms.preference.dpo import DPO
 
 __all__ = ["PEERS"]
 
-GROUP, ONE = TABLE_10["grpo"].row.data_source, TABLE_10["ppo"].row.data_source
+ONE = TABLE_10["ppo"].row.data_source
 TOKEN_MEAN = "1/Σ_i|o_i| Σ_i Σ_t"
 DUAL_CLIPPED = "max(min(ρ_t Â, clip(ρ_t) Â), 3 Â if Â < 0)"
 VERL = {"dual_clip": 3.0, "log_ratio_limit": 20.0, "aggregation": Aggregation.TOKEN_MEAN}
-
-
-def _row(title: str, coefficient: str, where: str, data_source: str = GROUP) -> PaperRow:
-    return PaperRow(title=title, data_source=data_source, reward="Rule", coefficient=coefficient, equation=where)
 
 
 PEERS: dict[str, Method] = {
     "grpo@paper": TABLE_10["grpo"],
     "grpo@trl-1.16": Method(
         build=GRPO,
-        row=_row("GRPO of TRL", "w ρ_t Â_i 1[clip not active] + β ρ_t log(π_ref/π_θ)", "trl/trainer/grpo_trainer.py"),
+        row=paper_row(
+            "GRPO of TRL", "w ρ_t Â_i 1[clip not active] + β ρ_t log(π_ref/π_θ)", "trl/trainer/grpo_trainer.py"
+        ),
         objective="1/Σ_i|o_i| Σ_i Σ_t { w_i min(ρ_t Â_i, clip(ρ_t) Â_i) − β ρ_t KL_t }, "
         "Â_i = (r_i − mean(r)) / (std(r) + 1e-4)",
         source="TRL 1.16, GRPOTrainer (loss_type dapo)",
@@ -49,14 +47,16 @@ PEERS: dict[str, Method] = {
     ),
     "dpo@trl-1.16": Method(
         build=DPO,
-        row=_row("DPO of TRL", "±β·σ(−margin)", "trl/trainer/dpo_trainer.py", TABLE_10["dpo"].row.data_source),
+        row=paper_row("DPO of TRL", "±β·σ(−margin)", "trl/trainer/dpo_trainer.py", TABLE_10["dpo"].row.data_source),
         objective="log σ(β(m(o⁺) − m(o⁻))), m(o) = Σ_t log π_θ(o_t)/π_ref(o_t)",
         source="TRL 1.16, DPOTrainer (loss_type sigmoid)",
         settings={"length_normalized": False},
     ),
     "rloo@trl-1.16": Method(
         build=GRPO,
-        row=_row("RLOO of TRL", "ρ(o) (R_i − 1/(G−1) Σ_{j≠i} R_j) 1[clip not active]", "trl/trainer/rloo_trainer.py"),
+        row=paper_row(
+            "RLOO of TRL", "ρ(o) (R_i − 1/(G−1) Σ_{j≠i} R_j) 1[clip not active]", "trl/trainer/rloo_trainer.py"
+        ),
         objective="min(ρ(o_i) A_i, clip(ρ(o_i)) A_i), A_i = R_i − mean of the others, R = r − β Σ_t log π_old/π_ref",
         source="TRL 1.16, RLOOTrainer",
         settings={
@@ -71,7 +71,7 @@ PEERS: dict[str, Method] = {
     ),
     "grpo@verl-0.9": Method(
         build=GRPO,
-        row=_row("GRPO of verl", "ρ_t Â_i 1[clip not active]", "verl/trainer/ppo/core_algos.py"),
+        row=paper_row("GRPO of verl", "ρ_t Â_i 1[clip not active]", "verl/trainer/ppo/core_algos.py"),
         objective=f"{TOKEN_MEAN} {DUAL_CLIPPED}, Â_i = (r_i − mean(r)) / (std(r) + 1e-6)",
         source="verl 0.9.1, adv_estimator grpo",
         settings={"std_eps": 1e-6, "kl_coef": 0.0, "kl_limit": 10.0, **VERL},
@@ -83,7 +83,7 @@ PEERS: dict[str, Method] = {
     ),
     "ppo@verl-0.9": Method(
         build=PPO,
-        row=_row("PPO of verl", "ρ_t A_t 1[clip not active]", "verl/trainer/ppo/core_algos.py", ONE),
+        row=paper_row("PPO of verl", "ρ_t A_t 1[clip not active]", "verl/trainer/ppo/core_algos.py", ONE),
         objective=f"{TOKEN_MEAN} {DUAL_CLIPPED}, A = GAE (γ = λ = 1), normalised over the batch's tokens",
         source="verl 0.9.1, adv_estimator gae",
         settings={"kl_coef": 0.0, "normalize_advantages": True, "normalize_ddof": 1, "normalize_eps": 1e-8, **VERL},
@@ -94,7 +94,9 @@ PEERS: dict[str, Method] = {
     ),
     "grpo@openrlhf-0.11": Method(
         build=GRPO,
-        row=_row("GRPO of OpenRLHF", "ρ_t A_t 1[clip not active]", "openrlhf/trainer/ppo_utils/experience_maker.py"),
+        row=paper_row(
+            "GRPO of OpenRLHF", "ρ_t A_t 1[clip not active]", "openrlhf/trainer/ppo_utils/experience_maker.py"
+        ),
         objective=f"{TOKEN_MEAN} min(ρ_t A_t, clip(ρ_t) A_t), "
         "A_t = (r − mean(r)) / (std(r) + 1e-9) − β Σ_{l≥t} log π_old/π_ref(o_l)",
         source="OpenRLHF 0.11.2, estimator group_norm",
@@ -115,7 +117,7 @@ PEERS: dict[str, Method] = {
     ),
     "grpo@nemo-rl": Method(
         build=GRPO,
-        row=_row("GRPO of NeMo-RL", "ρ_t Â_i 1[clip not active] + β log(π_ref/π_θ)", "nemo_rl/algorithms"),
+        row=paper_row("GRPO of NeMo-RL", "ρ_t Â_i 1[clip not active] + β log(π_ref/π_θ)", "nemo_rl/algorithms"),
         objective=f"{TOKEN_MEAN} {{ min(ρ_t Â_i, clip(ρ_t) Â_i) − β KL_t }}, "
         "Â_i = (r_i − mean of the others) / (std of the others + 1e-6)",
         source="NeMo-RL, main branch of June 2026",

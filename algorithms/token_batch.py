@@ -14,7 +14,7 @@ from torch import Tensor
 __all__ = ["TokenBatch"]
 
 LOGPROBS = ("old_logprobs", "reference_logprobs", "sampler_logprobs")
-REAL_ARRAYS = frozenset((*LOGPROBS, "rewards", "values", "step_rewards", "greedy_rewards"))
+REAL_ARRAYS = frozenset((*LOGPROBS, "rewards", "values", "step_rewards", "greedy_rewards", "entropies"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,7 @@ class TokenBatch:
         reference_logprobs: (B, T) log π_ref.
         sampler_logprobs: (B, T) log π as the sampling engine computed it.
         values: (B, T) the critic's value before token t.
+        entropies: (B, T) entropy of the policy that the update starts from, before token t, in nats.
         step_rewards: (B, S) reward of each step, padded arbitrarily.
         step_ends: (B, S) int64 index of each step's last token, −1 where there is no step.
         pair: (B,) int64, equal for the two completions of a pair.
@@ -37,6 +38,7 @@ class TokenBatch:
         truncated: (B,) bool, True where the completion was cut at the token limit.
         greedy_rewards: (B,) reward of the greedy completion of the sequence's problem.
         max_length: token limit of a completion.
+        kl_estimate: an estimate of KL(π_θ ‖ π_ref) of a whole completion, in nats, one for the batch.
     """
 
     completion_mask: Tensor
@@ -47,6 +49,7 @@ class TokenBatch:
     reference_logprobs: Tensor | None = None
     sampler_logprobs: Tensor | None = None
     values: Tensor | None = None
+    entropies: Tensor | None = None
     step_rewards: Tensor | None = None
     step_ends: Tensor | None = None
     pair: Tensor | None = None
@@ -54,6 +57,7 @@ class TokenBatch:
     truncated: Tensor | None = None
     greedy_rewards: Tensor | None = None
     max_length: int | None = None
+    kl_estimate: float | None = None
 
     def __post_init__(self) -> None:
         if self.completion_mask.ndim != 2 or self.completion_mask.dtype != torch.bool:
@@ -86,7 +90,7 @@ class TokenBatch:
         """
         value = getattr(self, name)
         if value is None:
-            where = "beside the sequences" if name == "max_length" else "to every sequence"
+            where = "beside the sequences" if name in ("max_length", "kl_estimate") else "to every sequence"
             raise ValueError(f"{algorithm} needs {name}, which this batch does not hold; add it {where}.")
         return value
 
@@ -120,7 +124,7 @@ class TokenBatch:
 
     def cut(self, length: int) -> TokenBatch:
         """The first `length` token positions; only padding may be cut off."""
-        names = ("completion_mask", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
+        names = ("completion_mask", *LOGPROBS, "values", "entropies")
         return replace(self, **{name: value[:, :length] for name, value in self.arrays().items() if name in names})
 
     def to(self, device: torch.device) -> TokenBatch:

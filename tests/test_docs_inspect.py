@@ -14,7 +14,7 @@ from torch import Tensor
 from algorithms import TABLE_10, build_algorithm
 from experiments import cli
 from experiments.inspection.coefficients import coefficients_of
-from experiments.inspection.frozen_batch import SCHEMA, parse_batch, read_batch
+from experiments.inspection.frozen_batch import OF_THE_BATCH, SCHEMA, parse_batch, read_batch
 from tests.peers.trl_models import disturbed, ragged_completions, tiny_model, tiny_tokenizer
 from tests.peers.trl_trainers import Source, arguments
 
@@ -154,10 +154,12 @@ def full_batch() -> dict[str, Any]:
                 **{"group": "q", "reward": reward, "pair": "p", "chosen": reward > 0, "truncated": False},
                 **{"greedy_reward": 0.0, "tokens": ["a", "b"], "step_rewards": [reward], "step_ends": [1]},
                 **{name: [-1.0, -0.5] for name in arrays},
+                "entropies": [1.0, 0.5],
             }
             for reward in (1.0, 0.0)
         ],
         "max_length": 4,
+        "kl_estimate": 0.5,
     }
 
 
@@ -182,7 +184,7 @@ def test_the_schema_says_who_needs_a_field(row: list[str]) -> None:
     always, _, others = needed_by.partition(";")
     by_table = [name for name in TABLE_10 if refused(name, field.strip("`"))]
     assert by_table == re.findall(r"`(\w+)`", always)
-    for name in re.findall(r"`(remax|dr_grpo|dapo)`", others):
+    for name in re.findall(r"`(remax|dr_grpo|dapo|dapo_top_entropy|kto)`", others):
         assert refused(name, field.strip("`"))
 
 
@@ -198,4 +200,4 @@ def test_right_is_what_the_file_says_or_a_reward_above_zero() -> None:
 
 
 def test_the_schema_is_whole() -> None:
-    assert [row[0].strip("`") for row in table("field")] == [*SCHEMA, "max_length"]
+    assert [row[0].strip("`") for row in table("field")] == [*SCHEMA, *OF_THE_BATCH]

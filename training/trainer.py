@@ -27,7 +27,7 @@ from training.models.logprobs import ForwardOptions
 from training.models.lora import has_adapters
 from training.models.packing import can_pack, checkpoint_layers, compile_layers, pack_attention
 from training.models.policy import Policy
-from training.models.scores import score_logprobs, score_values
+from training.models.scores import score_entropies, score_kl, score_logprobs, score_values
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.pieces import PieceSize
 from training.sources import Source
@@ -89,7 +89,10 @@ class Trainer:
         missing = [
             remedy
             for lacks, remedy in (
-                (Need.REFERENCE_LOGPROBS in needs and self.reference is None, "a reference policy"),
+                (
+                    bool(needs & {Need.REFERENCE_LOGPROBS, Need.KL_ESTIMATE}) and self.reference is None,
+                    "a reference policy",
+                ),
                 (Need.CRITIC in needs and self.critic is None, "a critic"),
                 (
                     Need.STEP_REWARDS in needs and self.step_reward is None,
@@ -197,7 +200,7 @@ class Trainer:
         return None if batch is None else self._score_tokens(batch.to(self.policy.device))
 
     def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:
-        """Attach old and reference logprobs and values, as far as the algorithm reads them."""
+        """Attach logprobs, the KL's estimate, entropies and values, as far as the algorithm reads them."""
         needs, config = self.algorithm.needs, self.config
 
         def logprobs(model: nn.Module) -> torch.Tensor:
@@ -211,6 +214,15 @@ class Trainer:
             tokens = replace(tokens, old_logprobs=logprobs(self.policy.model))
         if Need.REFERENCE_LOGPROBS in needs and self.reference is not None:
             tokens = replace(tokens, reference_logprobs=logprobs(self.reference))
+        if Need.KL_ESTIMATE in needs and self.reference is not None:
+            model, reference = self.policy.model, self.reference
+            estimate = self.pieces.run(lambda size: score_kl(model, reference, batch, self.forward(size)))
+            tokens = replace(tokens, kl_estimate=estimate)
+            self.count_flops(4, batch)
+        if Need.ENTROPIES in needs:
+            entropies = self.pieces.run(lambda size: score_entropies(self.policy.model, batch, self.forward(size)))
+            tokens = replace(tokens, entropies=entropies)
+            self.count_flops(2, batch)
         if Need.CRITIC in needs and self.critic is not None:
             critic = self.critic
             values = self.pieces.run(lambda size: score_values(critic, batch, self.forward(size)))

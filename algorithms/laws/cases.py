@@ -84,6 +84,8 @@ class Case:
             truncated=lengths == MAX_TOKENS,
             greedy_rewards=torch.tensor(self.greedy, dtype=dtype),
             max_length=MAX_TOKENS,
+            entropies=noise().abs(),
+            kl_estimate=0.25 * self.noise,
         )
         return batch, policy
 

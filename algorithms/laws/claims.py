@@ -15,6 +15,7 @@ from algorithms.laws.catalogue import Law
 from algorithms.laws.objectives import objective_of
 from algorithms.policy_gradient import PolicyGradient
 from algorithms.ppo import PPO
+from algorithms.preference.kto import KTO
 from algorithms.preference.pairs import PairwiseMethod
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, RAFTPlusPlus
@@ -75,10 +76,12 @@ def _claims_of_credit(method: Any) -> frozenset[Law] | None:
             return frozenset(reads_no_rewards | {Law.OTHER_GROUPS_DO_NOT_MATTER})
         case PairwiseMethod():  # ±1 in pairs, which lie within a group
             return frozenset(reads_no_rewards | {Law.OTHER_GROUPS_DO_NOT_MATTER, Law.GROUP_MEAN_ZERO})
-        case RFT() | RAFTPlusPlus():  # I(o), by the verdict or by a threshold on the reward
+        case RFT() | RAFTPlusPlus() | KTO():  # I(o) or ±λ, by the verdict or by a threshold on the reward
             lost = set() if method.correct_threshold is None else {Law.SHIFT_INVARIANT}
             if method.correct_threshold:  # a threshold of 0 is one in any unit
                 lost.add(Law.SCALE_INVARIANT)
+            if isinstance(method, KTO) and max(method.desirable_weight, method.undesirable_weight) > 1:
+                lost.add(Law.BOUNDED)
             return frozenset(reads_no_rewards - lost | {Law.OTHER_GROUPS_DO_NOT_MATTER})
         case ReinforcePlusPlus():
             return _claims_of_batch_statistics(method)
@@ -92,25 +95,29 @@ def _claims_of_credit(method: Any) -> frozenset[Law] | None:
 
 def _claims_of_groups(method: GRPO) -> frozenset[Law]:
     """GRPO and its descendants: baseline, divisor and what is taken off decide."""
-    claims = {Law.OTHER_GROUPS_DO_NOT_MATTER}
+    tokens_of_unequal = method.top_entropy < 1 and method.exclude_equal_groups  # among which the quantile is taken
+    mixes = method.scale == "std_batch" or tokens_of_unequal
+    claims = set() if mixes else {Law.OTHER_GROUPS_DO_NOT_MATTER}
     centred = method.baseline in ("mean", "leave_one_out")
     in_reward = method.overlong_buffer > 0 or (method.penalizes and method.kl_place == "reward")
     in_advantage = method.penalizes and method.kl_place == "advantage"
     clamped = method.advantage_limit is not None
     others_divide = method.scale == "std_leave_one_out"
-    if centred and not (in_advantage or clamped or others_divide):
+    by_reward = method.retained is not None and method.retained_by == "reward_per_token"
+    if centred and not (in_advantage or clamped or others_divide or method.top_entropy < 1):
         claims.add(Law.GROUP_MEAN_ZERO)
-    if centred or (method.baseline == "greedy" and method.scale == "none"):
+    if (centred or (method.baseline == "greedy" and method.scale == "none")) and not by_reward:
         claims.add(Law.SHIFT_INVARIANT)
-    if method.scale == "std" and method.std_eps == 0 and centred and not in_reward:
+    if method.scale in ("std", "std_batch") and method.std_eps == 0 and centred and not in_reward:
         claims.add(Law.SCALE_INVARIANT)
     if method.scale == "none" and not (in_reward or in_advantage or clamped):
         claims.add(Law.SCALES_WITH_REWARDS)
-    if centred and not (in_reward or in_advantage):
+    if (centred and not (in_reward or in_advantage)) or tokens_of_unequal:
         claims.add(Law.EQUAL_REWARDS_GIVE_ZERO)
-    if method.supervision == "outcome" and (centred or method.scale == "none"):
+    of_group = method.scale != "std_batch" and not by_reward
+    if method.supervision == "outcome" and (centred or method.scale == "none") and of_group:
         claims.add(Law.MONOTONE)
-    if (centred and method.scale == "std") or (clamped and not in_advantage):
+    if (centred and method.scale in ("std", "std_batch")) or (clamped and not in_advantage):
         claims.add(Law.BOUNDED)
     return frozenset(claims)
 

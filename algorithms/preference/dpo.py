@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from algorithms.interface import Coefficients, TokenBatch
-from algorithms.preference.pairs import PairwiseMethod
+from algorithms.preference.pairs import RelativeToReference
 
 __all__ = ["DPO"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DPO(PairwiseMethod):
+class DPO(RelativeToReference):
     """Preference of the chosen over the rejected completion of a pair, relative to the reference policy.
 
     Attributes:

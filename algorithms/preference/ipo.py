@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from algorithms.interface import Coefficients, TokenBatch
-from algorithms.preference.pairs import PairwiseMethod
+from algorithms.preference.pairs import RelativeToReference
 
 __all__ = ["IPO"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IPO(PairwiseMethod):
+class IPO(RelativeToReference):
     """Regression of a pair's log-ratio gap on 1/(2τ).
 
     Attributes:

@@ -1,10 +1,10 @@
 """A frozen batch in JSON, ours or dumped by somebody's trainer, as the arrays that methods read.
 
     {"sequences": [{"group": "q1", "reward": 1.0, "policy_logprobs": [...], "old_logprobs": [...], ...}, ...],
-     "max_length": 1024}
+     "max_length": 1024, "kl_estimate": 0.5}
 
-or in JSON Lines, one sequence a line, which then holds max_length too. What a method does not need may be absent; what
-is there must be complete, finite and of one length a sequence.
+or in JSON Lines, one sequence a line, which then holds max_length and kl_estimate too. What a method does not need may
+be absent; what is there must be complete, finite and of one length a sequence.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from algorithms import Aggregation, Algorithm, DataSource, Need, TokenBatch
 __all__ = ["FrozenBatch", "parse_batch", "read_batch"]
 
 LARGEST_LOGPROB = 1e-3  # of a probability that rounding put above 1; padding, probabilities and NLLs are larger
-TOKEN_FIELDS = ("policy_logprobs", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
+TOKEN_FIELDS = ("policy_logprobs", "old_logprobs", "reference_logprobs", "sampler_logprobs", "values", "entropies")
+OF_THE_BATCH = ("max_length", "kl_estimate")  # beside the sequences, or in each of their lines
 SCHEMA: dict[str, type] = {
     "group": object,
     "reward": float,
@@ -43,6 +44,7 @@ NEEDED_FIELDS: dict[Need, tuple[str, ...]] = {
     Need.REFERENCE_LOGPROBS: ("reference_logprobs",),
     Need.SAMPLER_LOGPROBS: ("sampler_logprobs",),
     Need.CRITIC: ("values",),
+    Need.ENTROPIES: ("entropies",),
     Need.GREEDY_REWARD: ("greedy_reward",),
 }
 
@@ -83,6 +85,8 @@ class FrozenBatch:
                 raise ValueError(f"{name} needs {field}, which this batch does not hold; add it to every sequence.")
         if algorithm.aggregation == Aggregation.CONSTANT and self.batch.max_length is None:
             raise ValueError(f"{name} divides by max_length, which this batch does not hold; add it beside sequences.")
+        if Need.KL_ESTIMATE in needs and self.batch.kl_estimate is None:
+            raise ValueError(f"{name} needs kl_estimate, which this batch does not hold; add it beside sequences.")
         if pairs:
             self._check_pairs(name)
         if Need.GROUPS in needs:
@@ -128,11 +132,14 @@ def read_batch(path: Path) -> FrozenBatch:
 def _of_lines(lines: list[str]) -> dict[str, Any]:
     """The one object that lines of a sequence each stand for."""
     sequences = [_of_line(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    limits = [sequence.pop("max_length", None) for sequence in sequences]
-    for index, limit in enumerate(limits):
-        if limit != limits[0]:
-            raise ValueError(f"max_length of sequence {index} is {limit}, of sequence 0 {limits[0]}; expected one.")
-    return {"sequences": sequences, "max_length": limits[0] if limits else None}
+    whole: dict[str, Any] = {"sequences": sequences}
+    for name in OF_THE_BATCH:
+        values = [sequence.pop(name, None) for sequence in sequences]
+        for index, value in enumerate(values):
+            if value != values[0]:
+                raise ValueError(f"{name} of sequence {index} is {value}, of sequence 0 {values[0]}; expected one.")
+        whole[name] = values[0] if values else None
+    return whole
 
 
 def _of_line(number: int, line: str) -> dict[str, Any]:
@@ -182,6 +189,7 @@ def parse_batch(data: Any) -> FrozenBatch:
         step_rewards=_pad_steps(sequences, "step_rewards", 0.0) if "step_rewards" in held else None,
         step_ends=_pad_steps(sequences, "step_ends", -1).long() if "step_ends" in held else None,
         max_length=max_length,
+        kl_estimate=_kl_estimate(data),
         **per_token,
     )
     return FrozenBatch(
@@ -221,6 +229,12 @@ def _check_logprobs(index: int, sequence: dict[str, Any]) -> None:
                     f"{name}[{token}] of sequence {index} is {value!r}; expected a log-probability, at most 0: padding "
                     "is to be left out, probabilities and negative log-likelihoods are none."
                 )
+    for token, value in enumerate(sequence.get("entropies", [])):
+        if value < 0:
+            raise ValueError(
+                f"entropies[{token}] of sequence {index} is {value!r}; expected nats, 0 or more: the entropy "
+                "of the whole distribution, not the token's log-probability."
+            )
 
 
 def _check_number(index: int, name: str, value: Any) -> None:
@@ -273,6 +287,15 @@ def _max_length(data: dict[str, Any], lengths: tuple[int, ...]) -> int | None:
             f"{lengths.index(longest)}), to 2^31 − 1."
         )
     return max_length
+
+
+def _kl_estimate(data: dict[str, Any]) -> float | None:
+    estimate = data.get("kl_estimate")
+    if estimate is None:
+        return None
+    if isinstance(estimate, bool) or not isinstance(estimate, int | float) or not 0 <= estimate <= sys.float_info.max:
+        raise ValueError(f"kl_estimate is {estimate!r}; expected nats of a whole completion, 0 or more.")
+    return float(estimate)
 
 
 def _pad(sequences: list[dict[str, Any]], name: str, lengths: tuple[int, ...]) -> Tensor:

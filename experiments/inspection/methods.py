@@ -210,9 +210,8 @@ def methods_page() -> str:
     parts = [
         "# All methods\n\n"
         "Written by `python -m experiments.inspection.methods > docs/methods.md` from "
-        "`algorithms/catalogue.py` and the docstrings\nof the classes; do not edit. How to read it, and what a "
-        "coefficient is: "
-        "[algorithms/README.md](algorithms/README.md).\n\n",
+        "`algorithms/catalogue.py`,\n`beyond.py` and `peers.py` there and the docstrings of the classes; do not edit. "
+        "How to read it, and what a coefficient is:\n[algorithms/README.md](algorithms/README.md).\n\n",
         _markdown_table(("name", *HEADINGS[1:]), [_linked(name, method) for name, method in METHODS.items()]),
     ]
     parts += [_section(name, method) for name, method in METHODS.items()]

@@ -1,11 +1,19 @@
-"""One small batch with every array, shared by the tests of methods; written out so that a test can count on it."""
+"""One small batch with every array, and objectives of its tokens, shared by the tests of methods.
+
+The batch is written out so that a test can count on it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import fmean, stdev
 
 import torch
 from torch import Tensor
 
-from algorithms import Aggregation, Algorithm, TokenBatch, counted, surrogate_loss
+from algorithms import Aggregation, Algorithm, TokenBatch, build_algorithm, counted, surrogate_loss
+
+TokenTerms = Callable[[int, Tensor, Tensor], Tensor]
 
 LENGTHS = [5, 3, 7, 1, 6, 4]  # three pairs, two groups
 GROUP = [0, 0, 0, 1, 1, 1]
@@ -42,6 +50,8 @@ def make_batch(seed: int = 0) -> tuple[TokenBatch, Tensor]:
         truncated=torch.tensor([False, False, True, False, False, False]),
         greedy_rewards=torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0], dtype=torch.float64),
         max_length=MAX_LENGTH,
+        entropies=noise(0.5).abs(),
+        kl_estimate=0.4,
     )
     return batch, policy.requires_grad_()
 
@@ -73,3 +83,33 @@ def averaged(terms: list[Tensor], aggregation: Aggregation) -> Tensor:
             return torch.stack([term.sum() for term in terms]).mean()
         case Aggregation.CONSTANT:
             return torch.stack([term.sum() / MAX_LENGTH for term in terms]).mean()
+
+
+def peers_of(i: int, values: list[float] = REWARDS) -> list[float]:
+    """The rewards of sequence i's group."""
+    return [values[j] for j in range(6) if GROUP[j] == GROUP[i]]
+
+
+def group_std_advantage(i: int, values: list[float] = REWARDS) -> float:
+    """(r − mean)/std of sequence i's group, ddof 1."""
+    return (values[i] - fmean(peers_of(i, values))) / stdev(peers_of(i, values))
+
+
+def clip(rho: Tensor, advantage: float, low: float, high: float) -> Tensor:
+    """min(ρA, clip(ρ)A)."""
+    return torch.minimum(rho * advantage, torch.clamp(rho, 1 - low, 1 + high) * advantage)
+
+
+def objective(terms: TokenTerms, aggregation: Aggregation, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """The objective whose token terms are ``terms(i, log π_θ, log π_old)``, and the logprobs it is a function of."""
+    batch, logprobs = make_batch(seed)
+    assert batch.old_logprobs is not None
+    rows = [terms(i, logprobs[i, :n], batch.old_logprobs[i, :n]) for i, n in enumerate(LENGTHS)]
+    return averaged(rows, aggregation), logprobs
+
+
+def check(name: str, terms: TokenTerms, aggregation: Aggregation, settings: dict | None = None) -> None:
+    """The method's surrogate has the gradient of the objective with these token terms."""
+    batch, _ = make_batch()
+    value, logprobs = objective(terms, aggregation)
+    assert_same_gradient(value, build_algorithm(name, settings), batch, logprobs)

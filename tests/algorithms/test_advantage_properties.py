@@ -287,6 +287,8 @@ def batches(draw: st.DrawFn, dtype: torch.dtype) -> tuple[TokenBatch, Tensor]:
         truncated=lengths == tokens,
         greedy_rewards=uniform(size)[:, 0],
         max_length=tokens,
+        entropies=uniform(extreme).abs(),
+        kl_estimate=extreme,
     )
     return batch, policy
 
@@ -315,7 +317,7 @@ def test_padding_changes_nothing_and_nothing_leaks_from_it(
     name: str, drawn: tuple[TokenBatch, Tensor], more: int
 ) -> None:
     batch, policy = drawn
-    names = ("old_logprobs", "reference_logprobs", "sampler_logprobs", "values")
+    names = ("old_logprobs", "reference_logprobs", "sampler_logprobs", "values", "entropies")
     wide = torch.nn.functional.pad(batch.completion_mask, (0, more))
 
     def poisoned(array: Tensor) -> Tensor:

@@ -60,9 +60,9 @@ def test_a_batch_that_does_not_say_who_is_right_needs_a_threshold(name: str) -> 
 
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_no_other_method_looks_at_who_is_right(name: str) -> None:
-    """What reads `correct` says so in its needs, and changes where it does; nothing else does."""
+    """What reads `correct` says so in its needs, and changes where it does; nothing but I(o) and KTO's ±λ does."""
     batch, _ = graded()
     algorithm = build_algorithm(name)
     flipped = replace(batch, correct=~torch.tensor(RIGHT))
     reads = not torch.equal(algorithm.credit(batch), algorithm.credit(flipped))
-    assert reads == any(need.name == "CORRECT" for need in algorithm.needs) == (name in I_OF_O)
+    assert reads == any(need.name == "CORRECT" for need in algorithm.needs) == (name in [*I_OF_O, "kto"])

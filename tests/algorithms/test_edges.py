@@ -14,9 +14,10 @@ from algorithms.advantages import (
     normalize_over_tokens,
     process_advantages,
 )
+from algorithms.gates import clip_active
 from algorithms.groups import GroupStatistics
 from algorithms.interface import compose
-from algorithms.parts import clip_active, mismatch_weights
+from algorithms.parts import mismatch_weights
 from tests.algorithms.batches import make_batch
 
 

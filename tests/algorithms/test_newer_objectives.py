@@ -6,9 +6,8 @@ As in test_published_objectives, the objectives are written from the papers in p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from statistics import fmean, pvariance, stdev
+from statistics import fmean, pvariance
 
 import pytest
 import torch
@@ -22,39 +21,14 @@ from tests.algorithms.batches import (
     MAX_LENGTH,
     REWARDS,
     assert_same_gradient,
-    averaged,
+    check,
+    clip,
+    group_std_advantage,
     make_batch,
+    objective,
+    peers_of,
     surrogate_gradient,
 )
-
-TokenTerms = Callable[[int, Tensor, Tensor], Tensor]
-
-
-def peers_of(i: int, values: list[float] = REWARDS) -> list[float]:
-    """The rewards of sequence i's group."""
-    return [values[j] for j in range(6) if GROUP[j] == GROUP[i]]
-
-
-def group_std_advantage(i: int, values: list[float] = REWARDS) -> float:
-    return (values[i] - fmean(peers_of(i, values))) / stdev(peers_of(i, values))
-
-
-def clip(rho: Tensor, advantage: float, low: float, high: float) -> Tensor:
-    return torch.minimum(rho * advantage, torch.clamp(rho, 1 - low, 1 + high) * advantage)
-
-
-def objective(terms: TokenTerms, aggregation: Aggregation, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """The objective whose token terms are ``terms(i, log π_θ, log π_old)``, and the logprobs it is a function of."""
-    batch, logprobs = make_batch(seed)
-    assert batch.old_logprobs is not None
-    rows = [terms(i, logprobs[i, :n], batch.old_logprobs[i, :n]) for i, n in enumerate(LENGTHS)]
-    return averaged(rows, aggregation), logprobs
-
-
-def check(name: str, terms: TokenTerms, aggregation: Aggregation, settings: dict | None = None) -> None:
-    batch, _ = make_batch()
-    value, logprobs = objective(terms, aggregation)
-    assert_same_gradient(value, build_algorithm(name, settings), batch, logprobs)
 
 
 def test_gspo_is_its_eq_5_and_7() -> None:

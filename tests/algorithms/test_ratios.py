@@ -20,7 +20,7 @@ from algorithms import (
     TokenBatch,
     aggregation_weights,
 )
-from algorithms.parts import clip_active
+from algorithms.gates import clip_active
 from algorithms.preference.pairs import pair_gap
 from algorithms.ratios import KlForm, kl_coefficient, kl_penalty, ratio
 

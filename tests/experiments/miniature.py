@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from experiments.recipes.catalogue import arithmetic
 from experiments.recipes.config import Recipe
+from experiments.runs.engines import SamplerCache
+from experiments.schedule.workers import Job
 from training.config import SupervisedConfig
 from training.models.embedded import EmbeddedModelConfig
 
@@ -55,3 +59,15 @@ def recipe() -> Recipe:
         seeds=(0,),
         checkpoint_every=1,
     )
+
+
+SAMPLERS = SamplerCache()
+
+
+def run_here(jobs: Sequence[Job], *, on_done: Any, on_failed: Any, **ignored: Any) -> None:
+    """`run_jobs` without processes."""
+    for job in jobs:
+        try:
+            on_done(job.name, job.run(SAMPLERS, lambda *progress: None))
+        except ValueError as error:
+            on_failed(job.name, str(error))

@@ -23,6 +23,7 @@ from tests.peers.trl_trainers import Source, Step, group_trainer, pair_step_of, 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TRL currently supports vLLM versions"),
     pytest.mark.filterwarnings("ignore:You are using 'rollout_func'"),
+    pytest.mark.filterwarnings("ignore:You are importing from 'trl.experimental'"),
     pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning"),
 ]
 
@@ -60,6 +61,9 @@ KL = {"kl_coef": 0.04}
 SEQUENCE_LEVEL = {"importance_sampling_level": "sequence"}
 CISPO = {"clip_form": "weight", "clip_low": 1.0, "clip_high": 4.0}
 CUT = {"mask_truncated_completions": True}
+SAPO = {"clip_form": "sigmoid"}
+EPS = {"std_eps": 1e-4}  # TRL's; the presets of papers have none
+LEFT_BEHIND = {"off_policy_mask": "sampler", "off_policy_limit": 0.1}
 GRPO_CASES = [
     Case(name="defaults", settings=NO_ENGINE),
     Case(name="defaults, one update a batch", trainer={"num_iterations": 1}, settings=NO_ENGINE),
@@ -117,6 +121,41 @@ GRPO_CASES = [
         trainer={**SEQUENCE_LEVEL, "loss_type": "luspo"},
         settings={**NO_ENGINE, "ratio_level": "sequence", "aggregation": "sequence_sum"},
     ),
+    Case(name="sapo", trainer={"loss_type": "sapo"}, settings={**NO_ENGINE, **SAPO, "aggregation": "sequence_mean"}),
+    Case(
+        name="sapo, KL, vLLM",
+        trainer={"loss_type": "sapo", "beta": 0.04, "use_vllm": True},
+        settings={**SAPO, **KL, "aggregation": "sequence_mean"},
+    ),
+    Case(
+        name="sapo, temperatures",
+        trainer={"loss_type": "sapo", "sapo_temperature_pos": 3.0, "sapo_temperature_neg": 7.0},
+        settings={
+            **NO_ENGINE,
+            **SAPO,
+            "aggregation": "sequence_mean",
+            "gate_temperature_pos": 3.0,
+            "gate_temperature_neg": 7.0,
+        },
+    ),
+    Case(
+        name="sapo, sequence ratio",
+        trainer={**SEQUENCE_LEVEL, "loss_type": "sapo"},
+        settings={**NO_ENGINE, **SAPO, "ratio_level": "sequence", "aggregation": "sequence_mean"},
+    ),
+    Case(name="scale_rewards batch", trainer={"scale_rewards": "batch"}, settings={**NO_ENGINE, "scale": "std_batch"}),
+    Case(name="top_entropy", trainer={"top_entropy_quantile": 0.3}, settings={**NO_ENGINE, "top_entropy": 0.3}),
+    Case(
+        name="top_entropy, KL, mask_truncated",
+        trainer={**CUT, "top_entropy_quantile": 0.3, "beta": 0.04},
+        settings={**NO_ENGINE, **KL, "top_entropy": 0.3, "exclude_truncated": True},
+    ),
+    Case(name="off_policy", trainer={"off_policy_mask_threshold": 0.1}, settings={**NO_ENGINE, **LEFT_BEHIND}),
+    Case(
+        name="off_policy, KL, vLLM",
+        trainer={"off_policy_mask_threshold": 0.1, "beta": 0.04, "use_vllm": True},
+        settings={**LEFT_BEHIND, **KL},
+    ),
     Case(name="mask_truncated", trainer=CUT, settings={**NO_ENGINE, "exclude_truncated": True}),
     Case(
         name="mask_truncated, KL, grpo",
@@ -128,6 +167,22 @@ GRPO_CASES = [
         trainer={**CUT, "loss_type": "dr_grpo"},
         settings={**NO_ENGINE, "exclude_truncated": True, "aggregation": "constant"},
     ),
+]
+VESPO_CASES = [
+    Case(name="defaults", trainer={"loss_type": "vespo"}),
+    Case(name="KL", trainer={"loss_type": "vespo", "beta": 0.04, "use_bias_correction_kl": False}, settings=KL),
+    Case(
+        name="powers and rates",
+        trainer={"loss_type": "vespo", "vespo_k_pos": 1.0, "vespo_lambda_pos": 0.5, "vespo_k_neg": 1.5},
+        settings={"gate_power_pos": 1.0, "gate_rate_pos": 0.5, "gate_power_neg": 1.5},
+    ),
+]
+GMPO_CASES = [
+    Case(name="defaults"),
+    Case(
+        name="bounds", trainer={"epsilon_low": 0.1, "epsilon_high": 0.2}, settings={"clip_low": 0.1, "clip_high": 0.2}
+    ),
+    Case(name="KL", trainer={"beta": 0.04}, settings=KL),
 ]
 RLOO_CASES = [
     Case(name="defaults"),
@@ -158,13 +213,14 @@ def deviation(mine: Tensor, step: Step) -> float:
     return float((mine - step.ascent).abs().max() / step.ascent.abs().max())
 
 
-def assert_agrees(name: str, case: Case, step: Step) -> None:
-    """Equal to TRL's, zero on the same tokens, and in need of each setting of the case."""
-    mine = ascent(name, case.settings, step)
+def assert_agrees(name: str, case: Case, step: Step, base: Mapping[str, Any] | None = None) -> None:
+    """Equal to TRL's, zero on the same tokens, and in need of each setting of the case; `base` is always set."""
+    settings = {**(base or {}), **case.settings}
+    mine = ascent(name, settings, step)
     assert deviation(mine, step) < AGREEMENT
     assert ((mine == 0) == (step.ascent == 0))[step.batch.completion_mask].all()
     for left_out in case.settings:
-        others = {key: value for key, value in case.settings.items() if key != left_out}
+        others = {key: value for key, value in settings.items() if key != left_out}
         assert deviation(ascent(name, others, step), step) > DIFFERENCE, left_out
 
 
@@ -187,6 +243,11 @@ def source() -> Source:
 @pytest.fixture(scope="module")
 def grpo(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return group_trainer("GRPO", tmp_path_factory.mktemp("grpo"), source, REFERENCE)
+
+
+@pytest.fixture(scope="module")
+def gmpo(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return group_trainer("GMPO", tmp_path_factory.mktemp("gmpo"), source, REFERENCE)
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +301,16 @@ def test_the_clip_acts_on_a_fair_share_of_the_tokens(
 @pytest.mark.parametrize("case", GRPO_CASES, ids=by_name)
 def test_grpo(case: Case, grpo: Any, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_agrees("grpo@trl-1.16", case, grpo_step(grpo, source, case, monkeypatch))
+
+
+@pytest.mark.parametrize("case", VESPO_CASES, ids=by_name)
+def test_vespo(case: Case, grpo: Any, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_agrees("vespo", case, grpo_step(grpo, source, case, monkeypatch), EPS)
+
+
+@pytest.mark.parametrize("case", GMPO_CASES, ids=by_name)
+def test_gmpo(case: Case, gmpo: Any, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_agrees("gmpo", case, grpo_step(gmpo, source, case, monkeypatch), EPS)
 
 
 @pytest.mark.parametrize("name", PEERS["grpo@trl-1.16"].settings)

@@ -69,14 +69,14 @@ class Source:
 
 
 @contextmanager
-def forward_passes(trainer: Any) -> Iterator[list[tuple[object, Tensor]]]:
-    """Model and per-token logprobs of each forward pass that the trainer makes while the block runs, in order."""
-    seen: list[tuple[object, Tensor]] = []
+def forward_passes(trainer: Any) -> Iterator[list[tuple[object, Tensor, Tensor | None]]]:
+    """Model, logprobs and entropies of each forward pass that the trainer makes while the block runs, in order."""
+    seen: list[tuple[object, Tensor, Tensor | None]] = []
     original = trainer._get_per_token_logps_and_entropies
 
     def recording(model: object, *args: Any, **kwargs: Any) -> Any:
         result = original(model, *args, **kwargs)
-        seen.append((model, result[0]))
+        seen.append((model, result[0], result[1]))
         return result
 
     trainer._get_per_token_logps_and_entropies = recording
@@ -105,13 +105,15 @@ def defaults(config: Any) -> dict[str, Any]:
 
 
 def group_trainer(kind: str, folder: Path, source: Source, reference: LlamaForCausalLM) -> Any:
-    """A GRPOTrainer or an RLOOTrainer that draws its completions from `source`, with TRL's default fields."""
+    """A GRPO-, GMPO- or RLOOTrainer that draws its completions from `source`, with TRL's default fields."""
     import trl  # here and not above: importing the trainers takes seconds, which collecting tests should not
+    import trl.experimental.gmpo
     from datasets import Dataset
 
     reference.save_pretrained(folder / "reference")  # TRL loads it by the name of the model that it is given
     model = type(reference).from_pretrained(folder / "reference")
-    config = getattr(trl, f"{kind}Config")
+    home = trl.experimental.gmpo if kind == "GMPO" else trl
+    config = getattr(home, f"{kind}Config")
     args = arguments(
         config,
         folder,
@@ -120,15 +122,15 @@ def group_trainer(kind: str, folder: Path, source: Source, reference: LlamaForCa
         max_completion_length=MAX_LENGTH,
         beta=0.04,
     )
-    trainer = getattr(trl, f"{kind}Trainer")(
+    trainer = getattr(home, f"{kind}Trainer")(
         model=model,
         reward_funcs=source.reward,
         args=args,
         train_dataset=Dataset.from_list([{"prompt": "1 + 2 ="}]),
         processing_class=tiny_tokenizer(),
-        **({"rollout_func": source.rollout} if kind == "GRPO" else {}),
+        **({} if kind == "RLOO" else {"rollout_func": source.rollout}),
     )
-    trainer.beta = defaults(config)["beta"]  # 0 for GRPO, which would not have loaded the reference
+    trainer.beta = defaults(config)["beta"]  # 0 for all but RLOO, which would not have loaded the reference
     trainer.current_gradient_accumulation_steps = 1
     trainer._last_loaded_step = trainer.state.global_step  # with use_vllm: there is no engine to load weights into
     if kind == "RLOO":
@@ -147,10 +149,10 @@ def step_of(trainer: Any, source: Source, old: LlamaForCausalLM, policy: LlamaFo
     trainer.model.load_state_dict(policy.state_dict())
     with forward_passes(trainer) as training:
         loss = trainer._compute_loss(trainer.model, inputs)
-    [(_, logprobs)] = training
+    [(_, logprobs, entropies)] = training
     [gradient] = torch.autograd.grad(loss, logprobs, retain_graph=True)
-    frozen = [scored for model, scored in scoring if model is trainer.model]
-    reference = [scored for model, scored in scoring if model is trainer.ref_model]
+    frozen = [scored for model, scored, _ in scoring if model is trainer.model]
+    reference = [scored for model, scored, _ in scoring if model is trainer.ref_model]
     batch = TokenBatch(
         completion_mask=given.mask,
         rewards=torch.tensor(given.rewards),
@@ -158,6 +160,7 @@ def step_of(trainer: Any, source: Source, old: LlamaForCausalLM, policy: LlamaFo
         old_logprobs=frozen[0] if frozen else logprobs.detach(),
         reference_logprobs=reference[0] if reference else torch.zeros_like(logprobs),
         sampler_logprobs=given.padded(source.sampler_logprobs),
+        entropies=None if entropies is None else entropies.detach(),
         truncated=given.truncated,
         max_length=trainer.max_completion_length,
     )
@@ -213,3 +216,52 @@ def pair_step_of(trainer: Any) -> Step:
     ascent = -gradient * mask  # TRL sums over prompt and padding too, where its logprobs are the constant 0
     assert not logprobs[~mask].any()
     return Step(batch=batch, policy_logprobs=logprobs, ascent=ascent, loss=loss, inputs=inputs)
+
+
+def kto_trainer(
+    folder: Path, texts: list[tuple[str, str, bool]], model: LlamaForCausalLM, reference: LlamaForCausalLM
+) -> Any:
+    """A KTOTrainer on these prompts, each with a completion and whether it is desirable, with TRL's default fields."""
+    from datasets import Dataset
+    from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.kto_trainer import KTOTrainer
+
+    rows = [{"prompt": prompt, "completion": completion, "label": label} for prompt, completion, label in texts]
+    trainer: Any = KTOTrainer(
+        model=copy.deepcopy(model),
+        ref_model=copy.deepcopy(reference),
+        args=arguments(KTOConfig, folder, batch_size=len(rows)),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tiny_tokenizer(),
+    )
+    trainer.model.train()
+    return trainer
+
+
+def kto_step_of(trainer: Any) -> Step:
+    """The trainer's loss on all its completions; position t of the arrays is token t + 1 of prompt and completion."""
+    inputs = trainer.data_collator(list(trainer.train_dataset))
+    outputs: dict[object, Tensor] = {}
+
+    def keep(model: object, _: object, output: Any) -> None:  # the last pass of each model is over its own completions
+        outputs[model] = output.log_probs
+
+    hooks = [model.register_forward_hook(keep) for model in (trainer.model, trainer.ref_model)]
+    try:
+        loss = trainer._compute_loss(trainer.model, inputs, return_outputs=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    logprobs = outputs[trainer.model]
+    [gradient] = torch.autograd.grad(loss, logprobs, retain_graph=True)
+    mask = inputs["completion_mask"][:, 1:].bool()
+    labels = torch.as_tensor(inputs["label"], dtype=torch.bool)
+    batch = TokenBatch(
+        completion_mask=mask,
+        rewards=labels.float(),
+        correct=labels,
+        group=torch.arange(len(mask)),
+        reference_logprobs=outputs[trainer.ref_model],
+        kl_estimate=trainer._metrics["train"]["kl"][-1],
+    )
+    return Step(batch=batch, policy_logprobs=logprobs, ascent=-gradient * mask, loss=loss, inputs=inputs)

@@ -12,7 +12,14 @@ from algorithms.interface import BatchUnit, TokenBatch
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 
-__all__ = ["TrainingBatch", "build_batch", "build_pair_batch", "microbatches", "pairs_in"]
+__all__ = [
+    "TrainingBatch",
+    "build_batch",
+    "build_pair_batch",
+    "microbatches",
+    "pairs_in",
+    "with_other_completions",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +146,36 @@ def _ranked_pairs(group: Sequence[ScoredRollout]) -> Iterable[tuple[ScoredRollou
     worst = sorted(group, key=lambda item: item.reward)
     paired = zip(best[: len(group) // 2], worst, strict=False)
     return (pair for pair in paired if pair[0].reward > pair[1].reward)
+
+
+def with_other_completions(batch: TrainingBatch) -> TrainingBatch:
+    """Each prompt with a completion of the next problem instead of its own, as far as its log-probability goes.
+
+    The k-th sequence of a problem takes the k-th of the next one, from the start again where there are fewer; the last
+    problem takes the first one's. In a batch of one problem, each sequence takes the next one's completion.
+
+    Args:
+        batch: B sequences; of its completion-aligned arrays only the mask is rearranged, the others are left out.
+    """
+    groups: dict[int, list[int]] = {}
+    for row, label in enumerate(batch.tokens.group.tolist()):
+        groups.setdefault(label, []).append(row)
+    rows, other = list(groups.values()), torch.empty(len(batch), dtype=torch.int64)
+    for own, following in zip(rows, rows[1:] + rows[:1], strict=True):
+        for rank, row in enumerate(own):
+            other[row] = following[(rank + (len(rows) == 1)) % len(following)]
+    completions = (batch.lengths - batch.prompt_lengths)[other]
+    lengths = batch.prompt_lengths + completions
+    input_ids = batch.input_ids.new_zeros(len(batch), int(lengths.max()))
+    for row, (prompt, count, source) in enumerate(
+        zip(batch.prompt_lengths.tolist(), completions.tolist(), other.tolist(), strict=True)
+    ):
+        start = int(batch.prompt_lengths[source])
+        input_ids[row, :prompt] = batch.input_ids[row, :prompt]
+        input_ids[row, prompt : prompt + count] = batch.input_ids[source, start : start + count]
+    mask = batch.tokens.completion_mask[other.to(batch.input_ids.device)]
+    tokens = TokenBatch(completion_mask=mask, rewards=batch.tokens.rewards, group=batch.tokens.group)
+    return TrainingBatch(input_ids=input_ids, prompt_lengths=batch.prompt_lengths, lengths=lengths, tokens=tokens)
 
 
 def microbatches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from training.models.batches import TrainingBatch
 from training.models.packing import PackedBatch, is_packed, pack_batch
 
-__all__ = ["ForwardOptions", "align_to_completion", "autocast", "token_logprobs", "token_values"]
+__all__ = ["ForwardOptions", "align_to_completion", "autocast", "token_entropies", "token_logprobs", "token_values"]
 
 LOGITS_AT_A_TIME = 2**28  # numbers in float32: 1 GiB, 5,461 tokens of a vocabulary of 49,152
 
@@ -58,22 +59,50 @@ def token_logprobs(
     Returns:
         (B, T) float32 (float64 from a float64 model) in nats, zero outside the completion mask.
     """
+    return _of_logits(_picked, model, batch, temperature, use_autocast)
+
+
+def token_entropies(
+    model: nn.Module, batch: TrainingBatch, *, temperature: float = 1.0, use_autocast: bool = False
+) -> Tensor:
+    """Entropy of π_θ(· | q, o_<t) over the vocabulary at each completion token, at the sampling temperature.
+
+    Args:
+        model: see `token_logprobs`.
+        batch: B sequences.
+        temperature: divides the logits.
+        use_autocast: run the forward pass in bfloat16.
+
+    Returns:
+        (B, T) float32 (float64 from a float64 model) in nats, zero outside the completion mask.
+    """
+    return _of_logits(_entropy, model, batch, temperature, use_autocast)
+
+
+OfLogits = Callable[[Tensor, Tensor, float], Tensor]
+"""One number a token from its logits, the token and the temperature: (…, V) and (…) -> (…)."""
+
+
+def _of_logits(
+    number: OfLogits, model: nn.Module, batch: TrainingBatch, temperature: float, use_autocast: bool
+) -> Tensor:
+    """A number of each completion token's logits. (B, T), zero outside the mask."""
     apart = splits_at_head(model, use_autocast=use_autocast)  # on its own: casts kept from here would have no gradient
     with autocast(batch.input_ids.device, use_autocast):
         if not apart:
-            return _from_whole_logits(model, batch, temperature)
+            return _from_whole_logits(number, model, batch, temperature)
         body: Any = model.base_model
         head: Any = model.get_output_embeddings()  # type: ignore[operator]
         if is_packed(model):
             packed = pack_batch(batch)
             hidden = body(**packed.inputs, use_cache=False).last_hidden_state[0, packed.predicting]  # (M, H)
-            return _scatter(_head_logprobs(head, hidden, packed.targets, temperature), packed, batch)
+            return _scatter(_at_head(number, head, hidden, packed.targets, temperature), packed, batch)
         shortest = int(batch.prompt_lengths.min())
         ids = batch.input_ids[:, shortest - 1 :]  # from the last prompt token of the shortest prompt on
         hidden = body(input_ids=batch.input_ids, use_cache=False).last_hidden_state[:, shortest - 1 :]
         targets = ids.roll(-1, dims=1)  # the last column has none, and is dropped
-        logprobs = _head_logprobs(head, hidden.flatten(0, 1), targets.flatten(), temperature).view(targets.shape)
-        return align_to_completion(logprobs[:, :-1], batch, offset=shortest)
+        numbers = _at_head(number, head, hidden.flatten(0, 1), targets.flatten(), temperature).view(targets.shape)
+        return align_to_completion(numbers[:, :-1], batch, offset=shortest)
 
 
 def token_values(
@@ -124,41 +153,51 @@ def _scatter(per_token: Tensor, packed: PackedBatch, batch: TrainingBatch) -> Te
     return per_token.new_zeros(mask.numel()).index_put((packed.places,), per_token).view(mask.shape)
 
 
-def _head_logprobs(head: nn.Module, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """log-softmax of the head's logits at the targets, at most `LOGITS_AT_A_TIME` of them at once. (M, H) -> (M,)."""
+def _at_head(number: OfLogits, head: nn.Module, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """Numbers of the head's logits, of which at most `LOGITS_AT_A_TIME` exist at once. (M, H) -> (M,)."""
     vocabulary: int = head.weight.shape[0]  # type: ignore[union-attr,assignment]
     rows = max(1, LOGITS_AT_A_TIME // vocabulary)
 
-    def logprobs(part: Tensor, wanted: Tensor) -> Tensor:
-        return _picked(head(part), wanted, temperature)
+    def numbers(part: Tensor, wanted: Tensor) -> Tensor:
+        return number(head(part), wanted, temperature)
 
     if len(hidden) <= rows:
-        return logprobs(hidden, targets)
+        return numbers(hidden, targets)
     pieces = zip(hidden.split(rows), targets.split(rows), strict=True)
     if torch.is_grad_enabled():
-        return torch.cat([checkpoint(logprobs, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[misc]
-    return torch.cat([logprobs(*piece) for piece in pieces])
+        return torch.cat([checkpoint(numbers, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[misc]
+    return torch.cat([numbers(*piece) for piece in pieces])
 
 
 def _picked(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """log-softmax at the targets. (…, V) and (…) -> (…)."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if temperature != 1:  # a division by 1 would keep a copy of the largest array there is
-        logits = logits / temperature
+    logits = _tempered(logits, temperature)
     return logits.gather(-1, targets[..., None])[..., 0] - torch.logsumexp(logits, dim=-1)
 
 
-def _from_whole_logits(model: nn.Module, batch: TrainingBatch, temperature: float) -> Tensor:
+def _entropy(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """−Σ p log p of the softmax, whatever the targets. (…, V) and (…) -> (…)."""
+    logprobs = torch.log_softmax(_tempered(logits, temperature), dim=-1)
+    return -(logprobs.exp() * logprobs).sum(dim=-1)
+
+
+def _tempered(logits: Tensor, temperature: float) -> Tensor:
+    """Logits in float32 at least, divided by the temperature."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return logits if temperature == 1 else logits / temperature  # dividing by 1 would keep a copy of the largest array
+
+
+def _from_whole_logits(number: OfLogits, model: nn.Module, batch: TrainingBatch, temperature: float) -> Tensor:
     """The same for an architecture that does something to the logits after the head (soft caps, scales)."""
     shortest = int(batch.prompt_lengths.min())
     keep = batch.input_ids.shape[1] - shortest + 1
     if is_packed(model):
         packed = pack_batch(batch)
         logits = model(**packed.inputs, use_cache=False, logits_to_keep=packed.predicting).logits[0]
-        return _scatter(_picked(logits, packed.targets, temperature), packed, batch)
+        return _scatter(number(logits, packed.targets, temperature), packed, batch)
     logits = model(input_ids=batch.input_ids, use_cache=False, logits_to_keep=keep).logits  # (B, keep, V)
     return align_to_completion(
-        _picked(logits[:, :-1], batch.input_ids[:, shortest:], temperature), batch, offset=shortest
+        number(logits[:, :-1], batch.input_ids[:, shortest:], temperature), batch, offset=shortest
     )
 
 

@@ -1,4 +1,4 @@
-"""Logprobs and values of a whole batch without gradient, microbatch by microbatch."""
+"""Logprobs, entropies and values of a whole batch without gradient, microbatch by microbatch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.interface import BatchUnit
-from training.models.batches import TrainingBatch, microbatches
+from training.models.batches import TrainingBatch, microbatches, with_other_completions
 from training.models.critic import Critic
-from training.models.logprobs import ForwardOptions, token_logprobs
+from training.models.logprobs import ForwardOptions, token_entropies, token_logprobs
 from training.models.packing import is_packed
 
-__all__ = ["by_microbatch", "score_logprobs", "score_values"]
+__all__ = ["by_microbatch", "score_entropies", "score_kl", "score_logprobs", "score_values"]
 
 
 def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
@@ -23,6 +23,26 @@ def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptio
         return token_logprobs(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
 
     return by_microbatch(batch, options, is_packed(model), logprobs)
+
+
+def score_entropies(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
+    """Entropy of `model` at each completion token, in nats. (B, T), zero outside the mask."""
+
+    def entropies(part: TrainingBatch) -> Tensor:
+        return token_entropies(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
+
+    return by_microbatch(batch, options, is_packed(model), entropies)
+
+
+def score_kl(model: nn.Module, reference: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> float:
+    """KTO's estimate of KL(π_θ ‖ π_ref) of a completion: max(0, mean of log π_θ/π_ref after another prompt), in nats.
+
+    The completions are those of other problems (Ethayarajh et al. 2024, arXiv 2402.01306, section 4.1), so that what a
+    completion earned does not move the point that it is measured from.
+    """
+    other = with_other_completions(batch)
+    log_ratios = score_logprobs(model, other, options) - score_logprobs(reference, other, options)
+    return max(0.0, float(log_ratios.double().sum(dim=-1).mean()))
 
 
 def score_values(critic: Critic, batch: TrainingBatch, options: ForwardOptions) -> Tensor:

@@ -24,6 +24,7 @@ def sequence(group: str, reward: float, length: int, pair: str, chosen: bool) ->
         "group": group,
         "reward": reward,
         **{name: [-0.5] * length for name in ARRAYS},
+        "entropies": [0.5] * length,
         "step_rewards": [reward],
         "step_ends": [length - 1],
         "pair": pair,
@@ -44,6 +45,7 @@ def batch() -> dict[str, Any]:
             sequence("q2", 4.0, 2, "p2", True),
         ],
         "max_length": 10,
+        "kl_estimate": 0.25,
     }
 
 
@@ -163,12 +165,26 @@ def test_what_a_method_does_not_read_may_be_absent(method: str, unread: tuple[st
         ("dpo", "pair"),
         ("dpo", "chosen"),
         ("remax", "greedy_reward"),
+        ("dapo_top_entropy", "entropies"),
         ("grpo@trl-1.16", "sampler_logprobs"),
     ],
 )
 def test_a_missing_array_is_named(method: str, missing: str) -> None:
     with pytest.raises(ValueError, match=f"^{method} needs {missing}, which this batch does not hold"):
         coefficients_of(parse_batch(without(batch(), missing)), method, {})
+
+
+def test_kto_needs_the_estimate_of_the_kl() -> None:
+    """At log-ratio 0 and z₀ = 10: p = σ(−1), and a coefficient ±0.1·p(1 − p)."""
+    data = batch()
+    del data["kl_estimate"]
+    with pytest.raises(ValueError, match="kto needs kl_estimate, which this batch does not hold; add it beside"):
+        coefficients_of(parse_batch(data), "kto", {})
+    found = coefficients_of(parse_batch({**data, "kl_estimate": 10}), "kto", {})
+    p = 1 / (1 + math.e)
+    assert [row[0] for row in found.coefficients] == pytest.approx(
+        [0.1 * p * (1 - p) * sign for sign in (1, -1, -1, 1)]
+    )
 
 
 def test_dr_grpo_needs_the_length_limit() -> None:
@@ -191,12 +207,15 @@ def test_dr_grpo_needs_the_length_limit() -> None:
         (changed(1, step_ends=[1.5]), r"step_ends\[0\] of sequence 1 is 1.5"),
         (changed(1, step_ends=[1, 2]), "sequence 1 has 1 step_rewards and 2 step_ends"),
         (changed(0, rewards=1.0), "sequence 0 has an unknown field 'rewards'"),
-        (changed(0, tokens=[], **{name: [] for name in ARRAYS}), "sequence 0 has no tokens"),
+        (changed(0, tokens=[], entropies=[], **{name: [] for name in ARRAYS}), "sequence 0 has no tokens"),
         ({"sequences": []}, "no sequences"),
         ({"sequences": [3]}, "sequence 0 is a int; expected an object"),
         ({"sequences": [{"reward": 1.0}]}, "sequence 0 has no array of its tokens"),
         ({**batch(), "max_length": 2}, r"max_length is 2; expected an integer from 3, the longest .*\(number 1\)"),
         (changed(1, old_logprobs=[-0.5, -0.2, 1.0]), r"old_logprobs\[2\] of sequence 1 is 1.0; expected a log-prob"),
+        ({**batch(), "kl_estimate": -1.0}, "kl_estimate is -1.0; expected nats of a whole completion, 0 or more"),
+        ({**batch(), "kl_estimate": True}, "kl_estimate is True; expected nats of a whole completion"),
+        (changed(0, entropies=[0.5, -0.1]), r"entropies\[1\] of sequence 0 is -0.1; expected nats, 0 or more"),
         (changed(0, sampler_logprobs=[0.002, -1]), r"sampler_logprobs\[0\] of sequence 0 is 0.002"),
     ],
 )

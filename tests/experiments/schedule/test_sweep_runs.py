@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,8 @@ from benchmarks.arithmetic import generate_problems
 from experiments.commands.sweep import Sweep
 from experiments.recipes import catalogue as recipes
 from experiments.recipes.config import Recipe
-from experiments.runs.engines import SamplerCache
-from experiments.schedule.workers import Job, WorkerError
-from tests.experiments.miniature import recipe
+from experiments.schedule.workers import WorkerError
+from tests.experiments.miniature import recipe, run_here
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +42,6 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with pytest.raises(WorkerError, match=r"2 of 6 runs failed(.|\n)*reward=broken\.py_reward.* is nan"):
             _sweep_dpo().run()
     return out
-
-
-SAMPLERS = SamplerCache()
-
-
-def run_here(jobs: Sequence[Job], *, on_done: Any, on_failed: Any, **ignored: Any) -> None:
-    """`run_jobs` without processes."""
-    for job in jobs:
-        try:
-            on_done(job.name, job.run(SAMPLERS, lambda *progress: None))
-        except ValueError as error:
-            on_failed(job.name, str(error))
 
 
 def _without_curve(full: Recipe) -> Recipe:
