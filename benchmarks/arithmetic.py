@@ -12,6 +12,8 @@ Most lines merge two operations, ``(12+7)*3=57``: a shortcut that a small model 
 lines. So what a policy trained on such demonstrations writes greedily is often wrong while it can do better, and
 reinforcement has more to teach than certainty. `docs/embedded-task.md` says how this was chosen and measured.
 
+Every problem has its solution as a program too, and as text in which that program is run and its output read.
+
 Splits are disjoint by construction: the split is a function of the question's text (`split_of`), and generation draws
 until it meets a question of the split it was asked for.
 """
@@ -33,8 +35,10 @@ __all__ = [
     "Chain",
     "SplitName",
     "generate_problems",
+    "render_program",
     "render_question",
     "render_solution",
+    "render_tool_solution",
     "split_of",
 ]
 
@@ -109,6 +113,18 @@ def render_solution(chain: Chain, merged: frozenset[int] = frozenset()) -> str:
     return "\n".join([*lines, f"\\boxed{{{known}}}"])
 
 
+def render_program(chain: Chain) -> str:
+    """A program that prints the chain's value: one assignment an operation, as lines without one at the end."""
+    lines = [f"a=a{operator}{operand}" for operator, operand in chain.operations]
+    return "\n".join([f"a={chain.start}", *lines, "print(a)"])
+
+
+def render_tool_solution(chain: Chain) -> str:
+    r"""The program in its block, what it prints in a block behind it, and the answer in ``\boxed{}``."""
+    value = chain.values()[-1]
+    return f"```python\n{render_program(chain)}\n```\n```output\n{value}\n```\n\\boxed{{{value}}}"
+
+
 def split_of(question: str) -> SplitName:
     """The split that a question belongs to: one in ten to test, one in ten to validation, the rest to train."""
     bucket = hashlib.blake2b(question.encode(), digest_size=8).digest()[0] % 10
@@ -157,6 +173,8 @@ def generate_problems(
             gold_answer=str(chain.values()[-1]),
             solution=render_solution(chain, _draw_merges(generator, len(chain.operations), shortcut_probability)),
             level=str(len(chain.operations)),
+            program=render_program(chain),
+            tool_solution=render_tool_solution(chain),
         )
     return list(problems.values())
 

@@ -164,6 +164,9 @@ def _problem(line: str, benchmark: str, where: str) -> Problem:
         tolerance=_tolerance(row, where) or _tolerance_of(benchmark),
         options=options,
         blanks=answer.count(";") + 1 if kind is AnswerKind.BLANKS else 1,
+        program=_text_or_none(row, "program", where),
+        tool_solution=_text_or_none(row, "tool_solution", where),
+        where=where,
     )
 
 

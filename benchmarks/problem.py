@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from string import ascii_uppercase
 
@@ -46,6 +46,9 @@ class Problem:
         options: what the question lets choose from, A first; `question` has them too (`with_options`), and
             `gold_answer` is a letter, or several.
         blanks: how many values the gold answer holds, joined by semicolons, in the order of the question's blanks.
+        program: a program that prints the answer, for supervised training; ``None`` where the source has none.
+        tool_solution: a solution of text, programs and their outputs in turns, likewise (`sampling.rounds`).
+        where: the file and line that it was read from, for messages; no part of what it is.
     """
 
     problem_id: str
@@ -58,12 +61,15 @@ class Problem:
     tolerance: Tolerance | None = None
     options: tuple[str, ...] = ()
     blanks: int = 1
+    program: str | None = None
+    tool_solution: str | None = None
+    where: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for field in ("problem_id", "benchmark", "question", "gold_answer"):
-            if not getattr(self, field).strip():
+        for name in ("problem_id", "benchmark", "question", "gold_answer"):
+            if not getattr(self, name).strip():
                 raise ValueError(
-                    f"Problem.{field} is empty (problem_id={self.problem_id!r}); "
+                    f"Problem.{name} is empty (problem_id={self.problem_id!r}); "
                     "every problem needs an id, a benchmark, a question and a gold answer."
                 )
 

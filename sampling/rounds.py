@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.problem import Problem
-from sampling.blocks import last_program, without_programs
-from sampling.prompt import continuations, encode_prompts
+from sampling.blocks import code_blocks, last_program, without_programs
+from sampling.prompt import RenderedPrompt, continuations, encode_prompts
 from sampling.rollout import FinishReason, Rollout
 from sampling.sampler import Generation, Request, Sampler, SamplingConfig
 from sampling.seeds import request_seed
@@ -29,7 +29,7 @@ from sampling.text import completion_text, cut_at, opening
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Tool", "ToolOutput", "ToolRounds", "sample_in_rounds"]
+__all__ = ["Tool", "ToolOutput", "ToolRounds", "encode_in_rounds", "sample_in_rounds"]
 
 _CLOSED = "\n```\n"  # ends a program; what opens one has a word behind it
 
@@ -219,6 +219,40 @@ class _Begun:
             own_tokens=tuple(self.own),
             own_words=without_programs(words[: len(words) - self.beyond]),
         )
+
+
+def encode_in_rounds(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[RenderedPrompt], texts: Sequence[str]
+) -> list[list[tuple[int, ...]]]:
+    """The tokens of written solutions as `sample_in_rounds` would have them: own ones and an output's in turns.
+
+    Args:
+        tokenizer: of the model.
+        prompts: B prompts.
+        texts: what follows each; blocks ```` ```output ```` in it are outputs.
+
+    Returns:
+        Of each text its parts: own, output, own, …; a text without an output is one part.
+
+    Raises:
+        ValueError: no tokens of this tokenizer give a text behind its prompt.
+    """
+    parts = [_own_and_outputs(text) for text in texts]
+    first = continuations(tokenizer, prompts, [own for own, *_ in parts])
+    return [
+        [ids, *(_behind_a_line_break(tokenizer, part) for part in rest)]
+        for ids, (_, *rest) in zip(first, parts, strict=True)
+    ]
+
+
+def _own_and_outputs(text: str) -> list[str]:
+    found, done = list[str](), 0
+    for block in code_blocks(text):
+        if block.closed and block.language == "output":
+            end = block.end + text[block.end :].startswith("\n")
+            found += [text[done : block.start], text[block.start : end]]
+            done = end
+    return [*found, text[done:]]
 
 
 def _output_ids(tokenizer: PreTrainedTokenizerBase, text: str, most: int) -> tuple[int, ...]:

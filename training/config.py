@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["SupervisedConfig", "TrainingConfig"]
+__all__ = ["FORMS", "SupervisedConfig", "TrainingConfig", "check_shares"]
+
+FORMS: Mapping[str, str] = {"words": "solution", "program": "program", "tool": "tool_solution"}
+"""The forms of a demonstration, and the field of a problem that has its solution in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,8 @@ class TrainingConfig:
         steps: sampling steps of the run; each is followed by `updates_per_batch` optimiser steps on what it gave.
         problems_per_step: P.
         group_size: G, completions a problem.
+        context_tokens: demonstrations are concatenated at random to rows of at most so many tokens, and a step takes P
+            rows (`training.mixture`); ``None`` takes P·G demonstrations. Of no other source.
         learning_rate: AdamW's rate after the warm-up; 0 goes through every motion and changes nothing (a control).
         warmup_steps: steps of linear warm-up from 0.
         schedule: constant, or linear decay to 0 at the last step.
@@ -70,6 +76,7 @@ class TrainingConfig:
     max_completion_tokens: int = 1024
     use_autocast: bool = False
     iteration_steps: int | None = None
+    context_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -83,7 +90,7 @@ class TrainingConfig:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1.")
-        for name in ("iteration_steps", "microbatch_size", "lora_rank"):
+        for name in ("iteration_steps", "microbatch_size", "lora_rank", "context_tokens"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1, or null.")
         if not 0 <= self.critic_warmup_steps < self.steps:
@@ -209,3 +216,18 @@ class SupervisedConfig:
             gradient_checkpointing=self.gradient_checkpointing,
             optimizer="adamw_8bit" if self.optimizer == "adamw_8bit" else "adamw",
         )
+
+
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Refuse what no mixture of forms can be.
+
+    Args:
+        shares: of each form (`FORMS`) among the demonstrations.
+
+    Raises:
+        ValueError: a form that there is not, a share that is not above 0, or shares that do not add up to 1.
+    """
+    if not shares or any(name not in FORMS for name in shares):
+        raise ValueError(f"forms are {list(shares)}; expected some of {', '.join(FORMS)}.")
+    if any(not share > 0 for share in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
+        raise ValueError(f"the shares of forms are {dict(shares)}; expected numbers above 0 that add up to 1.")

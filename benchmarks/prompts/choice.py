@@ -16,6 +16,8 @@ __all__ = ["PROMPTS", "check_name", "choose_prompt", "language_of"]
 PROMPTS: Mapping[str, str] = {
     "auto": "chain_of_thought for a model with a chat template, few_shot for one without",
     "bare": "the question itself",
+    "bare_program": "the question and the beginning of a block of code, which is run",
+    "bare_tool": "the question and a line break: text and programs in turns, as with tool",
     "chain_of_thought": "a user's message: the question, and to reason step by step and box the answer",
     "deepseek_chat": "chain_of_thought in DeepSeekMath's own chat template, whatever the model's is",
     "few_shot": "worked examples in words before the question, for a base model",
@@ -25,6 +27,15 @@ PROMPTS: Mapping[str, str] = {
     "likelihood": "the option letter that the model finds most likely; nothing is written",
 }
 """Values of `--prompt`, beside a text file with ``{question}`` in it, with their meaning."""
+
+BARE: Mapping[str, Prompt] = {
+    "bare": Prompt(name="bare", template=PLACE, whole=True),
+    "bare_program": Prompt(
+        name="bare_program", template=f"{PLACE}\n```python\n", whole=True, mode=Mode.PROGRAM, stop=("\n```",)
+    ),
+    "bare_tool": Prompt(name="bare_tool", template=f"{PLACE}\n", whole=True, mode=Mode.TOOL),
+}
+"""Prompts without words, for models of the embedded task."""
 
 _OLD_NAMES = {"chain_of_thought_zh": ("chain_of_thought", "zh")}  # configurations of coeflab 0.1 have it
 
@@ -66,8 +77,8 @@ def choose_prompt(
         return _with_examples(name, LAYOUTS[language], examples, mode)
     if shots is not None:
         raise ValueError(f"shots is {shots}, and the prompt {name!r} has no examples; expected few_shot, or no shots.")
-    if name == "bare":
-        return Prompt(name=name, template=PLACE, whole=True)
+    if name in BARE:
+        return BARE[name]
     if name == "deepseek_chat":
         return Prompt(name=name, template=deepseek_chat(INSTRUCTIONS[Mode.WORDS][language]), whole=True)
     mode = Mode.WORDS if name == "chain_of_thought" else Mode(name)

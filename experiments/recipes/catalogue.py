@@ -13,6 +13,7 @@ from benchmarks.naming import did_you_mean
 from experiments.recipes.config import ArmConfig, EvaluationConfig, Recipe, TaskConfig
 from experiments.recipes.files import is_file_reference, load_object
 from experiments.recipes.learned import embedded_reward_models, gsm8k_reward_models
+from experiments.recipes.mixture import sft_mixture
 from sampling.engines import EngineConfig
 from sampling.vllm_engine import VllmConfig
 from training.config import SupervisedConfig, TrainingConfig
@@ -318,6 +319,7 @@ RECIPES: dict[str, Callable[[str], Recipe]] = {
     "gsm8k-smollm2-rates": gsm8k_smollm2_rates,
     "gsm8k-smollm2-reward-models": gsm8k_smollm2_reward_models,
     "reward-models": reward_models,
+    "sft-mixture": sft_mixture,
 }
 
 

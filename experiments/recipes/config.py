@@ -11,7 +11,7 @@ from analysis.statistics.contrasts import Contrast, check_names
 from rewards.noise import RewardNoise
 from sampling.engines import EngineConfig
 from sampling.sampler import SamplingConfig
-from training.config import SupervisedConfig, TrainingConfig
+from training.config import SupervisedConfig, TrainingConfig, check_shares
 from training.models.sizes import EmbeddedModelConfig
 from training.reward_models.config import RewardModelConfig
 
@@ -36,6 +36,8 @@ class TaskConfig:
         train_problems: training problems that are used; ``None`` takes all.
         step_reward: rule for process supervision: ``"next_operations"`` (arithmetic only), ``"equations"``, a file, or
             ``"model:NAME"`` of `Recipe.reward_models`.
+        forms: shares of the forms that demonstrations have, ``(("words", 0.5), ("program", 0.25), ("tool", 0.25))``,
+            each behind a prompt of its own; ``None`` takes all in words.
         tool_turns: programs that are run in one completion (prompt ``"tool"``); ``None`` takes that of
             `sampling.rounds.ToolRounds`.
         tool_output_tokens: tokens that are shown of a program's output, likewise.
@@ -52,6 +54,7 @@ class TaskConfig:
     chat_template: str | None = None
     train_problems: int | None = None
     step_reward: str = "equations"
+    forms: tuple[tuple[str, float], ...] | None = None
     tool_turns: int | None = None
     tool_output_tokens: int | None = None
     date: str | None = None
@@ -59,10 +62,12 @@ class TaskConfig:
     def __post_init__(self) -> None:
         for name in ("tool_turns", "tool_output_tokens"):
             value = getattr(self, name)
-            if value is not None and self.prompt != "tool":
+            if value is not None and self.prompt not in ("tool", "bare_tool"):
                 raise ValueError(f"task.{name} is given, and the prompt {self.prompt!r} runs no tool; expected 'tool'.")
             if value is not None and value < 1:
                 raise ValueError(f"task.{name} is {value}; expected at least 1.")
+        if self.forms is not None:
+            check_shares(dict(self.forms))
         if self.date is not None:
             try:
                 datetime.date.fromisoformat(self.date)

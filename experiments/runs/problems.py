@@ -50,7 +50,7 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
         UnknownBenchmarkError: no such benchmark; the nearest names are given.
         ValueError: `count` is below 1, or a file of one split is asked for another.
         DataFileError: a data file is missing or broken.
-        GoldAnswerError: a gold answer cannot be read; the problem is named.
+        GoldAnswerError: a gold answer cannot be read; problem, file and line are named.
         BenchmarkUnavailableError: the hub is out of reach.
     """
     if count is not None and count < 1:
@@ -126,7 +126,8 @@ def _check_gold_answers(problems: list[Problem]) -> None:
         try:
             check_answer("", problem.gold_answer)
         except GoldAnswerError as error:
-            raise GoldAnswerError(f"problem {problem.problem_id!r}: {error}") from error
+            where = "" if problem.where is None else f"{problem.where}, "
+            raise GoldAnswerError(f"{where}problem {problem.problem_id!r}: {error}") from error
 
 
 def _with_boxed_answer(problem: Problem) -> Problem:

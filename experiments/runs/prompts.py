@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems, load_split
 from sampling.chat_templates import ChatTemplateError, render_chats
 from sampling.prompt import RenderedPrompt, encode_prompts
+from training.config import FORMS
 from training.demonstrations import DemonstrationSource
+from training.mixture import forms_of
 from training.models.policy import Policy
 from training.sources import Prompts
 
@@ -24,8 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["demonstrations", "record_training_prompts", "render_prompts", "task_prompt", "training_prompts"]
 
 
-def task_prompt(task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+def task_prompt(task: TaskConfig, tokenizer: PreTrainedTokenizerBase, *, shown: bool = False) -> Prompt:
     """The prompt of a task for a model: `benchmarks.prompts.choose_prompt` with all that the task says.
+
+    Args:
+        task: says how problems are asked.
+        tokenizer: of the model.
+        shown: a solution follows, which takes the place of worked examples: a model without a chat template gets a
+            message too, in the paper's template.
 
     Raises:
         ValueError: no such prompt, or fewer examples than are asked for; or a system prompt or chat template is given
@@ -34,7 +43,7 @@ def task_prompt(task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> Prompt:
     prompt = choose_prompt(
         task.prompt,
         task.benchmark,
-        chat=tokenizer.chat_template is not None or task.chat_template is not None,
+        chat=shown or tokenizer.chat_template is not None or task.chat_template is not None,
         load=lambda benchmark, split: load_split(benchmark, split, task.data_dir),
         language=task.language,
         shots=task.shots,
@@ -48,14 +57,20 @@ def task_prompt(task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> Prompt:
 
 
 def render_prompts(
-    problems: Sequence[Problem], task: TaskConfig, tokenizer: PreTrainedTokenizerBase
+    problems: Sequence[Problem], task: TaskConfig, tokenizer: PreTrainedTokenizerBase, prompt: Prompt | None = None
 ) -> list[RenderedPrompt]:
     """Each problem's prompt, whole: in a chat template where it is a user's message.
+
+    Args:
+        problems: what is asked.
+        task: how it is asked.
+        tokenizer: of the model.
+        prompt: in place of the task's own.
 
     Raises:
         ValueError: see `task_prompt`; or a chat template is broken, or refuses a system prompt.
     """
-    prompt = task_prompt(task, tokenizer)
+    prompt = task_prompt(task, tokenizer) if prompt is None else prompt
     texts = [prompt.text(problem.question, problem_id=problem.problem_id) for problem in problems]
     if prompt.whole:
         return encode_prompts(tokenizer, texts, templated=False)
@@ -116,8 +131,34 @@ def demonstrations(
         ValueError: see `DemonstrationSource.encode`.
     """
     problems = load_problems(task, "train", count)
-    rendered = render_prompts(problems, task, policy.tokenizer)
+    if task.forms is None:
+        rendered = render_prompts(problems, task, policy.tokenizer)
+    else:
+        problems, rendered = _in_forms(problems, task, policy.tokenizer, seed=seed)
     return DemonstrationSource.encode(policy, _prompts(problems, rendered, per_step=per_step, seed=seed), rendered)
+
+
+def _in_forms(
+    problems: Sequence[Problem], task: TaskConfig, tokenizer: PreTrainedTokenizerBase, *, seed: str
+) -> tuple[list[Problem], list[RenderedPrompt]]:
+    """Each problem with its solution in the form that is drawn for it, and the prompt that asks for that form."""
+    chosen = forms_of(problems, dict(task.forms or ()), seed=seed)
+    kept = [number for number, form in enumerate(chosen) if form is not None]
+    shown, rendered = dict[int, Problem](), dict[int, RenderedPrompt]()
+    for form, _ in task.forms or ():
+        names = {"program": "program", "tool": "tool"}
+        bare = "bare_" if task.prompt == "bare" else ""
+        asked = task if form == "words" else replace(task, prompt=bare + names[form], shots=None)
+        prompt = task_prompt(asked, tokenizer, shown=form != "words")
+        of_form = [number for number in kept if chosen[number] == form]
+        for number in of_form:
+            text = getattr(problems[number], FORMS[form])
+            if form == "program":
+                text = f"{text}\n```" if prompt.whole else f"```python\n{text}\n```"
+            shown[number] = replace(problems[number], solution=text)
+        texts = render_prompts([shown[number] for number in of_form], asked, tokenizer, prompt)
+        rendered |= dict(zip(of_form, texts, strict=True))
+    return [shown[number] for number in kept], [rendered[number] for number in kept]
 
 
 def _prompts(problems: Sequence[Problem], rendered: Sequence[RenderedPrompt], *, per_step: int, seed: str) -> Prompts:

@@ -33,6 +33,7 @@ from sampling.engines import check_room
 from sampling.prompt import RenderedPrompt
 from sampling.sampler import Sampler, SamplingConfig
 from training.config import TrainingConfig
+from training.mixture import ConcatenatedSource
 from training.models.critic import Critic
 from training.models.engine_check import check_weight_loading
 from training.models.lora import add_adapters, frozen_copy
@@ -271,7 +272,14 @@ class LiveRun:
             count, seed = config.task.train_problems, f"train/{config.seed}"
             source = demonstrations(config.task, policy, count=count, per_step=per_step, seed=seed)
             record_training_prompts(self.folder, policy, source.prompts)
-            return source
+            if training.context_tokens is None:
+                return source
+            return ConcatenatedSource(
+                demonstrations=source,
+                context=training.context_tokens,
+                rows_per_step=training.problems_per_step,
+                seed=seed,
+            )
         prompts = training_prompts(config.task, policy, per_step=training.problems_per_step, seed=config.seed)
         record_training_prompts(self.folder, policy, prompts)
         if algorithm.data_source is DataSource.OFFLINE:

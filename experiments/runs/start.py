@@ -136,7 +136,7 @@ def _untrained(config: StartConfig, folder: Path) -> tuple[Policy, Path]:
     if config.model is not None:
         model = resolve_model(config.model)
         return load_policy(model), model
-    tokenizer = build_embedded_tokenizer()
+    tokenizer = build_embedded_tokenizer(config.embedded.vocabulary)
     vocabulary = tokenizer.get_vocab()
     policy = Policy(
         model=build_embedded_model(config.embedded, seed=config.seed),

@@ -20,8 +20,9 @@ from training.peers.methods import TrlMethod, check_trl
 
 __all__ = ["check_recipe", "contamination", "evaluation_run", "open_model", "with_files"]
 
-NOT_TRAINED_ON = ("likelihood", "program", "few_shot_program")
-RUN_PROGRAMS = ("program", "few_shot_program", "tool")
+NOT_TRAINED_ON = ("likelihood", "program", "few_shot_program", "bare_program")
+TOOL = ("tool", "bare_tool")
+RUN_PROGRAMS = ("program", "few_shot_program", "bare_program", *TOOL)
 
 
 def check_recipe(recipe: Recipe) -> Recipe:
@@ -96,12 +97,12 @@ def _check_models(recipe: Recipe) -> None:
 
 def _check_tool(arm: str, recipe: Recipe) -> None:
     """Refuse a tool where it cannot be run, or where something samples without it."""
-    if recipe.task.prompt != "tool":
+    if recipe.task.prompt not in TOOL:
         return
     if recipe.reward_models:
         raise ValueError(
-            f"{arm}: task.prompt is 'tool' and there are reward_models, which are fitted to completions without a "
-            "tool; expected a rule as the reward, or the prompt chain_of_thought."
+            f"{arm}: task.prompt is {recipe.task.prompt!r} and there are reward_models, which are fitted to "
+            "completions without a tool; expected a rule as the reward, or the prompt chain_of_thought."
         )
     check_sandbox("namespaces")
 

@@ -16,7 +16,7 @@ from experiments.runs.answering import tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import FolderKindError
 from experiments.runs.jobs import EvaluationJob
-from experiments.runs.problems import KNOWN_BENCHMARKS, UnknownBenchmarkError, load_problems
+from experiments.runs.problems import GENERATED, KNOWN_BENCHMARKS, UnknownBenchmarkError, load_problems
 from experiments.runs.prompts import task_prompt
 from experiments.runs.same import write_json
 from experiments.runs.start_policy import StartPolicy
@@ -28,7 +28,7 @@ from training.models.folder import open_tokenizer
 __all__ = ["benchmark_names", "evaluate_suite", "folder_name", "split_name"]
 
 SETS = {"paper": PAPER_BENCHMARKS, "all": tuple(BENCHMARKS)}
-PROMPTS_OF_NAMES = {"python": "program", "tool": "tool"}
+PROMPTS_OF_NAMES = {"python": "program", "tool": "tool"}  # bare ones for a generated benchmark
 """The prompt that a word behind a benchmark's name asks for: ``gsm8k+python`` as in the paper's Tables 3 and 6."""
 
 
@@ -60,7 +60,9 @@ def benchmark_names(asked: Sequence[str]) -> tuple[str, ...]:
 def split_name(name: str) -> tuple[str, str | None]:
     """The benchmark of a name that ``--benchmark`` takes, and the prompt that a word behind it asks for."""
     benchmark, _, word = name.rpartition("+")
-    return (benchmark, PROMPTS_OF_NAMES[word]) if word in PROMPTS_OF_NAMES else (name, None)
+    if word not in PROMPTS_OF_NAMES:
+        return name, None
+    return benchmark, ("bare_" if benchmark in GENERATED else "") + PROMPTS_OF_NAMES[word]
 
 
 def folder_name(name: str) -> str:

@@ -167,12 +167,14 @@ def test_a_broken_line_is_named_with_its_number(run, tmp_path: Path) -> None:
     assert "line 2" in err
 
 
-def test_a_gold_answer_that_cannot_be_read_names_its_problem(run, tmp_path: Path) -> None:
+def test_a_gold_answer_that_cannot_be_read_names_file_line_and_remedy(run, tmp_path: Path) -> None:
     (tmp_path / "gsm8k").mkdir()
     (tmp_path / "gsm8k" / "test.jsonl").write_text(DATA + DATA.replace('"a"', '"b"').replace('"2"', '"\\\\frac{1}{"'))
     code, _, err = run("evaluate", "--model", ".", "--data-dir", str(tmp_path))
     assert code == 1
-    assert "problem 'b': gold answer: got" in err
+    told = " ".join(err.split())
+    assert f"{tmp_path / 'gsm8k' / 'test.jsonl'}, line 2, problem 'b': gold answer: got" in told
+    assert "fix the problem's gold_answer or drop the problem." in told
 
 
 def test_offline_hub_says_what_to_do(run) -> None:

@@ -6,6 +6,8 @@ It speaks only the language of `benchmarks.arithmetic`. It is saved in the ordin
 
 from __future__ import annotations
 
+import re
+
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -16,17 +18,28 @@ __all__ = ["EmbeddedModelConfig", "build_embedded_model", "build_embedded_tokeni
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 SYMBOLS = (*"0123456789", *"+-*()=", "\n", r"\boxed{", "}")
+PROGRAM_SYMBOLS = ("a", "print", "```", "python", "output")
 
 
-def build_embedded_tokenizer() -> PreTrainedTokenizerFast:
-    r"""One token a character, except ``\boxed{``, which is one token; 22 with pad, bos and eos."""
-    vocabulary = {symbol: index for index, symbol in enumerate((PAD, BOS, EOS, *SYMBOLS))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=PAD))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\\boxed\{|[\s\S]"), behavior="isolated")
+def build_embedded_tokenizer(vocabulary: str | None = None) -> PreTrainedTokenizerFast:
+    r"""One token a character, except ``\boxed{``, which is one token; 22 with pad, bos and eos.
+
+    Args:
+        vocabulary: see `EmbeddedModelConfig`; ``"programs"`` has 27 tokens.
+    """
+    symbols = _symbols(vocabulary)
+    words = "|".join(re.escape(symbol) for symbol in symbols if len(symbol) > 1)
+    ids = {symbol: index for index, symbol in enumerate((PAD, BOS, EOS, *symbols))}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=PAD))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(rf"{words}|[\s\S]"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, bos_token=BOS, eos_token=EOS, clean_up_tokenization_spaces=False
     )
+
+
+def _symbols(vocabulary: str | None) -> tuple[str, ...]:
+    return (*SYMBOLS, *PROGRAM_SYMBOLS) if vocabulary == "programs" else SYMBOLS
 
 
 def build_embedded_model(config: EmbeddedModelConfig, *, seed: int) -> LlamaForCausalLM:
@@ -35,7 +48,7 @@ def build_embedded_model(config: EmbeddedModelConfig, *, seed: int) -> LlamaForC
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(SYMBOLS) + 3,
+            vocab_size=len(_symbols(config.vocabulary)) + 3,
             hidden_size=config.hidden_size,
             intermediate_size=config.intermediate_size,
             num_hidden_layers=config.num_layers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["EmbeddedModelConfig"]
 
@@ -17,6 +18,7 @@ class EmbeddedModelConfig:
         num_heads: attention heads; `hidden_size` is a multiple of it.
         intermediate_size: width of the gated feed-forward layer.
         max_length: longest sequence, prompt and completion together, in tokens.
+        vocabulary: ``"programs"`` adds the words of programs and their blocks; ``None`` has the 22 symbols alone.
     """
 
     hidden_size: int = 64
@@ -24,6 +26,7 @@ class EmbeddedModelConfig:
     num_heads: int = 2
     intermediate_size: int = 176
     max_length: int = 96
+    vocabulary: Literal["programs"] | None = None
 
     def __post_init__(self) -> None:
         if self.hidden_size % self.num_heads:
