@@ -23,7 +23,7 @@ from experiments.commands.look import Show, Status, Twin, Watch
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
 from experiments.commands.power import Power
-from experiments.commands.problems import Decontaminate, ShowPrompt
+from experiments.commands.problems import Decontaminate, Export, ShowPrompt
 from experiments.commands.speed import Speed
 from experiments.commands.sweep import Sweep
 
@@ -36,6 +36,7 @@ COMMANDS: dict[str, type] = {
     "benchmarks": Benchmarks,
     "prompt": ShowPrompt,
     "decontaminate": Decontaminate,
+    "export": Export,
     "compare": Compare,
     "sweep": Sweep,
     "train": Train,

@@ -46,7 +46,7 @@ def forms_of(problems: Sequence[Problem], shares: Mapping[str, float], *, seed: 
         )
     rarest = sorted(shares, key=lambda form: len(having[form]) / shares[form])
     low, high = 0, len(problems)
-    best = [None] * len(problems)
+    best: list[str | None] = [None] * len(problems)
     while low < high:  # the largest number of problems for which every form finds its share
         middle = (low + high + 1) // 2
         chosen = _choose(having, shares, rarest, middle, len(problems))

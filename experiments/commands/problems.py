@@ -1,4 +1,4 @@
-"""The commands on problems and how they are asked: `coeflab prompt | decontaminate`."""
+"""The commands on problems and how they are asked: `coeflab prompt | decontaminate | export`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tyro
 
 from experiments.commands.options import Repeated
 
-__all__ = ["Decontaminate", "ShowPrompt"]
+__all__ = ["Decontaminate", "Export", "ShowPrompt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,3 +77,43 @@ class Decontaminate:
         write_found(found, self.out)
         print("\n".join(table_lines(found, against)))
         print(f"clean rows: {self.out}; hits with both texts: {hits_file(self.out)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write benchmarks as tasks of lm-evaluation-harness, asked with our prompts and judged by our checker."""
+
+    kind: tyro.conf.Positional[Literal["lm-eval"]]
+    """Whose tasks."""
+    folder: tyro.conf.Positional[Path]
+    """Gets them: `lm_eval --include_path FOLDER --tasks coeflab_gsm8k`, with coeflab importable there."""
+    benchmark: tuple[str, ...] = ("paper",)
+    """Names (`coeflab benchmarks` lists them) or files FILE.jsonl; `paper`, `all`."""
+    prompt: str = "chain_of_thought"
+    """chain_of_thought (a message: use lm-eval's --apply_chat_template), few_shot, bare, or a text file."""
+    data_dir: str | None = None
+    """Folder of benchmark files in JSON Lines; without it, the Hugging Face hub."""
+    limit: int | None = None
+    """The first so many problems; default all."""
+    max_tokens: int = 1024
+    """Longest completion."""
+
+    def run(self) -> None:
+        """Write the tasks and say how they are run."""
+        from benchmarks.prompts import choose_prompt
+        from experiments.recipes.config import TaskConfig
+        from experiments.runs.problems import load_problems, load_split
+        from experiments.schedule.suite import benchmark_names, folder_name
+        from rewards.lm_eval_tasks import export_task
+
+        tasks = []
+        for name in benchmark_names(self.benchmark):
+            task = TaskConfig(benchmark=name, data_dir=self.data_dir, prompt=self.prompt)
+            prompt = choose_prompt(
+                self.prompt, name, chat=True, load=lambda each, split: load_split(each, split, self.data_dir)
+            )
+            problems = load_problems(task, "test", self.limit)
+            tasks.append(export_task(self.folder, folder_name(name), problems, prompt, max_tokens=self.max_tokens))
+            print(f"{tasks[-1]}: {len(problems):,} problems, prompt {prompt.name}")
+        chat = "" if prompt.whole else " --apply_chat_template"
+        print(f"lm_eval --include_path {self.folder} --tasks {','.join(tasks)}{chat} --log_samples --output_path OUT …")
