@@ -23,6 +23,7 @@ from experiments.recipes.plugins import learned_name, load_method
 from training.peers.methods import TrlMethod
 
 __all__ = [
+    "WITH_PAGE",
     "attribute_meanings",
     "field_rows",
     "methods_page",
@@ -34,6 +35,10 @@ __all__ = [
     "reward_in_use",
 ]
 
+WITH_PAGE = (  # in docs/algorithms
+    *TABLE_10,
+    *("sapo", "vespo", "gmpo", "gfpo", "lite_ppo", "dapo_top_entropy", "grpo_off_policy_mask", "simpo", "orpo", "kto"),
+)
 TABLE_WIDTH = 150  # columns of a terminal from which on the table can be read
 HEADINGS = ("name", "method", "data source", "reward", "gradient coefficient", "equation", "aggregation", "needs")
 
@@ -236,7 +241,7 @@ def _cell(text: str) -> str:
 
 def _section(name: str, method: Method) -> str:
     row = method.row
-    page = f" Its page: [algorithms/{name}.md](algorithms/{name}.md)." if name in TABLE_10 else ""
+    page = f" Its page: [algorithms/{name}.md](algorithms/{name}.md)." if name in WITH_PAGE else ""
     lines = [
         f"## {name}\n",
         f"**{row.title}.** {method.source}; {row.equation}.{page}\n",
