@@ -44,12 +44,13 @@ STOREYS = {
     "training/peers": {"", "models"},
     "training/reward_models": {"", "models"},
     "experiments/recipes": set(),
-    "experiments/runs": {"recipes"},
+    "experiments/trackers": set(),
+    "experiments/runs": {"recipes", "trackers"},
     "experiments/peers": {"recipes", "runs"},
     "experiments/schedule": {"recipes", "runs", "peers"},
     "experiments/inspection": {"recipes", "runs", "schedule"},
     "experiments/speed": {"recipes", "runs", "schedule"},
-    "experiments/commands": {"recipes", "runs", "schedule", "inspection", "speed"},
+    "experiments/commands": {"trackers", "recipes", "runs", "schedule", "inspection", "speed"},
 }
 MOST_MODULES = 18  # in one folder
 NO_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "types.py", "misc.py"}

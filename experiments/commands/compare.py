@@ -55,7 +55,9 @@ class Compare(RecipeOptions):
         from experiments.schedule.compare import compare
 
         with results_in(out, recipe, with_coefficients=True) as board:
-            compare(recipe, out, workers=workers, board=board, evaluate_start=True, description=about)
+            compare(
+                recipe, out, workers=workers, board=board, evaluate_start=True, description=about, trackers=self.track
+            )
 
     def _design(self, recipe: Recipe, out: Path) -> list[str]:
         """The lines of a dry run, once everything that the recipe names was opened."""
@@ -93,4 +95,6 @@ class Train(RecipeOptions):
         from experiments.schedule.compare import compare
 
         with results_in(out, recipe, with_coefficients=False) as board:
-            compare(recipe, out, workers=workers, board=board, evaluate_start=False, description=about)
+            compare(
+                recipe, out, workers=workers, board=board, evaluate_start=False, description=about, trackers=self.track
+            )

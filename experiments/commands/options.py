@@ -59,11 +59,15 @@ class RecipeOptions:
     """Folder of the results; a stopped run goes on from what it holds. Default: runs/ and the recipe's name."""
     workers: int | None = None
     """Runs side by side. Default: one a core, at most 2 (each holds about 2 GB); one on a GPU."""
+    track: Repeated[tuple[str, ...]] = ()
+    """Also tell a tracker what every run measures: tensorboard, trackio, wandb or wandb-offline. May be repeated."""
 
     def recipe(self, name: str) -> Any:
         """The recipe with these options put in."""
         from experiments.recipes.catalogue import find_recipe
+        from experiments.trackers.clients import check_trackers
 
+        check_trackers(self.track)
         make = find_recipe(name)  # before torch is loaded to ask for the device
         say(f"{name}: loading (the first start after set-up takes up to two minutes)")
         recipe = make(current_device())

@@ -89,6 +89,7 @@ class Sweep(RecipeOptions):
                     board=board,
                     evaluate_start=evaluate_start,
                     description=about,
+                    trackers=self.track,
                 )
 
             if chosen is not None:

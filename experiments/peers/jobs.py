@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.folder import RunFolder
 from experiments.runs.jobs import RunJob
+
+if TYPE_CHECKING:
+    from experiments.runs.run import LiveRun
 
 __all__ = ["TrlRunJob"]
 
@@ -15,14 +17,8 @@ __all__ = ["TrlRunJob"]
 class TrlRunJob(RunJob):
     """A `RunJob` whose steps are taken by TRL's own trainer."""
 
-    def run(self, samplers: SamplerCache, report: Report) -> str:
-        """Train, evaluate, or find it finished; a line for the reader."""
+    def train(self, live: LiveRun) -> int:
+        """Take the steps that are left; how many are done."""
         from experiments.peers.trl_run import train_with_trl
-        from experiments.runs.run import LiveRun
 
-        folder = RunFolder(self.folder, self.config)
-        if folder.finished:
-            return "was already finished"
-        live = LiveRun.open(folder, self.start, samplers, report, self.reward_models)
-        steps = train_with_trl(live, offline=self.offline, evaluated_start=self.evaluated_start)
-        return live.finish(steps)
+        return train_with_trl(live, offline=self.offline, evaluated_start=self.evaluated_start)

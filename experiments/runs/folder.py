@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,6 +26,7 @@ from experiments.runs.same import (
     write_json,
 )
 from experiments.runs.samples import SampleFile, ScoreFile
+from experiments.trackers.tracking import Tell
 from rewards.verdict import CHECKER_VERSION
 from training.durable import digest_of, flush, write_whole, writing
 
@@ -68,6 +69,7 @@ class RunFolder(Generic[AnyConfig]):
         samples: the evaluation samples.
         scores: what the run's reward model says of those of the last evaluation, where it has one.
         notes: what was found damaged and made anew, one sentence each, for the reader.
+        listeners: told every row, and every evaluation of the learning curve, once it is written.
 
     Raises:
         ConfigMismatchError: the folder holds another configuration, or an unfinished run of another checker version.
@@ -78,6 +80,7 @@ class RunFolder(Generic[AnyConfig]):
         self.path = path
         self.config = config
         self.notes: list[str] = []
+        self.listeners: list[Tell] = []
         self.samples = SampleFile(path / "samples.parquet", arm=config.arm, seed=config.seed)
         self.scores = ScoreFile(path / "scores.parquet")
         if (path / "recipe.json").exists():
@@ -201,6 +204,12 @@ class RunFolder(Generic[AnyConfig]):
         """See `RunLog.append`."""
         with writing(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as out:
             out.write(json.dumps(row) + "\n")
+        self.tell(row["step"], row)
+
+    def tell(self, step: int, numbers: Mapping[str, Any]) -> None:
+        """Tell the listeners what was measured at a step."""
+        for listener in self.listeners:
+            listener(step, numbers)
 
     def sync(self) -> str:
         """See `RunLog.sync`."""

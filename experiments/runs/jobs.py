@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.runs.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.folder import RunFolder
+from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
+from experiments.trackers.clients import TrackedRun
+from experiments.trackers.tracking import tracking
+
+if TYPE_CHECKING:
+    from experiments.runs.run import LiveRun
 
 __all__ = ["EvaluationJob", "Job", "OfflineJob", "RewardFitJob", "RunJob", "StartJob"]
 
@@ -110,6 +117,7 @@ class RunJob:
         evaluated_start: folder of the run that evaluated the start policy; ``None`` evaluates it again.
         reward_models: folder of the first fit of each reward model that the run uses (`RewardFitJob`), by name.
         after: see `StartJob`.
+        trackers: of `experiments.trackers.clients.TRACKERS`; no number of the run depends on them.
     """
 
     name: str
@@ -120,20 +128,36 @@ class RunJob:
     evaluated_start: Path | None = None
     reward_models: Mapping[str, Path] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    trackers: tuple[str, ...] = ()
 
     def run(self, samplers: SamplerCache, report: Report) -> str:
         """Train, evaluate, or find it finished; a line for the reader."""
         from experiments.runs.run import LiveRun
-        from training.loop import train
 
         folder = RunFolder(self.folder, self.config)
         if folder.finished:
             return "was already finished"
-        live = LiveRun.open(folder, self.start, samplers, report, self.reward_models)
+        run = TrackedRun(
+            folder=self.folder,
+            project=f"coeflab-{self.config.recipe}",
+            name=self.name,
+            config=to_json(self.config),
+            first_step=0,
+        )
+        with tracking(self.trackers, run, folder.note) as tell:
+            folder.listeners.append(tell)
+            live = LiveRun.open(folder, self.start, samplers, report, self.reward_models)
+            steps = self.train(live)
+            cost = live.evaluate_last(steps)
+        return live.close(steps, cost)  # what a tracker did wrong until its end is known now
+
+    def train(self, live: LiveRun) -> int:
+        """Take the steps that are left; how many are done."""
+        from training.loop import train
+
         trainer, rule, done = live.prepare(offline=self.offline, evaluated_start=self.evaluated_start)
-        checkpoints = folder.checkpoints
-        steps = train(trainer, rule, done=done, checkpoints=checkpoints, log=folder, after_step=live.after_step)
-        return live.finish(steps)
+        folder = live.folder
+        return train(trainer, rule, done=done, checkpoints=folder.checkpoints, log=folder, after_step=live.after_step)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -238,7 +238,7 @@ class LiveRun:
             done += count
             self.report("evaluate", done, total, "completions")
 
-        return evaluate(
+        cost = evaluate(
             self.folder,
             sampler=self.sampler,
             tokenizer=self.policy.tokenizer,
@@ -252,15 +252,29 @@ class LiveRun:
             scorer=self.models.scorer() if last and temperature is None else None,
             on_progress=on_progress,
         )
+        if temperature is None:
+            self.folder.tell(step, {"evaluation/pass_at_1": self._pass_at_1(step)})
+        return cost
 
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""
+        return self.close(steps, self.evaluate_last(steps))
+
+    def evaluate_last(self, steps: int) -> Cost:
+        """Evaluate the policy after its last step, at every temperature; what the evaluation's own cost."""
         evaluation = self.folder.config.evaluation
         self.models.end(steps)
         cost = self.evaluate(steps, evaluation.samples, last=True)
         for temperature, samples in evaluation.sweep.items():
             self.evaluate(steps, samples, temperature, last=True)
-        pass_at_1 = self.folder.samples.pass_at_1(steps, benchmark=self.prompts[0][0].benchmark)
+        return cost
+
+    def _pass_at_1(self, step: int) -> float:
+        return self.folder.samples.pass_at_1(step, benchmark=self.prompts[0][0].benchmark)
+
+    def close(self, steps: int, cost: Cost) -> str:
+        """Mark a run complete that was evaluated after its last step; a line for the reader."""
+        pass_at_1 = self._pass_at_1(steps)
         self.folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
         return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *self.folder.notes])
 

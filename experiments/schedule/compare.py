@@ -16,7 +16,7 @@ from experiments.runs.config import RunConfig
 from experiments.runs.environment import other_checker, processor_name
 from experiments.runs.extension import extension_of, grown
 from experiments.runs.folder import FolderKindError, holds_work, is_read_only
-from experiments.runs.jobs import EvaluationJob, Job
+from experiments.runs.jobs import EvaluationJob, Job, RunJob
 from experiments.runs.same import (
     ConfigMismatchError,
     FolderDamagedError,
@@ -56,6 +56,7 @@ def compare(
     board: Board,
     evaluate_start: bool = True,
     description: Mapping[str, Any] | None = None,
+    trackers: tuple[str, ...] = (),
 ) -> None:
     """Run what is missing of a comparison in `out`. A run that fails does not stop the others.
 
@@ -68,6 +69,7 @@ def compare(
         board: shows progress.
         evaluate_start: see `plan_jobs`.
         description: what ``comparison.json`` is to say beside the arms and runs.
+        trackers: told what every trained run measures; see `experiments.trackers.clients.TRACKERS`.
 
     Raises:
         ConfigMismatchError: `out` holds another comparison, or arms that `recipe` lacks, or runs are left to do and
@@ -83,6 +85,7 @@ def compare(
         (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
     recipe = replace(recipe, task=dated(recipe.task, held_config(out / "recipe.json")))
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
+    jobs = [replace(job, trackers=trackers) if isinstance(job, RunJob) else job for job in jobs]
     _check_checker(jobs, out)
     if is_read_only(out):
         check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"), keep=True)

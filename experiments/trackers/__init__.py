@@ -1,0 +1,1 @@
+"""Other people's dashboards, told what ``metrics.jsonl`` is told, and unable to stop a run."""
