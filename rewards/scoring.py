@@ -105,7 +105,11 @@ def score_rollouts(
         step_rewards: tuple[float, ...] = ()
         ends: tuple[int, ...] = ()
         if steps is not None and token_ends is not None:
-            step_rewards, ends = step_rewards_at_tokens(steps[row], token_ends(rollout.completion_ids))
+            tokens = tuple(step.token for step in steps[row] if step.token is not None)
+            if tokens and len(tokens) == len(steps[row]):
+                step_rewards, ends = tuple(step.reward for step in steps[row]), tokens
+            else:
+                step_rewards, ends = step_rewards_at_tokens(steps[row], token_ends(rollout.completion_ids))
         scored.append(
             ScoredRollout(
                 rollout=rollout,

@@ -54,10 +54,13 @@ class StepVerdict:
     Attributes:
         end: character offset in the completion just past the step's last character.
         reward: +1 right, 0 nothing to check, −1 wrong.
+        token: 0-based index of the step's last token, where the reward knows it: no two steps of a completion have the
+            same then.
     """
 
     end: int
     reward: float
+    token: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

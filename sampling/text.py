@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
-__all__ = ["TextTokenizer", "completion_text", "cut_at", "opening", "token_ends"]
+__all__ = ["TextTokenizer", "TokenTexts", "completion_text", "cut_at", "opening", "token_ends"]
 
 # What chat templates of reasoning models write at the end of the prompt.
 _OPENINGS = ("<think>", "<thinking>", "<|begin_of_thought|>", "[THINK]", "◁think▷", "<seed:think>")
@@ -51,25 +52,50 @@ def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids
     Returns:
         T offsets, never decreasing, the last one the length of the text.
     """
-    bounds = _bounds(tokenizer, end_token_ids)
-    known: dict[tuple[int, ...], str] = {}
+    return TokenTexts(tokenizer, end_token_ids).ends(token_ids)
 
-    def decode(part: Sequence[int]) -> str:
-        key = tuple(token for token in part if token not in bounds)
-        if key not in known:  # most pieces are single tokens that come again
-            known[key] = tokenizer.decode(list(key), skip_special_tokens=False)
-        return known[key]
 
-    ids = list(token_ids)
-    text = decode(ids)
-    ends = _ends_by_character(decode, ids, text)
-    if ends is None:
-        ends = []
-        for length in range(1, len(ids) + 1):
-            prefix = decode(ids[:length]).rstrip("\ufffd")
-            ends.append(max(ends[-1] if ends else 0, min(len(prefix), len(text))))
-    ends[-1:] = [len(text)] if ends else []
-    return ends
+class TokenTexts:
+    """The texts of a tokenizer's tokens, each decoded once: `token_ends` of many completions.
+
+    Args:
+        tokenizer: decodes.
+        end_token_ids: see `completion_text`.
+    """
+
+    def __init__(self, tokenizer: TextTokenizer, end_token_ids: Collection[int] = ()) -> None:
+        self._tokenizer, self._bounds = tokenizer, _bounds(tokenizer, end_token_ids)
+        self._pieces: dict[int, str] = {}
+
+    def ends(self, token_ids: Sequence[int]) -> list[int]:
+        """See `token_ends`."""
+        ids = list(token_ids)
+        text = self._decode(ids)
+        ends = self._by_token(ids, text)
+        if ends is None:
+            ends = _ends_by_character(self._decode, ids, text)
+        if ends is None:
+            ends = []
+            for length in range(1, len(ids) + 1):
+                prefix = self._decode(ids[:length]).rstrip("\ufffd")
+                ends.append(max(ends[-1] if ends else 0, min(len(prefix), len(text))))
+        ends[-1:] = [len(text)] if ends else []
+        return ends
+
+    def _decode(self, part: Sequence[int]) -> str:
+        kept = [token for token in part if token not in self._bounds]
+        return self._tokenizer.decode(kept, skip_special_tokens=False)
+
+    def _by_token(self, ids: list[int], text: str) -> list[int] | None:
+        """The ends where every token is whole characters and texts follow each other; ``None`` where not."""
+        pieces = []
+        for token in ids:
+            if token not in self._pieces:
+                self._pieces[token] = self._decode([token])
+            pieces.append(self._pieces[token])
+        if "\ufffd" in text or "".join(pieces) != text:
+            return None
+        return list(itertools.accumulate(map(len, pieces)))
 
 
 def cut_at(

@@ -10,8 +10,9 @@ from benchmarks.arithmetic import generate_problems
 from rewards import check_answer
 from sampling.rollout import FinishReason, Rollout
 from sampling.sampler import Generation, SamplingConfig, sample_rollouts
-from sampling.text import completion_text, token_ends
+from sampling.text import TokenTexts, completion_text, token_ends
 from tests.sampling.tokenizers import by_words
+from training.models.embedded import build_embedded_tokenizer
 
 TOKENIZER = by_words("5", "6", "so", r"\boxed{5}", r"\boxed{6}", special=("<think>", "</think>", "<|end|>"))
 
@@ -106,19 +107,24 @@ def test_tokens_end_where_they_end_in_that_text() -> None:
 
 def test_ends_are_those_of_every_prefix_and_a_piece_that_comes_again_is_decoded_once() -> None:
     """A reward model of steps asks for them at every step of the training; decoding is most of what that costs."""
-    sequence = ids("so 5 so 5 so 5 6 so <eos> 5 <pad>")
+    tokenizer = build_embedded_tokenizer()
     asked = list[tuple[int, ...]]()
 
     class Counting:
         bos_token_id, eos_token_id, pad_token_id = (
-            getattr(TOKENIZER, f"{role}_token_id") for role in ("bos", "eos", "pad")
+            tokenizer.bos_token_id,
+            tokenizer.eos_token_id,
+            tokenizer.pad_token_id,
         )
 
         def decode(self, token_ids: list[int], skip_special_tokens: bool = False) -> str:
             asked.append(tuple(token_ids))
-            return str(TOKENIZER.decode(token_ids, skip_special_tokens=skip_special_tokens))
+            return str(tokenizer.decode(token_ids, skip_special_tokens=skip_special_tokens))
 
-    found = token_ends(Counting(), sequence)
-    prefixes = [completion_text(TOKENIZER, sequence[:length]) for length in range(1, len(sequence) + 1)]
-    assert found == [len(prefix) for prefix in prefixes]
-    assert len(asked) == len(set(asked))
+    texts = TokenTexts(Counting())
+    for written in ("12+3=15\n15-4=11", "12+3=15\n1-1=0"):
+        sequence = [*tokenizer(written, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
+        prefixes = [completion_text(tokenizer, sequence[:length]) for length in range(1, len(sequence) + 1)]
+        assert texts.ends(sequence) == [len(prefix) for prefix in prefixes]
+    distinct = set("12+3=15\n15-4=11" + "1-1=0")
+    assert len(asked) == 2 + len(distinct) + 1  # both whole, each character once, and the end

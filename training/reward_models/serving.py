@@ -18,7 +18,7 @@ from rewards.reward import Reward, RewardError, Rewards, StepReward, sample_of
 from rewards.steps.steps import split_steps, step_token_ends
 from rewards.verdict import ScoredRollout, Status, StepVerdict, Verdict
 from sampling.rollout import Rollout
-from sampling.text import token_ends
+from sampling.text import TokenTexts, token_ends
 from training.models.batches import build_batch
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
@@ -83,22 +83,27 @@ class RewardModel:
     def scores(
         self, member: Policy, rollouts: Sequence[Rollout], ends: Sequence[Sequence[int]]
     ) -> list[tuple[float, ...]]:
-        """One member's scores z after these tokens; completions without tokens have none."""
-        filled = [row for row, rollout in enumerate(rollouts) if rollout.completion_ids]
+        """One member's scores z after these tokens; completions without tokens have none, equal ones are read once."""
         result: list[tuple[float, ...]] = [()] * len(rollouts)
-        if not filled:
+        first: dict[tuple[object, ...], list[int]] = {}
+        for row, rollout in enumerate(rollouts):
+            if rollout.completion_ids:
+                first.setdefault((rollout.prompt_ids, rollout.completion_ids, tuple(ends[row])), []).append(row)
+        if not first:
             return result
-        items = [ScoredRollout(rollout=rollouts[row], verdict=_UNJUDGED, reward=0.0) for row in filled]
+        read = [rows[0] for rows in first.values()]
+        items = [ScoredRollout(rollout=rollouts[row], verdict=_UNJUDGED, reward=0.0) for row in read]
         batch = build_batch(items, pad_token_id=member.pad_token_id).to(member.device)
-        found = picked(score_tokens(member.model, batch, self.options), [ends[row] for row in filled])
-        for row, scores in zip(filled, found, strict=True):
+        found = picked(score_tokens(member.model, batch, self.options), [ends[row] for row in read])
+        for rows, scores in zip(first.values(), found, strict=True):
             for score in scores:
                 if not math.isfinite(score):
                     raise RewardError(
-                        f"the reward model's score of {sample_of(rollouts[row])} is {score}; expected a finite number. "
-                        "Its weights are not finite, or autocast overflowed."
+                        f"the reward model's score of {sample_of(rollouts[rows[0]])} is {score}; expected a finite "
+                        "number. Its weights are not finite, or autocast overflowed."
                     )
-            result[row] = scores
+            for row in rows:
+                result[row] = scores
         return result
 
     @property
@@ -143,15 +148,18 @@ class LearnedStepReward(StepReward):
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[tuple[StepVerdict, ...]]:
         """Steps of each completion, rewards in [0, 1]; steps that end within one token share its score."""
-        tokenizer = self.model.members[0].tokenizer
+        texts = TokenTexts(self.model.members[0].tokenizer)
         spans = [split_steps(rollout.completion) for rollout in rollouts]
-        chars = [token_ends(tokenizer, rollout.completion_ids) for rollout in rollouts]
+        chars = [texts.ends(rollout.completion_ids) for rollout in rollouts]
         ends = [step_token_ends([end for _, end in steps], at) for steps, at in zip(spans, chars, strict=True)]
         found = self.model.probabilities(rollouts, ends)
         result = []
         for at, tokens, row in zip(chars, ends, found, strict=True):
             result.append(
-                tuple(StepVerdict(end=at[token], reward=reward) for token, reward in zip(tokens, row, strict=True))
+                tuple(
+                    StepVerdict(end=at[token], reward=reward, token=token)
+                    for token, reward in zip(tokens, row, strict=True)
+                )
             )
         return result
 

@@ -18,6 +18,7 @@ from tests.training.reward_models.small_model import TOKENIZER, rollout_of, scal
 from training.models.logprobs import ForwardOptions
 from training.models.packing import pack_attention
 from training.models.policy import Policy, load_policy
+from training.reward_models import serving
 from training.reward_models.model import RewardModelError, load_reward_model
 from training.reward_models.serving import (
     LearnedReward,
@@ -163,3 +164,23 @@ def test_probabilities_are_the_logistic_function_of_the_tempered_scores() -> Non
     found = probabilities_of([(2 * math.log(3), 0.0), (), (-math.log(9),)], 2.0)
     assert [len(row) for row in found] == [2, 0, 1]
     assert [number for row in found for number in row] == pytest.approx([0.75, 0.5, 0.25])
+
+
+def test_equal_completions_are_read_once_and_each_has_the_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same text of another problem, or asked at another token, is another one."""
+    model = RewardModel(members=[scalar_model(tmp_path, head_seed=1)], temperatures=[1.0], options=ForwardOptions())
+    rollouts = [rollout_of("1+1=", "1+1=2"), rollout_of("1+2=", "1+1=2"), rollout_of("1+1=", "1+1=2", index=3)]
+    rollouts.append(rollouts[0])
+    last = len(rollouts[0].completion_ids) - 1
+    ends = [(last,), (last,), (last,), (1, last)]
+    alone = [model.probabilities([rollout], [of_row])[0] for rollout, of_row in zip(rollouts, ends, strict=True)]
+    read = []
+    build = serving.build_batch
+    monkeypatch.setattr(serving, "build_batch", lambda items, **k: read.append(len(items)) or build(items, **k))
+    together = model.probabilities(rollouts, ends)
+    assert read == [3]
+    for mine, own in zip(together, alone, strict=True):
+        assert mine == pytest.approx(own, abs=1e-6)
+    assert together[0] == together[2] and len(together[3]) == 2
