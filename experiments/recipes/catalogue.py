@@ -195,8 +195,8 @@ def gsm8k_smollm2(device: str = "cpu") -> Recipe:
 
     Every arm gets 20 steps of 32 problems × 32 completions: 20,480 completions; the SFT arm goes on with as many
     demonstrations. Learning rates fall linearly to 0, since at a constant 1e-4 accuracy rose and fell back within 15
-    steps; `gsm8k_smollm2_rates` is the grid that they are chosen by. As in the paper's Figure 7, 64 samples a test
-    problem at temperature 0.7, here on the first 256 problems; and on 64 of SVAMP, which nothing was trained on.
+    steps; `gsm8k_smollm2_rates` chose them (docs/results/gsm8k-smollm2.md). As in the paper's Figure 7, 64 samples a
+    test problem at temperature 0.7, here on the first 256 problems; and on 64 of SVAMP, which nothing was trained on.
     """
     return Recipe(
         name="gsm8k-smollm2",
@@ -215,8 +215,8 @@ def gsm8k_smollm2(device: str = "cpu") -> Recipe:
         model="HuggingFaceTB/SmolLM2-135M-Instruct",
         supervised=_smollm2_start(device),
         arms={
-            "continued_sft": replace(_smollm2_arm("sft", 1e-4, device), control="continued_sft"),
-            "rft": _smollm2_arm("rft", 1e-4, device),
+            "continued_sft": replace(_smollm2_arm("sft", 3e-5, device), control="continued_sft"),
+            "rft": _smollm2_arm("rft", 3e-5, device),
             "dpo": _smollm2_arm("dpo", 3e-5, device),
             "online_rft": _smollm2_arm("online_rft", 1e-4, device),
             "ppo": _smollm2_arm("ppo", 1e-4, device),
@@ -296,7 +296,11 @@ def _smollm2_arm(algorithm: str, learning_rate: float, device: str, *, steps: in
 
 
 def real_model_engine(device: str) -> EngineConfig:
-    """vLLM in bfloat16 for a real model; the tolerance is that type's rounding, measured at 0.04 nats a token."""
+    """vLLM in bfloat16 for a real model; the tolerance is that type's rounding, measured at 0.04 nats a token.
+
+    Two engines on a GPU: they draw 47,000 tokens/s within training, one in the trainer's process 18,000 to 24,000
+    (docs/performance.md).
+    """
     return EngineConfig(
         device="cuda" if device == "cuda" else "cpu",
         vllm=VllmConfig(
@@ -308,6 +312,7 @@ def real_model_engine(device: str) -> EngineConfig:
             cpu_kv_cache_gib=2,
         ),
         logprob_tolerance=0.1,
+        replicas=2 if device == "cuda" else 1,
     )
 
 

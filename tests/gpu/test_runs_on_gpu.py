@@ -38,7 +38,8 @@ def short(steps: int) -> Recipe:
         for name in ("grpo", "ppo")
     }
     engine = EngineConfig(name=ENGINE, device=DEVICE, vllm=vllm, logprob_tolerance=0.2 if on_gpu else 1e-4)
-    return replace(full, arms=arms, engine=engine)
+    model = replace(full.embedded, hidden_size=64)  # one head of 64 channels: see test_training_on_gpu.py
+    return replace(full, arms=arms, engine=engine, embedded=model)
 
 
 def run(recipe: Recipe, out: Path) -> list[str]:
