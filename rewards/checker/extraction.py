@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rewards.checker.phrases import attached_before, attached_behind, bare_value, last_phrase_answer
 
@@ -68,8 +68,7 @@ _SENTENCE_WORDS_TEXT = (
 _SENTENCE_WORDS = frozenset(_SENTENCE_WORDS_TEXT.split())
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
+class _Box(NamedTuple):
     """A box: where it starts and ends, and its content, ``None`` where it never closes."""
 
     start: int
@@ -299,6 +298,8 @@ def _joint(gap: str) -> re.Match[str] | None:
 def _with_surroundings(text: str, box: _Box, content: str) -> str:
     """A box's content with the sign before it and the unit behind it."""
     before, behind = attached_before(text, box.start), attached_behind(text, box.end, content)
+    if not before and not behind:
+        return content
     bracketed = before.startswith(("-", r"\pm")) and not re.match(r"[\w.]+$|\\frac|\\sqrt", content)
     return f"{before}({content}){behind}" if bracketed else f"{before}{content}{behind}"
 
