@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.naming import did_you_mean
-from benchmarks.problem import Problem, Tolerance, with_options
+from benchmarks.problem import LANGUAGES, Problem, Statement, Tolerance, with_options
 from benchmarks.registry import BENCHMARKS, AnswerKind
 
 __all__ = [
@@ -147,8 +147,11 @@ def _problem(line: str, benchmark: str, where: str) -> Problem:
     level = row.get("level")
     if isinstance(level, int) and not isinstance(level, bool):
         row["level"] = str(level)
-    options, answer = _options(row, where), _text(row, "answer", where)
+    options, statements = _options(row, where), _statements(row, where)
     kind = BENCHMARKS[benchmark].answer if benchmark in BENCHMARKS else None
+    if statements and row.get("answer") == "":
+        row["answer"] = "proof"  # of many theorems the proof is all that is asked
+    answer = _text(row, "answer", where)
     if options or kind is AnswerKind.OPTION:
         answer = _letters(answer, len(options), where)
     if kind is None:
@@ -166,6 +169,7 @@ def _problem(line: str, benchmark: str, where: str) -> Problem:
         blanks=answer.count(";") + 1 if kind is AnswerKind.BLANKS else 1,
         program=_text_or_none(row, "program", where),
         tool_solution=_text_or_none(row, "tool_solution", where),
+        statements=statements,
         where=where,
     )
 
@@ -179,6 +183,16 @@ def _options(row: dict[str, object], where: str) -> tuple[str, ...]:
     if not isinstance(options, list) or not is_list or len(options) > 26:
         raise DataFileError(f"{where}: the field 'options' is no list of at most 26 texts or numbers; correct it.")
     return tuple(str(option) for option in options)
+
+
+def _statements(row: dict[str, object], where: str) -> tuple[Statement, ...]:
+    """The formal statements of a row, with their headers."""
+    texts = {language: _text_or_none(row, f"{language}_statement", where) for language in LANGUAGES}
+    return tuple(
+        Statement(language=language, header=_text_or_none(row, f"{language}_header", where) or "", text=text)
+        for language, text in texts.items()
+        if text
+    )
 
 
 def _check_no_prose(answer: str, where: str) -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from string import ascii_uppercase
 
-__all__ = ["Problem", "Tolerance", "with_options"]
+__all__ = ["LANGUAGES", "Problem", "Statement", "Tolerance", "with_options"]
+
+LANGUAGES = ("metamath", "lean4", "isabelle")
+"""Of formal statements; a file has them in the fields ``LANGUAGE_statement`` and ``LANGUAGE_header``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,21 @@ class Tolerance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What is to be proved, in the language of a proof checker.
+
+    Attributes:
+        language: one of `LANGUAGES`.
+        header: what stands before it: imports, hypotheses.
+        text: the theorem without its proof.
+    """
+
+    language: str
+    header: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """One question with its gold answer.
 
@@ -48,6 +66,7 @@ class Problem:
         blanks: how many values the gold answer holds, joined by semicolons, in the order of the question's blanks.
         program: a program that prints the answer, for supervised training; ``None`` where the source has none.
         tool_solution: a solution of text, programs and their outputs in turns, likewise (`sampling.rounds`).
+        statements: the same as formal statements to be proved, one a language.
         where: the file and line that it was read from, for messages; no part of what it is.
     """
 
@@ -63,6 +82,7 @@ class Problem:
     blanks: int = 1
     program: str | None = None
     tool_solution: str | None = None
+    statements: tuple[Statement, ...] = ()
     where: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:

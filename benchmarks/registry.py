@@ -203,6 +203,18 @@ BENCHMARKS: dict[str, Benchmark] = {
         note="GSM8K's test problems with larger numbers; 146 gold answers are negative and 303 no integers where the "
         "question asks for everyday quantities.",
     ),
+    "minif2f": Benchmark(
+        title="miniF2F",
+        splits={
+            "validation": Split(file="minif2f/valid", problems=244),
+            "test": Split(file="minif2f/test", problems=244),
+        },
+        answer=AnswerKind.PROOF,
+        licence="Lean and Isabelle statements Apache-2.0; none stated for the informal part",
+        citation="Zheng et al. 2021, arXiv 2109.00110",
+        note="Statements in Lean 4 and Isabelle, with informal problems and proofs. Holds problems of MATH. The "
+        "paper's Table 3 has its Base model's proofs in Isabelle: 25.8 (validation), 24.6 (test).",
+    ),
     "olympiadbench": Benchmark(
         title="OlympiadBench",
         splits=_one("olympiadbench/test", 675),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rewards.code import code_feedback_reward, code_reward
 from rewards.control import ShuffledReward, random_reward
 from rewards.format import format_reward, think_format_reward
+from rewards.proof import ProofReward
 from rewards.repetition import repetition_penalty
 from rewards.reward import EachCompletion, Reward, RewardFunction
 from rewards.scoring import correctness
@@ -27,6 +28,7 @@ REWARDS: dict[str, Reward] = {
     "random": _rule("random", random_reward),
     "code": code_reward,
     "code_feedback": code_feedback_reward,
+    "proof": ProofReward(),
 }
 """Outcome rewards by the name that `--reward` takes; those that need a number of yours are built in a file."""
 

@@ -24,6 +24,7 @@ PROMPTS: Mapping[str, str] = {
     "program": "one Python program, which is run: a message, or worked examples for a model without chat template",
     "few_shot_program": "worked examples with programs before the question, whatever the model",
     "tool": "a user's message: text and programs in turns, each run in one session, its output shown to the model",
+    "proof": "a user's message: the problem, its informal proof and its formal statement (task.checker), to be proved",
     "likelihood": "the option letter that the model finds most likely; nothing is written",
 }
 """Values of `--prompt`, beside a text file with ``{question}`` in it, with their meaning."""

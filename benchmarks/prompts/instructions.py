@@ -38,6 +38,11 @@ INSTRUCTIONS: Mapping[Mode, Mapping[str, str]] = {
         "zh": "{question}\n请用一个Python程序来解答问题，程序放在以```python开头、以```结尾的代码块中，"
         "并且只打印最终答案。",
     },
+    Mode.PROOF: {
+        "en": "{question}\n\nPlease prove the formal statement, in one block of code that holds what follows it and "
+        "nothing else.",
+        "zh": "{question}\n\n请证明上述形式化命题，并只在一个代码块中给出命题之后的证明。",
+    },
     Mode.LIKELIHOOD: {
         "en": "{question}\nPlease answer with the letter of the right option alone.",
         "zh": "{question}\n请只用正确选项的字母作答。",

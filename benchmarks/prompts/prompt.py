@@ -17,6 +17,7 @@ class Mode(enum.StrEnum):
     WORDS = "words"  # it writes a solution; the final answer is read off the text
     LIKELIHOOD = "likelihood"  # it writes nothing; the option letter that it finds most likely is its answer
     PROGRAM = "program"  # it writes one program, which is run; what that prints is the answer
+    PROOF = "proof"  # it proves a formal statement, and a proof checker judges that
     TOOL = "tool"  # it writes text and programs in turns, reads what they print, and says the answer in words
 
 

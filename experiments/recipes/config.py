@@ -41,6 +41,9 @@ class TaskConfig:
         tool_turns: programs that are run in one completion (prompt ``"tool"``); ``None`` takes that of
             `sampling.rounds.ToolRounds`.
         tool_output_tokens: tokens that are shown of a program's output, likewise.
+        checker: proof checker of the prompt ``"proof"``: ``"metamath"``, ``"lean4"`` or ``"isabelle"``.
+        checker_command: command line of Lean 4 or Isabelle, ``"lake env lean {file}"``; of Metamath, a database.
+        checker_folders: folders that such a command needs, which it sees in the sandbox.
         date: day (YYYY-MM-DD) that chat templates print which print today's; ``None`` is today, or the day on which a
             comparison that is gone on with was started.
     """
@@ -57,6 +60,9 @@ class TaskConfig:
     forms: tuple[tuple[str, float], ...] | None = None
     tool_turns: int | None = None
     tool_output_tokens: int | None = None
+    checker: Literal["metamath", "lean4", "isabelle"] | None = None
+    checker_command: str | None = None
+    checker_folders: tuple[str, ...] | None = None
     date: str | None = None
 
     def __post_init__(self) -> None:

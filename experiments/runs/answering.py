@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from benchmarks.problem import Problem
 from benchmarks.prompts import Mode, Prompt
+from benchmarks.registry import BENCHMARKS, AnswerKind
 from experiments.recipes.config import TaskConfig
 from rewards.answer_kinds import refined
 from rewards.code import judge_program
+from rewards.proof import Metamath, ProofChecker, ProofReward, isabelle, lean4
 from rewards.scoring import judge
 from rewards.tool import PythonTool
 from rewards.verdict import Verdict
@@ -26,7 +30,7 @@ from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["answers", "likeliest_options", "run_programs", "tool_rounds"]
+__all__ = ["answers", "likeliest_options", "proof_checker", "run_programs", "tool_rounds"]
 
 Prompts = Sequence[tuple[Problem, RenderedPrompt]]
 
@@ -37,6 +41,39 @@ def tool_rounds(task: TaskConfig, prompt: Prompt) -> ToolRounds | None:
         return None
     asked = {"turns": task.tool_turns, "output_tokens": task.tool_output_tokens}
     return ToolRounds(tool=PythonTool(), **{name: value for name, value in asked.items() if value is not None})
+
+
+def proof_checker(task: TaskConfig) -> ProofChecker | None:
+    """The proof checker that a task names; ``None`` where it names none.
+
+    Raises:
+        ValueError: the prompt is proof and there is no checker, or the other way round; a benchmark of proofs is asked
+            otherwise; or Lean 4 or Isabelle is asked for without a command.
+    """
+    known = BENCHMARKS.get(task.benchmark)
+    if known is not None and known.answer is AnswerKind.PROOF and task.prompt != "proof":
+        raise ValueError(
+            f"{task.benchmark} is judged by proofs, and task.prompt is {task.prompt!r}; expected --prompt proof with "
+            "--set checker=lean4, isabelle or metamath."
+        )
+    if (task.checker is None) != (task.prompt != "proof"):
+        raise ValueError(
+            f"task.prompt is {task.prompt!r} and task.checker is {task.checker!r}; expected the prompt proof with one "
+            "of metamath, lean4, isabelle (--set checker=…), or neither."
+        )
+    match task.checker:
+        case None:
+            return None
+        case "metamath":
+            return Metamath() if task.checker_command is None else Metamath(database=Path(task.checker_command))
+        case language:
+            if task.checker_command is None:
+                raise ValueError(
+                    f"task.checker is {language!r} and task.checker_command is null; expected the command that checks "
+                    'a file, say "lake env lean {file}" or "isabelle process_theories -D . Goal".'
+                )
+            make = lean4 if language == "lean4" else isabelle
+            return make(shlex.split(task.checker_command), folders=task.checker_folders or ())
 
 
 def answers(
@@ -50,6 +87,7 @@ def answers(
     run_seed: int,
     step: int,
     rounds: ToolRounds | None = None,
+    checker: ProofChecker | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[list[Rollout], Callable[[], list[Verdict]]]:
     """The completions of a chunk of problems, and what judges them, apart so that each can be timed.
@@ -64,6 +102,7 @@ def answers(
         run_seed: seed of the run.
         step: optimiser step of the policy.
         rounds: see `tool_rounds`.
+        checker: see `proof_checker`.
         on_progress: called with the number of completions just finished.
 
     Raises:
@@ -89,6 +128,8 @@ def answers(
         purpose="evaluate",
         on_progress=on_progress,
     )
+    if checker is not None:
+        return rollouts, lambda: ProofReward(checker=checker).verdicts(rollouts)
     if prompt.mode is Mode.PROGRAM:
         return rollouts, lambda: run_programs(rollouts, begun=prompt.whole)
     return rollouts, lambda: judge(rollouts)

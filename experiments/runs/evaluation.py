@@ -11,7 +11,7 @@ from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt
 from experiments.recipes.config import EvaluationConfig
 from experiments.recipes.plugins import load_step_rule
-from experiments.runs.answering import answers, tool_rounds
+from experiments.runs.answering import answers, proof_checker, tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
 from experiments.runs.samples import SampleFile
@@ -88,7 +88,7 @@ def evaluate(
         top_p=config.top_p,
         max_tokens=config.max_tokens,
     )
-    rounds = tool_rounds(folder.config.task, prompt)
+    rounds, checker = tool_rounds(folder.config.task, prompt), proof_checker(folder.config.task)
     rule = load_step_rule(folder.config.task.step_reward)
     seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
     for start in range(0, len(left), config.chunk_problems):
@@ -103,6 +103,7 @@ def evaluate(
             run_seed=folder.config.seed,
             step=step,
             rounds=rounds,
+            checker=checker,
             on_progress=on_progress,
         )
         seconds += time.perf_counter() - started

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.problem import Problem
-from benchmarks.prompts import Prompt, choose_prompt, deepseek_chat
+from benchmarks.prompts import Mode, Prompt, choose_prompt, deepseek_chat
 from experiments.recipes.config import TaskConfig
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems, load_split
+from rewards.proof import statement_of
 from sampling.chat_templates import ChatTemplateError, render_chats
 from sampling.prompt import RenderedPrompt, encode_prompts
 from training.config import FORMS
@@ -71,12 +72,26 @@ def render_prompts(
         ValueError: see `task_prompt`; or a chat template is broken, or refuses a system prompt.
     """
     prompt = task_prompt(task, tokenizer) if prompt is None else prompt
-    texts = [prompt.text(problem.question, problem_id=problem.problem_id) for problem in problems]
+    questions = [_question(problem, task, prompt) for problem in problems]
+    texts = [
+        prompt.text(question, problem_id=problem.problem_id)
+        for problem, question in zip(problems, questions, strict=True)
+    ]
     if prompt.whole:
         return encode_prompts(tokenizer, texts, templated=False)
     if tokenizer.chat_template is None and task.chat_template is None:
         return encode_prompts(tokenizer, [deepseek_chat(text) for text in texts], templated=False)
     return encode_prompts(tokenizer, _in_template(texts, task, tokenizer), templated=True)
+
+
+def _question(problem: Problem, task: TaskConfig, prompt: Prompt) -> str:
+    """What is asked: the question, and where it is to be proved its informal proof and the formal statement."""
+    if prompt.mode is not Mode.PROOF:
+        return problem.question
+    statement = statement_of(problem, task.checker or "")
+    informal = "" if not problem.solution else f"\n\nInformal proof:\n{problem.solution}"
+    formal = f"{statement.header}{statement.text}".strip()
+    return f"{problem.question}{informal}\n\nFormal statement ({statement.language}):\n```\n{formal}\n```"
 
 
 def _in_template(texts: Sequence[str], task: TaskConfig, tokenizer: PreTrainedTokenizerBase) -> list[str]:

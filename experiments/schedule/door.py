@@ -11,6 +11,7 @@ from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
 from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import learned_name, load_method, load_reward, load_step_reward, try_reward
+from experiments.runs.answering import proof_checker
 from experiments.runs.config import RunConfig
 from experiments.runs.problems import GENERATED, load_further, load_problems, overlap_lines
 from experiments.schedule.learned import check_enough_problems, check_learned_rewards
@@ -60,6 +61,8 @@ def check_recipe(recipe: Recipe) -> Recipe:
                 "answer is read off the text, such as chain_of_thought, few_shot, bare or tool."
             )
         _check_tool(name, own)
+        if (checker := proof_checker(own.task)) is not None:
+            checker.check()
     recipe = with_files(recipe)
     training = dict[TaskConfig, list[Problem]]()
     for name, arm in recipe.arms.items():
@@ -116,12 +119,16 @@ def evaluation_run(
         ModelNotFoundError: no such model, or it has no tokenizer.
         ValueError: no such benchmark or split, broken data, a seed that cannot be, or no room for the completions.
         SandboxUnavailableError: the prompt asks for programs, and they cannot be run safely on this machine.
+        ProofCheckerMissingError: the prompt asks for proofs, and their checker is not here.
     """
     check_seed(seed)
     check_name(task.prompt)
     if task.prompt in RUN_PROGRAMS:
         check_sandbox("namespaces")
     problems = load_problems(task, evaluation.split, evaluation.problems)
+    checker = proof_checker(task)
+    if checker is not None:
+        checker.check()
     folder = open_model(model, problems, task, engine, {"max_tokens": evaluation.max_tokens})
     return RunConfig(
         recipe="evaluate",

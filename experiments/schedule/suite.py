@@ -11,7 +11,7 @@ from analysis.report.benchmark_table import SUITE_FILE
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Tolerance
 from benchmarks.prompts import Mode, Prompt
-from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS
+from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS, AnswerKind
 from experiments.runs.answering import tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import FolderKindError
@@ -27,7 +27,10 @@ from training.models.folder import open_tokenizer
 
 __all__ = ["benchmark_names", "evaluate_suite", "folder_name", "split_name"]
 
-SETS = {"paper": PAPER_BENCHMARKS, "all": tuple(BENCHMARKS)}
+SETS = {
+    "paper": PAPER_BENCHMARKS,
+    "all": tuple(name for name, known in BENCHMARKS.items() if known.answer is not AnswerKind.PROOF),
+}
 PROMPTS_OF_NAMES = {"python": "program", "tool": "tool"}  # bare ones for a generated benchmark
 """The prompt that a word behind a benchmark's name asks for: ``gsm8k+python`` as in the paper's Tables 3 and 6."""
 

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -105,7 +106,11 @@ class ProgramRun:
 
 
 def run_program(
-    source: str, *, limits: SandboxLimits = DEFAULT_LIMITS, isolation: Isolation = "namespaces"
+    source: str,
+    *,
+    limits: SandboxLimits = DEFAULT_LIMITS,
+    isolation: Isolation = "namespaces",
+    folders: Sequence[str] = (),
 ) -> ProgramRun:
     """Runs a Python program.
 
@@ -116,6 +121,7 @@ def run_program(
         isolation: ``"namespaces"``: Linux user, mount, process, network, IPC and host name namespaces of its own and a
             filter on system calls. ``"none_i_trust_this_code"``: the limits alone; the program can read, write and send
             what this process can.
+        folders: shown to the program too, read-only, where they are: what it needs beside the system and Python.
 
     Returns:
         How it ended and what it printed; no program raises.
@@ -129,7 +135,7 @@ def run_program(
         message = f"the program has {len(program)} bytes; at most {_MAX_PROGRAM_BYTES} are compiled"
         return ProgramRun(outcome=Outcome.NOT_COMPILED, stdout="", stderr=message, exit_code=1)
     if isolation == "namespaces":
-        return _launch(program, limits, isolation, room="/")
+        return _launch(program, limits, isolation, room="/", folders=folders)
     with tempfile.TemporaryDirectory() as room:
         Path(room, "program.py").write_bytes(program)
         return _launch(program, limits, isolation, room=room)
@@ -165,13 +171,15 @@ def why_unavailable() -> str | None:
     return None if run.stdout == "42\n" else f"a first program ended with {run}"
 
 
-def _launch(program: bytes, limits: SandboxLimits, isolation: Isolation, room: str) -> ProgramRun:
+def _launch(
+    program: bytes, limits: SandboxLimits, isolation: Isolation, room: str, folders: Sequence[str] = ()
+) -> ProgramRun:
     """Run it in a sandbox; one that is killed, or for which there are no processes, files or memory, is tried again."""
     failure = ""
     with programs_memory(limits.memory_bytes + limits.disk_bytes):
         for attempt in range(1, _TRIES + 1):
             try:
-                status, report, failure = _launch_once(program, limits, isolation, room)
+                status, report, failure = _launch_once(program, limits, isolation, room, folders)
             except OSError as error:
                 if error.errno not in _FULL:
                     raise
@@ -192,7 +200,9 @@ def _is_passing(status: int, failure: str) -> bool:
     return status < 0 or bool(numbers and int(numbers[-1]) in _FULL)
 
 
-def _launch_once(program: bytes, limits: SandboxLimits, isolation: Isolation, room: str) -> tuple[int, bytes, str]:
+def _launch_once(
+    program: bytes, limits: SandboxLimits, isolation: Isolation, room: str, folders: Sequence[str]
+) -> tuple[int, bytes, str]:
     """Exit status of one launcher, its report, and what it said where it failed."""
     options = {
         **vars(limits),
@@ -203,6 +213,7 @@ def _launch_once(program: bytes, limits: SandboxLimits, isolation: Isolation, ro
         "filter": syscall_filter(platform.machine()).hex() if isolation == "namespaces" else "",
         **_python(),
     }
+    options["python_folders"] = ":".join([str(options["python_folders"]), *map(os.path.realpath, folders)])
     # Imported, not run as a script, for its compiled form; last on the path, so that it hides no module of Python's.
     start = f"import sys; sys.path.append({str(_LAUNCHER.parent)!r}); import {_LAUNCHER.stem}; {_LAUNCHER.stem}.main()"
     command = [sys.executable, "-I", "-S", "-c", start, *(f"{name}={value}" for name, value in options.items())]

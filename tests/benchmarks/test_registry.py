@@ -22,6 +22,8 @@ def test_each_split_has_the_problems_it_says_and_answers_of_its_kind(name: str, 
     letters = sum(set(problem.gold_answer) <= set("ABCDE,; ") for problem in problems)
     if benchmark.answer is AnswerKind.OPTION:
         assert letters == len(problems)
+    elif benchmark.answer is AnswerKind.PROOF:
+        assert all([each.language for each in problem.statements] == ["lean4", "isabelle"] for problem in problems)
     else:
         assert letters <= len(problems) / 500  # MATH has a few free answers that are a letter: a point's name
     assert all(problem.tolerance == benchmark.tolerance for problem in problems) or name == "olympiadbench"

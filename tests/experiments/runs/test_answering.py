@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from benchmarks.problem import Problem, with_options
+from benchmarks.problem import Problem, Statement, with_options
 from benchmarks.prompts import Mode, Prompt
-from experiments.runs.answering import answers
+from experiments.recipes.config import TaskConfig
+from experiments.runs.answering import answers, proof_checker
+from rewards.proof import CommandChecker, Metamath
 from rewards.sandbox.run import why_unavailable
 from sampling.prompt import encode_prompts
 from sampling.sampler import Generation, SamplingConfig
@@ -28,6 +31,11 @@ PROBLEMS = [
     for number, gold in enumerate("AB")
 ]
 NUMBERS = [Problem(problem_id=f"n{n}", benchmark="b", question="?", gold_answer="2") for n in range(5)]
+DEMO = Metamath().database.with_name("demo0.mm")
+installed = pytest.mark.skipif(
+    not Metamath().program.is_file() or not DEMO.is_file() or why_unavailable() is not None,
+    reason="Metamath is not installed here (apt install metamath metamath-databases): no proof is checked",
+)
 sandboxed = pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
 
 
@@ -81,6 +89,39 @@ def test_likelihood_needs_options_and_one_sample() -> None:
         ask(prompt, None, by_words("?"), NUMBERS)
     with pytest.raises(ValueError, match=r"samples is 2; a model has one likeliest option: expected 1"):
         ask(prompt, None, by_words("?"), PROBLEMS, samples=2)
+
+
+@installed
+def test_a_proof_is_judged_by_its_checker() -> None:
+    """The completion is a proof of the statement in the checker's language, or of nothing."""
+    statement = Statement(language="metamath", header="", text="goal $p |- t = t")
+    problems = [replace(problem, statements=(statement,)) for problem in NUMBERS[:2]]
+    texts = ["```metamath\ntt th1\n```", "2"]
+    drawn = [Generation(completion_ids=(n,), finish_reason="length", logprobs=None) for n in range(2)]
+    sampler: Any = SimpleNamespace(policy_version=0, generate=lambda requests, config, on_progress: drawn)
+    tokenizer: Any = Written(texts)
+    prompts = list(zip(problems, encode_prompts(tokenizer, ["?"] * 2, templated=False), strict=True))
+    checker = proof_checker(TaskConfig(benchmark="b", prompt="proof", checker="metamath", checker_command=str(DEMO)))
+    prompt = Prompt(name="proof", template="", mode=Mode.PROOF)
+    _, verdicts = answers(
+        prompt, sampler, tokenizer, prompts, SamplingConfig(), samples=1, run_seed=0, step=0, checker=checker
+    )
+    assert [verdict.status for verdict in verdicts()] == ["CORRECT", "INCORRECT"]
+
+
+def test_a_checker_and_its_prompt_belong_together() -> None:
+    with pytest.raises(ValueError, match="expected the prompt proof with one of metamath, lean4, isabelle"):
+        proof_checker(TaskConfig(benchmark="b", prompt="proof"))
+    with pytest.raises(ValueError, match="expected the prompt proof with one of"):
+        proof_checker(TaskConfig(benchmark="b", prompt="bare", checker="lean4"))
+    with pytest.raises(ValueError, match=r"minif2f is judged by proofs, and task\.prompt is 'auto'; expected --prompt"):
+        proof_checker(TaskConfig(benchmark="minif2f", prompt="auto"))
+    with pytest.raises(ValueError, match=r"task\.checker_command is null; expected the command"):
+        proof_checker(TaskConfig(benchmark="b", prompt="proof", checker="lean4"))
+    lean = proof_checker(
+        TaskConfig(benchmark="b", prompt="proof", checker="lean4", checker_command="lake env lean {file}")
+    )
+    assert isinstance(lean, CommandChecker) and lean.command == ("lake", "env", "lean", "{file}")
 
 
 class Written:

@@ -8,9 +8,11 @@ import pytest
 
 from benchmarks.problem import Problem
 from experiments.recipes.config import TaskConfig
+from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts
 from tests.sampling.tokenizers import llama
 
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 PROBLEM = Problem(problem_id="q", benchmark="mine", question="sold?", gold_answer="5")
 TEMPLATE = (
     "{% for message in messages %}[{{ message.role }}]{{ message.content }}{% endfor %}"
@@ -61,3 +63,28 @@ REFUSES = "{{ raise_exception('System role not supported') }}"
 def test_what_cannot_be_rendered_is_refused(template: str | None, fields: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         text(template, **fields)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark files are not here (../shared/data)")
+def test_a_proof_is_asked_for_with_the_informal_one_and_the_statement() -> None:
+    """miniF2F: the informal problem, its proof, header and statement in the checker's language, in this order."""
+    [problem] = load_problems(TaskConfig(benchmark="minif2f", data_dir=str(DATA)), "test", 1)
+    assert [each.language for each in problem.statements] == ["lean4", "isabelle"]
+    for language, begins, theorem in (
+        ("lean4", "import Mathlib", "theorem aime_1983_p1 (x y z w : ℕ)"),
+        ("isabelle", "(*\n  Authors: Wenda Li\n*)\n\ntheory aime_1983_p1", "fixes x y z w :: nat"),
+    ):
+        task = TaskConfig(benchmark="minif2f", data_dir=str(DATA), prompt="proof", checker=language)  # type: ignore[arg-type]
+        [rendered] = render_prompts([problem], task, llama())
+        parts = [
+            "Let $x$, $y$ and $z$ all exceed $1$",
+            "Informal proof:\nThe [[logarithm]]ic notation",
+            f"Formal statement ({language}):\n```\n{begins}",
+            theorem,
+            "Please prove the formal statement",
+        ]
+        places = [rendered.text.index(part) for part in parts]
+        assert places == sorted(places)
+    task = TaskConfig(benchmark="minif2f", data_dir=str(DATA), prompt="proof", checker="metamath")
+    with pytest.raises(ValueError, match=r"test\.jsonl.*, line 1: no statement in metamath \(it has lean4, isabelle\)"):
+        render_prompts([problem], task, llama())
