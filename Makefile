@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PYTHON KIND PIP_ARGS
 BIN := .venv/bin
 
-.PHONY: help setup compare test check test-all clean
+.PHONY: help setup compare test check test-all docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -31,6 +31,9 @@ check: setup  ## ruff, formatting, pyright, tests
 
 test-all: setup  ## run the tests and what takes long (fuzzing, simulations, mutation, browser)
 	@$(BIN)/python -m pytest -m "" $(ARGS)
+
+docs: setup  ## build the documentation as a site, build/docs/html/index.html (needs .venv/bin/pip install '.[docs]')
+	@PYTHONPATH=. $(BIN)/python docs/site/build.py $(ARGS)
 
 clean:  ## remove .venv, caches and build output; runs/ and models/ stay
 	@rm -rf .venv .wheels-* build dist ./*.egg-info .pytest_cache .ruff_cache .hypothesis
