@@ -30,6 +30,8 @@ def build(out: Path, rooms: Sequence[str] = ROOMS) -> int:
     source = out / "source"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("site", "__pycache__"))
+    for page in source.glob("notebooks/*.md"):  # shown, not run: tests/test_docs_notebooks_slow.py runs them
+        page.write_text(page.read_text(encoding="utf-8").replace("{code-cell} ipython3", "python"), encoding="utf-8")
     methods = write_methods(source / "methods")
     modules = write_modules(source / "api", rooms)
     pages = sorted(path.stem for path in source.glob("*.md"))
@@ -79,13 +81,17 @@ def _index(pages: list[str], methods: list[str], modules: dict[str, list[str]]) 
     opening = re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", opening)
     sections = {
         "Guide": pages,
-        "Results": sorted(f"results/{path.stem}" for path in (ROOT / "docs" / "results").glob("*.md")),
+        **{name.title(): _below(name) for name in ("notebooks", "results")},
         "Table 10": ["algorithms/README", *(f"algorithms/{name}" for name in algorithms)],
         "Every method": [f"methods/{name}" for name in methods],
         **{f"API: {room}": [f"api/{name}" for name in names] for room, names in modules.items()},
     }
     trees = [TREE.format(caption=caption, entries="\n".join(entries)) for caption, entries in sections.items()]
     return f"# coeflab\n{opening}\n" + "\n".join(trees)
+
+
+def _below(folder: str) -> list[str]:
+    return sorted(f"{folder}/{path.stem}" for path in (ROOT / "docs" / folder).glob("*.md"))
 
 
 if __name__ == "__main__":
