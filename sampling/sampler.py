@@ -11,6 +11,7 @@ from benchmarks.problem import Problem
 from sampling.rollout import FinishReason, Rollout
 from sampling.seeds import request_seed
 from sampling.text import TextTokenizer, cut_at, opening
+from sampling.truncation import Truncation
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +26,8 @@ class SamplingConfig:
     Attributes:
         temperature: divides the logits; 0 takes the most likely token (greedy).
         top_p: nucleus mass in (0, 1]; 1 samples from the whole distribution.
+        top_k: most tokens that are drawn from; ``None`` sets no such limit.
+        min_p: share of the largest probability below which tokens are not drawn.
         max_tokens: most tokens of a completion, the end-of-sequence token included.
         with_logprobs: also return log π_sampler of each token; halves the speed, so off unless something reads them.
         stop: texts at which a completion ends; they are no part of its text.
@@ -32,6 +35,8 @@ class SamplingConfig:
 
     temperature: float = 1.0
     top_p: float = 1.0
+    top_k: int | None = None
+    min_p: float = 0.0
     max_tokens: int = 1024
     with_logprobs: bool = False
     stop: tuple[str, ...] = ()
@@ -39,8 +44,7 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature is {self.temperature}; expected 0 (greedy) or a finite number above.")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; expected a nucleus mass in (0, 1].")
+        _ = self.truncation
         if self.max_tokens < 1:
             raise ValueError(f"max_tokens is {self.max_tokens}; expected at least 1.")
         if self.with_logprobs and self.temperature != 1:
@@ -48,6 +52,16 @@ class SamplingConfig:
                 f"with_logprobs needs temperature 1, got {self.temperature}: engines report the logprobs of the "
                 "untempered distribution, which is not the one sampled from."
             )
+        if self.with_logprobs and not self.truncation.silent:
+            raise ValueError(
+                "with_logprobs needs the whole distribution (top_k null, top_p 1, min_p 0): engines report its "
+                "logprobs, not those of what is left of it."
+            )
+
+    @property
+    def truncation(self) -> Truncation:
+        """What the distribution is cut down to."""
+        return Truncation(top_k=self.top_k, top_p=self.top_p, min_p=self.min_p)
 
 
 @dataclass(frozen=True, kw_only=True)

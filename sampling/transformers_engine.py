@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from sampling.rollout import FinishReason
 from sampling.sampler import Generation, Request, SamplingConfig
 from sampling.stopping import StopTexts
+from sampling.truncation import kept
 from sampling.weights import load_checkpoint_weights
 
 __all__ = ["TransformersSampler"]
@@ -129,11 +130,8 @@ def _draw(logits: torch.Tensor, generators: Sequence[torch.Generator], config: S
     if config.temperature == 0:
         return logits.argmax(dim=-1)
     logprobs = torch.log_softmax(logits / config.temperature, dim=-1)
-    if config.top_p < 1:
-        ordered, order = logprobs.sort(dim=-1, descending=True)
-        mass_before = ordered.exp().cumsum(dim=-1) - ordered.exp()
-        dropped = torch.zeros_like(mass_before, dtype=torch.bool).scatter(-1, order, mass_before >= config.top_p)
-        logprobs = logprobs.masked_fill(dropped, float("-inf"))
+    if not config.truncation.silent:
+        logprobs = logprobs.masked_fill(~kept(logprobs, config.truncation), float("-inf"))
     uniform = torch.stack([torch.rand(logits.shape[-1], generator=generator) for generator in generators])
     gumbel = -torch.log(-torch.log(uniform.clamp_min(1e-20))).to(logits.device)
     return (logprobs + gumbel).argmax(dim=-1)

@@ -102,6 +102,8 @@ class VllmSampler:
             SamplingParams(
                 temperature=config.temperature,
                 top_p=config.top_p,
+                top_k=config.top_k or 0,  # 0 sets no limit
+                min_p=config.min_p,
                 max_tokens=request.limit(config),
                 seed=request.seed,
                 stop_token_ids=self._eos_token_ids,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sampling.truncation import Truncation
+
 __all__ = ["FORMS", "SupervisedConfig", "TrainingConfig", "check_shares"]
 
 FORMS: Mapping[str, str] = {"words": "solution", "program": "program", "tool": "tool_solution"}
@@ -44,6 +46,10 @@ class TrainingConfig:
         critic_warmup_steps: first steps that update the critic alone, so that the policy is not moved by the values of
             an untrained one; they are among `steps` and draw as the others. Nothing where there is no critic.
         temperature: of the sampling; π_θ is taken at it.
+        top_k: most tokens that are drawn from; ``None`` sets no such limit. Where it, `top_p` or `min_p` cuts the
+            distribution, π_θ is that of what is left, renormalised: the distribution that was really sampled.
+        top_p: nucleus mass; ``None`` cuts nothing.
+        min_p: share of the largest probability below which tokens are not drawn; ``None`` cuts nothing.
         max_completion_tokens: longest completion.
         use_autocast: forward passes in bfloat16 over float32 master weights.
         iteration_steps: M, the steps of an iteration (Algorithm 1): before the first step of each but the first,
@@ -73,6 +79,9 @@ class TrainingConfig:
     critic_updates_per_batch: int = 1
     critic_warmup_steps: int = 0
     temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
     max_completion_tokens: int = 1024
     use_autocast: bool = False
     iteration_steps: int | None = None
@@ -105,6 +114,14 @@ class TrainingConfig:
         for name in ("critic_learning_rate", "max_grad_norm", "temperature", "lora_alpha"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0.")
+
+        _ = self.truncation
+
+    @property
+    def truncation(self) -> Truncation:
+        """What the sampled distribution is cut down to."""
+        top_p, min_p = 1.0 if self.top_p is None else self.top_p, 0.0 if self.min_p is None else self.min_p
+        return Truncation(top_k=self.top_k, top_p=top_p, min_p=min_p)
 
     def starts_iteration(self, step: int) -> bool:
         """Whether `step`, counted from 0, is the first of an iteration other than the first."""

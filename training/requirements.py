@@ -25,6 +25,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             option whose package is not installed.
     """
     check_packages(training)
+    _check_truncation(algorithm, training, name)
     needs = algorithm.needs
     pairs = needs & {Need.PAIRS, Need.RANKED_PAIRS}
     if (pairs or Need.GROUPS in needs) and training.group_size < 2:
@@ -56,6 +57,41 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         raise ValueError(
             f"{name} trains on data that do not change with the policy; iteration_steps is "
             f"{training.iteration_steps}, expected null."
+        )
+
+
+UNDER_TRUNCATION = frozenset(
+    {
+        Need.GROUPS,
+        Need.CORRECT,
+        Need.STEP_REWARDS,
+        Need.OLD_LOGPROBS,
+        Need.OLD_LOGPROBS_FOR_CREDIT,
+        Need.GREEDY_REWARD,
+        Need.CRITIC,
+    }
+)  # what is the same, or taken of what is left too, where the sampled distribution is cut
+
+
+def _check_truncation(algorithm: Algorithm, training: TrainingConfig, name: str) -> None:
+    """Refuse to cut the sampled distribution where a method reads another one than it would be cut to.
+
+    Raises:
+        ValueError: names the fields, and what the method reads.
+    """
+    if training.truncation.silent:
+        return
+    cut = f"top_k {training.top_k}, top_p {training.top_p}, min_p {training.min_p}"
+    if algorithm.data_source is not DataSource.ONLINE:
+        raise ValueError(
+            f"{name} trains on {algorithm.data_source} and its training has {cut}: its completions are not drawn from "
+            f"π_θ so cut; expected none of them, or data source {DataSource.ONLINE}."
+        )
+    other = sorted(algorithm.needs - UNDER_TRUNCATION)
+    if other:
+        raise ValueError(
+            f"{name} reads {' and '.join(other)}, of whole distributions, and its training has {cut}; expected "
+            "none of them, or a method without it (kl_coef=0 reads no reference)."
         )
 
 

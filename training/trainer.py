@@ -237,6 +237,7 @@ class Trainer:
             microbatch_size=self.config.microbatch_size,
             temperature=self.config.temperature,
             use_autocast=self.config.use_autocast,
+            truncation=self.config.truncation,
         )
 
     def count_flops(self, per_parameter: int, batch: TrainingBatch) -> None:

@@ -21,7 +21,13 @@ TokenNumbers = Callable[[nn.Module, TrainingBatch, ForwardOptions], Tensor]
 
 def log_probabilities(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
     """log π_θ of each completion token: what every method of Table 10 trains. (B, T), in nats."""
-    return token_logprobs(model, batch, temperature=options.temperature, use_autocast=options.use_autocast)
+    return token_logprobs(
+        model,
+        batch,
+        temperature=options.temperature,
+        use_autocast=options.use_autocast,
+        truncation=options.truncation,
+    )
 
 
 def denominator_of(batch: TrainingBatch) -> Denominator:

@@ -310,6 +310,9 @@ class LiveRun:
             prompts=prompts,
             sampling=SamplingConfig(
                 temperature=training.temperature,
+                top_k=training.truncation.top_k,
+                top_p=training.truncation.top_p,
+                min_p=training.truncation.min_p,
                 max_tokens=room,
                 with_logprobs=Need.SAMPLER_LOGPROBS in algorithm.needs,
                 stop=self.prompt.stop,

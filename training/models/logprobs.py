@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sampling.truncation import WHOLE, Truncation, kept
 from training.models.batches import TrainingBatch
 from training.models.packing import PackedBatch, is_packed, pack_batch
 
@@ -28,6 +30,7 @@ class ForwardOptions:
         microbatch_tokens: most tokens of one pass; see `microbatches`.
         microbatch_size: most sequences of one pass; ``None`` sets no such limit.
         temperature: logprobs are taken at it.
+        truncation: and of what it leaves of the distribution.
         use_autocast: forward passes in bfloat16.
     """
 
@@ -35,6 +38,7 @@ class ForwardOptions:
     microbatch_size: int | None = None
     temperature: float = 1.0
     use_autocast: bool = False
+    truncation: Truncation = WHOLE
 
 
 def autocast(device: torch.device, enabled: bool) -> contextlib.AbstractContextManager[object]:
@@ -43,7 +47,12 @@ def autocast(device: torch.device, enabled: bool) -> contextlib.AbstractContextM
 
 
 def token_logprobs(
-    model: nn.Module, batch: TrainingBatch, *, temperature: float = 1.0, use_autocast: bool = False
+    model: nn.Module,
+    batch: TrainingBatch,
+    *,
+    temperature: float = 1.0,
+    use_autocast: bool = False,
+    truncation: Truncation = WHOLE,
 ) -> Tensor:
     """log π_θ(o_t | q, o_<t) of each completion token at the sampling temperature.
 
@@ -55,11 +64,14 @@ def token_logprobs(
         batch: B sequences.
         temperature: divides the logits, as the sampler did.
         use_autocast: run the forward pass in bfloat16.
+        truncation: what the sampler cut; the logprob is that of what is left, renormalised, and the set of tokens that
+            is left has no gradient. A token that the policy would not draw any more stays in it.
 
     Returns:
         (B, T) float32 (float64 from a float64 model) in nats, zero outside the completion mask.
     """
-    return _of_logits(_picked, model, batch, temperature, use_autocast)
+    number = _picked if truncation.silent else partial(_picked_of_kept, truncation)
+    return _of_logits(number, model, batch, temperature, use_autocast)
 
 
 def token_entropies(
@@ -173,6 +185,14 @@ def _picked(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """log-softmax at the targets. (…, V) and (…) -> (…)."""
     logits = _tempered(logits, temperature)
     return logits.gather(-1, targets[..., None])[..., 0] - torch.logsumexp(logits, dim=-1)
+
+
+def _picked_of_kept(truncation: Truncation, logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """log-softmax of the logits that are left, at the targets, which are always among them. (…, V) and (…) -> (…)."""
+    logits = _tempered(logits, temperature)
+    held = kept(torch.log_softmax(logits.detach(), dim=-1), truncation).scatter(-1, targets[..., None], True)
+    left = logits.masked_fill(~held, float("-inf"))
+    return left.gather(-1, targets[..., None])[..., 0] - torch.logsumexp(left, dim=-1)
 
 
 def _entropy(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:

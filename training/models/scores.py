@@ -20,7 +20,13 @@ def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptio
     """log π of each completion token under `model`, in nats. (B, T), zero outside the mask."""
 
     def logprobs(part: TrainingBatch) -> Tensor:
-        return token_logprobs(model, part, temperature=options.temperature, use_autocast=options.use_autocast)
+        return token_logprobs(
+            model,
+            part,
+            temperature=options.temperature,
+            use_autocast=options.use_autocast,
+            truncation=options.truncation,
+        )
 
     return by_microbatch(batch, options, is_packed(model), logprobs)
 

@@ -212,6 +212,8 @@ def check_trl(method: TrlMethod, training: TrainingConfig, name: str) -> None:
             f"{name} trains with the package trl, which is not installed; expected the extra `train`: "
             "pip install 'coeflab[train]'."
         )
+    if not training.truncation.silent:
+        raise ValueError(f"{name} does not take top_k, top_p or min_p of its training here; expected none of them.")
     if method.needs & {Need.GROUPS, Need.PAIRS} and training.group_size < 2:
         raise ValueError(
             f"{name} compares completions of a problem; group_size is {training.group_size}, expected 2 or more."
