@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from benchmarks.arithmetic import generate_problems
 from sampling import Request, SamplingConfig, request_seed, sample_rollouts
 from sampling.transformers_engine import TransformersSampler
+from sampling.truncation import Truncation, kept
 from sampling.vllm_engine import VllmSampler
 from sampling.weights import checkpoint_weights
 from training.models.engine_check import SamplerMismatchError, check_weight_loading
@@ -179,10 +181,32 @@ def test_nucleus_leaves_out_the_tail(checkpoint: Path, policy: Policy) -> None:
     with torch.no_grad():
         probabilities = torch.softmax(policy.model(input_ids=torch.tensor([prompt])).logits[0, -1].double(), -1)
     ordered, order = probabilities.sort(descending=True)
-    kept = set(order[: int((ordered.cumsum(0) < 0.5).sum()) + 1].tolist())
+    nucleus = set(order[: int((ordered.cumsum(0) < 0.5).sum()) + 1].tolist())
     requests = [Request(prompt_ids=prompt, seed=index) for index in range(500)]
     drawn = {item.completion_ids[0] for item in reference.generate(requests, SamplingConfig(top_p=0.5, max_tokens=1))}
-    assert drawn == kept
+    assert drawn == nucleus
+
+
+@pytest.mark.parametrize(
+    "cut", [{"top_k": 4}, {"min_p": 0.4}, {"top_p": 0.6}, {"top_k": 6, "top_p": 0.7, "min_p": 0.2}]
+)
+def test_both_engines_draw_from_what_training_takes_for_left(
+    engine: VllmSampler, checkpoint: Path, policy: Policy, cut: dict[str, Any]
+) -> None:
+    """First-token frequencies of 2,000 draws against p(v) / Σ_kept p, by χ²: min-p first, then top-k, then top-p."""
+    [prompt] = prompts_of(policy)[:1]
+    with torch.no_grad():
+        logits = policy.model(input_ids=torch.tensor([prompt])).logits[0, -1].double()
+    left = kept(torch.log_softmax(logits, -1), Truncation(**cut))
+    probabilities = torch.softmax(logits.masked_fill(~left, float("-inf")), -1)
+    requests = [Request(prompt_ids=prompt, seed=request_seed(1, 0, "p", index)) for index in range(2000)]
+    config = SamplingConfig(max_tokens=1, **cut)
+    for sampler in (engine, TransformersSampler(checkpoint, eos_token_ids=(2,), batch_size=500)):
+        drawn = [item.completion_ids[0] for item in sampler.generate(requests, config)]
+        counts = torch.bincount(torch.tensor(drawn), minlength=len(probabilities)).double()
+        assert 1 < left.sum() < len(left) and not counts[~left].any()
+        expected = 2000 * probabilities[left]
+        assert float(((counts[left] - expected) ** 2 / expected).sum()) < 45  # at most 21 degrees of freedom
 
 
 def test_rollouts_carry_problem_seed_and_policy_version(engine: VllmSampler, policy: Policy) -> None:

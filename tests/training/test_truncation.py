@@ -83,7 +83,7 @@ def test_coefficients_multiply_the_gradient_of_the_logprob_of_what_was_sampled(s
         logits = model(torch.tensor([[*prompt, *written]])).logits[0, len(prompt) - 1 : -1]
         for place, token in enumerate(written):
             probabilities = torch.softmax(logits[place], dim=-1)
-            order = sorted(range(len(probabilities)), key=lambda v, p=probabilities.detach(): -float(p[v]))
+            order = probabilities.detach().argsort(descending=True).tolist()
             left = [v for v in order if float(probabilities[v]) >= 0.05 * float(probabilities[order[0]])][:6]
             left = sorted({*left, token})
             logprob = torch.log(probabilities[token] / probabilities[left].sum())
