@@ -158,7 +158,7 @@ def _state(checkpoint: Path) -> tuple[dict[str, Any], dict[str, str] | None]:
         step = state["step"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: {error})") from error
-    if step != checkpoint_step(checkpoint):
+    if _NAME.fullmatch(checkpoint.name) and step != checkpoint_step(checkpoint):  # a copy may be called anything
         raise CheckpointError(f"{path} is of step {step}; expected {checkpoint_step(checkpoint)}, as its folder says")
     return state, written
 

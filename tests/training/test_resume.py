@@ -20,7 +20,7 @@ from sampling.rollout import Rollout
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
 from tests.training.small_run import Rows, run
-from training.checkpoints import CheckpointError, latest_checkpoint, save_checkpoint
+from training.checkpoints import CheckpointError, check_model, latest_checkpoint, save_checkpoint
 from training.loop import take_step
 from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
@@ -225,6 +225,21 @@ def test_a_state_of_another_step_is_not_taken(trained: tuple[Path, Path], tmp_pa
     found = restored(trained[0], tmp_path / "run")
     assert found.step == 3
     assert "state.json is of step 4; expected 9" in found.passed_over[0]
+
+
+def test_a_copy_of_a_checkpoint_may_be_called_anything_and_its_damage_still_shows(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    copy = tmp_path / "my-model"
+    newest = latest_checkpoint(trained[1])
+    assert newest is not None
+    shutil.copytree(newest, copy)
+    check_model(copy)
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    (copy / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"config\.json is missing, or not what was written"):
+        check_model(copy)
 
 
 def test_a_checkpoint_newer_than_the_rows_is_passed_over(trained: tuple[Path, Path]) -> None:
