@@ -97,7 +97,13 @@ def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], na
     """Build `factory` (a dataclass or a preset of one) after checking that every setting is one of its fields."""
     target: Any = factory.func if isinstance(factory, partial) else factory
     if not (isinstance(target, type) and is_dataclass(target)):
-        raise ValueError(f"{name} is a {type(target).__name__}; expected a dataclass (see docs/extending.md).")
+        if is_dataclass(target):
+            made = type(target).__name__
+            raise ValueError(
+                f"{name} is one {made} with its fields set; expected the class, or functools.partial({made}, field=…)."
+            )
+        kind = f"class {target.__name__}" if isinstance(target, type) else f"a {type(target).__name__}"
+        raise ValueError(f"{name} is {kind}; expected a dataclass with credit and coefficients (docs/extending.md).")
     known = [item.name for item in fields(target) if item.init]
     hints = get_type_hints(target)
     values = {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from algorithms import Aggregation, Algorithm, aggregation_weights, counted
+from algorithms import Aggregation, Algorithm, Coefficients, TokenBatch, aggregation_weights, counted
 from experiments.inspection.frozen_batch import FrozenBatch
+from experiments.recipes.files import is_file_reference
 from experiments.recipes.plugins import load_algorithm
 
 __all__ = ["MethodCoefficients", "coefficients_of", "coefficients_with", "print_explanations", "print_tables"]
@@ -70,15 +74,23 @@ def coefficients_with(frozen: FrozenBatch, algorithm: Algorithm, name: str) -> M
     """The same as `coefficients_of`, of a method that is built already.
 
     Raises:
-        ValueError: the batch lacks what the method reads.
+        ValueError: the batch lacks what the method reads, or a method of somebody's file fails or gives something other
+            than finite (B, T) numbers; the message names what and where.
     """
     frozen.check_for(algorithm, name)
     batch = frozen.batch
     logprobs = frozen.policy_logprobs
     if logprobs is None:
         logprobs = torch.zeros(batch.completion_mask.shape, dtype=torch.float64)
-    credit = algorithm.credit(batch)
-    found = algorithm.coefficients(batch, credit, logprobs)
+    with failures_of(name, algorithm):
+        credit = algorithm.credit(batch)
+        _check_tokens(credit, batch, f"credit of {name}")
+        found = algorithm.coefficients(batch, credit, logprobs)
+    if not isinstance(found, Coefficients):
+        raise ValueError(
+            f"coefficients of {name} returned a {type(found).__name__}; expected algorithms.Coefficients(values=…)."
+        )
+    _check_tokens(found.values, batch, f"coefficients of {name}")
     left = counted(algorithm, batch)
     denominator = left.denominator(algorithm.batch_unit, batch.max_length or 1)
     weights = aggregation_weights(left.mask, Aggregation(algorithm.aggregation), denominator)
@@ -96,6 +108,38 @@ def coefficients_with(frozen: FrozenBatch, algorithm: Algorithm, name: str) -> M
         factors={key: ragged(value) for key, value in found.factors.items()},
         terms={key: ragged(value) for key, value in found.terms.items()},
     )
+
+
+@contextmanager
+def failures_of(name: str, algorithm: Algorithm) -> Iterator[None]:
+    """What a method of somebody's file fails with, as a `ValueError` that names the line; of ours, as it is."""
+    try:
+        yield
+    except Exception as error:  # the user's own code: anything may come
+        own = None if not is_file_reference(name) else sys.modules[type(algorithm).__module__].__file__
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
+        if own is None or not lines:
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{own}, line {lines[-1].lineno}, in {lines[-1].name}: {what}; mend it there.") from error
+
+
+def _check_tokens(values: Any, batch: TokenBatch, what: str) -> None:
+    """Refuse what would be broadcast to wrong numbers, or cannot be printed."""
+    expected = tuple(batch.completion_mask.shape)
+    if not isinstance(values, Tensor) or tuple(values.shape) not in (expected, (expected[0], 1)):
+        got = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+        raise ValueError(
+            f"{what} has {got}; expected {expected}, a number for each token: rewards[:, None] * batch.completion_mask "
+            "spreads one of each sequence."
+        )
+    values = values.expand(expected)
+    strange = ~torch.isfinite(values) & batch.completion_mask
+    if bool(strange.any()):
+        row, token = (int(index) for index in strange.nonzero()[0])
+        raise ValueError(
+            f"{what} is {float(values[row, token])} at token {token} of sequence {row}; expected a finite number."
+        )
 
 
 def print_tables(frozen: FrozenBatch, results: Sequence[MethodCoefficients], console: Console) -> None:

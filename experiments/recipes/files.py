@@ -58,9 +58,9 @@ def load_object(reference: str) -> Any:
             raise ValueError(f"{path}{where} cannot be loaded: {type(error).__name__}: {error}") from error
     module = sys.modules[module_name]
     if not hasattr(module, name):
-        public = [key for key in vars(module) if not key.startswith("_")]
-        near = did_you_mean(name, public)
-        raise ValueError(f"{path} has no {name!r}; it has {', '.join(public)}.{f' {near}' if near else ''}")
+        own = _public_names(path)
+        near = did_you_mean(name, own)
+        raise ValueError(f"{path} has no {name!r}; it has {', '.join(own) or 'none'}.{f' {near}' if near else ''}")
     return getattr(module, name)
 
 

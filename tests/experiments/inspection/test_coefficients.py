@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,81 @@ def test_a_users_file_is_a_method_like_any(monkeypatch, tmp_path, capsys) -> Non
     out = capsys.readouterr().out
     assert f"{name}: Halved" in out and "what the advantage is multiplied by." in out
     assert "needs        groups, old_logprobs, reference_logprobs" in out
+
+
+FAULTY = """
+from dataclasses import dataclass
+from functools import partial
+
+from algorithms import GRPO, Coefficients
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fails(GRPO):
+    def credit(self, batch):
+        return batch.rewards_of_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneASequence(GRPO):
+    def credit(self, batch):
+        return batch.rewards
+
+
+@dataclass(frozen=True, kw_only=True)
+class BareTensor(GRPO):
+    def coefficients(self, batch, credit, policy_logprobs):
+        return credit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infinite(GRPO):
+    def coefficients(self, batch, credit, policy_logprobs):
+        return Coefficients(values=1 / (credit * 0))
+
+
+class Bare:
+    pass
+
+
+built = GRPO(kl_coef=0.0)
+preset = partial(GRPO, kl_coef=0.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Fails", r"faulty.py, line 11, in credit: AttributeError: 'TokenBatch' object has no .*; mend it there"),
+        (
+            "OneASequence",
+            r"credit of .*OneASequence has shape \(4,\); expected \(4, 3\), a number for each token: rewards\[",
+        ),
+        ("BareTensor", "coefficients of .*BareTensor returned a Tensor; expected algorithms.Coefficients"),
+        ("Infinite", "coefficients of .*Infinite is inf at token 0 of sequence 0; expected a finite number"),
+        ("Bare", "Bare is class Bare; expected a dataclass with credit and coefficients"),
+        ("built", r"built is one GRPO with its fields set; expected the class, or functools.partial\(GRPO, field=…\)"),
+        (
+            "Infinte",
+            "has no 'Infinte'; it has Fails, OneASequence, BareTensor, Infinite, Bare, built, preset. did you mean",
+        ),
+    ],
+)
+def test_a_fault_in_a_users_method_is_told_in_one_paragraph(
+    monkeypatch, tmp_path, capsys, name: str, message: str
+) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY, encoding="utf-8")
+    assert run(monkeypatch, tmp_path, batch(), "--algorithm", f"{tmp_path / 'faulty.py'}:{name}", "--json") == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("\n") == 1
+    assert re.search(message, err), err
+
+
+def test_a_users_preset_of_our_class_is_a_method(monkeypatch, tmp_path, capsys) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY, encoding="utf-8")
+    options = ["--algorithm", f"{tmp_path / 'faulty.py'}:preset", "--json"]
+    assert run(monkeypatch, tmp_path, without(batch(), "reference_logprobs"), *options) == 0
+    assert json.loads(capsys.readouterr().out)["coefficients"][0][0] == pytest.approx(1 / math.sqrt(2))
 
 
 def test_a_field_in_some_sequences_only_is_named() -> None:
