@@ -1,4 +1,4 @@
-"""Samples that other tools wrote, in one frame: lm-eval, TRL, verl, and plain tables of problem, completion, gold.
+"""Samples that other tools wrote, in one frame: lm-eval, TRL, verl, prime-rl, and plain tables.
 
 A file's columns say where it comes from. What no known tool names so has to be named, field=column; a column that is
 not there is refused with the columns that are. Nothing is judged here.
@@ -8,6 +8,7 @@ not there is refused with the columns that are. Nothing is judged here.
 - TRL: ``completions/completions_*.parquet`` (``log_completions=True``). It holds gold answers only where the reward
   function logs them: ``log_extra("solution", solution)``.
 - verl: ``{step}.jsonl`` below ``trainer.rollout_data_dir`` or ``trainer.validation_data_dir``.
+- prime-rl: ``train_rollouts.jsonl`` below ``rollouts/step_N``, flat or as traces; see `analysis.records.prime_rl`.
 - anything else: JSON Lines, CSV, TSV or parquet with a row a completion.
 """
 
@@ -24,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.records.frames import column, records_of, rows_where
+from analysis.records.prime_rl import flat_rollouts, run_and_step
 from analysis.records.reading import RecordError
 
 FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
@@ -73,6 +75,17 @@ TOOLS = (
         marks=("prompt", "completion", "advantage", "step"),
         fields={"question": "prompt", "completion": "completion", "gold": "solution", "step": "step"},
     ),
+    Tool(
+        name="prime-rl",
+        marks=("prompt", "completion", "reward", "example_id"),
+        fields={
+            "problem": "example_id",
+            "question": "prompt",
+            "completion": "completion",
+            "gold": "answer",
+            "correct": "reward",
+        },
+    ),
 )
 
 
@@ -119,7 +132,7 @@ def _listed(files: Sequence[str | Path]) -> list[Path]:
 
 
 def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
-    rows = _rows(path)
+    rows = flat_rollouts(_rows(path))
     tool = next((tool for tool in TOOLS if set(tool.marks) <= set(rows.columns)), None)
     if tool is not None and tool.name == "lm-eval":
         rows = _each_response(rows)
@@ -127,6 +140,8 @@ def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
     frame = pd.DataFrame(index=rows.index)
     by_file = path.parent.name if "step" in found or tool is not None else path.stem
     defaults: dict[str, Any] = {"arm": by_file or path.stem, "seed": 0, "step": 0, "question": "", "correct": None}
+    if tool is not None and tool.name == "prime-rl" and (named := run_and_step(path)) is not None:
+        defaults["arm"], defaults["step"] = named
     for field in FIELDS:
         if field in found:
             frame[field] = rows[found[field]].to_numpy()

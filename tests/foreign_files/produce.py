@@ -1,8 +1,11 @@
 """Makes the files beside it with the tools themselves: lm-eval's own evaluator, TRL's own trainer, verl's own writer.
 
     python tests/foreign_files/produce.py FOLDER [verl-0.9.1 wheel]
+    python tests/foreign_files/produce.py FOLDER --prime-rl
 
 lm-eval 0.4.13 and TRL 1.16 must be installed; of verl only the function that writes its dumps is run, from its wheel.
+prime-rl trains on GPUs and is not run: its dumps are the records of verifiers' traces, a line each, and for them
+verifiers 0.4.0 alone must be installed.
 """
 
 from __future__ import annotations
@@ -159,11 +162,60 @@ def verl_dumps(folder: Path, wheel: Path) -> None:
         names["_write_generations"](asked, said, golds, scores, extra, str(folder / "validation"), step)
 
 
+def prime_rl_rollouts(folder: Path) -> None:
+    """``rollouts/step_N/train_rollouts.jsonl`` of two steps, each line a trace by verifiers, its strict reward and one
+    for the box; one trace failed before it was scored, one has a second turn."""
+    from verifiers.v1 import WireTrace  # type: ignore[import-not-found]
+    from verifiers.v1.trace import Error  # type: ignore[import-not-found]
+
+    draw = random.Random(5)
+    for step, share in ((0, 0.3), (8, 0.9)):
+        lines = []
+        for index, (question, gold) in enumerate(SUMS.items()):
+            for sample in range(4):
+                right = draw.random() < share
+                text = f"So it is \\boxed{{{gold if right else gold + 1}}}."
+                asked = {"role": "user", "content": f"What is {question}? Put your final answer within \\boxed{{}}."}
+                nodes = [
+                    {"message": asked},
+                    {"parent": 0, "message": {"role": "assistant", "content": text}, "sampled": True},
+                ]
+                if sample == 3:
+                    nodes.append({"parent": 1, "message": {"role": "user", "content": "Are you sure?"}})
+                    again = {"role": "assistant", "content": f"Yes: \\boxed{{{gold}}}"}
+                    nodes.append({"parent": 2, "message": again, "sampled": True})
+                    right = True
+                failed = step == 0 and index == 2 and sample == 0
+                trace = WireTrace.model_validate(
+                    {
+                        "task": {
+                            "type": "SumTask",
+                            "key": f"sum-{index}",
+                            "data": {"idx": index, "prompt": asked["content"], "answer": str(gold)},
+                        },
+                        "agent": {"config": {}},
+                        "nodes": nodes[:1] if failed else nodes,
+                        "rewards": {"correct_answer": None if failed else {"score": float(right), "weight": 1.0}},
+                        "info": {"prime_rl": {"env_name": "sums"}},
+                        "is_completed": True,
+                        "ok": not failed,
+                        "errors": [Error(type="ProviderError", message="gone").model_dump()] if failed else [],
+                    }
+                )
+                lines.append(json.dumps(trace.to_record()))
+        target = folder / "run" / "rollouts" / f"step_{step}" / "train_rollouts.jsonl"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Make the files in the folder that is named."""
     import tempfile
 
     folder = Path(sys.argv[1])
+    if sys.argv[2:] == ["--prime-rl"]:
+        prime_rl_rollouts(folder)
+        return
     (folder / "completions").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         lm_eval_samples(folder, Path(work))

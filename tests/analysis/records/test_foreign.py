@@ -1,4 +1,4 @@
-"""Files that lm-eval, TRL and verl wrote (tests/foreign_files) and plain tables: what is read, and what is refused."""
+"""Files that lm-eval, TRL, verl and verifiers wrote, and plain tables: what is read, and what is refused."""
 
 from __future__ import annotations
 
@@ -133,3 +133,30 @@ def test_what_is_no_table_is_named(tmp_path: Path) -> None:
         read_foreign([tmp_path / "empty"])
     with pytest.raises(RecordError, match="no such file or folder"):
         read_foreign([tmp_path / "nowhere.csv"])
+
+
+def test_prime_rls_traces_by_verifiers_own_record() -> None:
+    rows = read_foreign([FILES / "run"])
+    assert list(rows["step"]) == [0] * 12 + [8] * 12 and set(rows["arm"]) == {"run"}
+    assert list(rows["gold"])[:12] == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
+    assert list(rows["problem"])[:12] == ["sum-0"] * 4 + ["sum-1"] * 4 + ["sum-2"] * 4
+    assert rows["completion"][3] == "Yes: \\boxed{5}"  # the last of two turns
+    assert rows["completion"][8] == "" and rows["correct"][8] is None  # failed before it was scored
+    assert rows["question"][0] == "What is 2 + 3? Put your final answer within \\boxed{}."
+    scored = [row for row in rows.to_dict("records") if row["correct"] is not None]
+    assert len(scored) == 23 and {True, False} == {row["correct"] for row in scored}
+    assert all((f"\\boxed{{{row['gold']}}}" in row["completion"]) == row["correct"] for row in scored)
+
+
+def test_prime_rls_older_flat_rows_of_two_environments(tmp_path: Path) -> None:
+    """As the format is described: no file of such a version is at hand."""
+    folder = tmp_path / "run_default" / "rollouts" / "step_3"
+    folder.mkdir(parents=True)
+    asked, said = [{"role": "user", "content": "1+1?"}], [{"role": "assistant", "content": "\\boxed{2}"}]
+    row = {"example_id": 0, "prompt": asked, "completion": said, "answer": "2", "reward": 1.0}
+    lines = [json.dumps({**row, "task": task}) for task in ("sums", "sums", "more")]
+    (folder / "train_rollouts.jsonl").write_text("\n".join(lines) + "\n")
+    rows = read_foreign([tmp_path])
+    assert list(rows["problem"]) == ["sums/0", "sums/0", "more/0"] and list(rows["sample_index"]) == [0, 1, 0]
+    assert set(rows["arm"]) == {"run_default"} and set(rows["step"]) == {3}
+    assert list(rows["completion"]) == ["\\boxed{2}"] * 3 and list(rows["correct"]) == [True] * 3
