@@ -34,7 +34,7 @@ from training.models.critic import Critic
 from training.models.folder import resolve_model
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy
-from training.models.scores import score_logprobs, score_values
+from training.models.scores import score_entropies, score_kl, score_logprobs, score_values
 from training.peers.methods import is_trl
 from training.update import accumulate_gradients
 
@@ -189,11 +189,14 @@ def _draw(policy: Policy, model: Path, task: TaskConfig, max_tokens: int, seed: 
 def _with_arrays(
     batch: TrainingBatch, policy: Policy, reference: Path, critic: Path | None, max_tokens: int
 ) -> TrainingBatch:
-    logprobs = score_logprobs(policy.model, batch, FORWARD)
+    """The batch with all that any method reads of models, so that none of them has to be left out."""
+    logprobs, start = score_logprobs(policy.model, batch, FORWARD), load_policy(reference).model
     tokens = replace(
         batch.tokens,
         old_logprobs=logprobs,
-        reference_logprobs=score_logprobs(load_policy(reference).model, batch, FORWARD),
+        reference_logprobs=score_logprobs(start, batch, FORWARD),
+        entropies=score_entropies(policy.model, batch, FORWARD),
+        kl_estimate=score_kl(policy.model, start, batch, FORWARD),
         values=torch.zeros_like(logprobs),
         max_length=max_tokens,
     )

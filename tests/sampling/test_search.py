@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,12 +75,12 @@ def test_beam_search_grows_the_best_prefixes_and_forgets_the_others() -> None:
     Of 5: 5,1 (3) and 5,7 whole (6); of 3: 3,2 (2.5) and 3,3 (3). The beam is 5,7 and, of two equals, the one found
     first: 5,1. It grows to 5,1,9 whole (5) and 5,1,0 (2): the beam is two whole solutions, the end.
     """
-    engine = Scripted(
+    engine: Any = Scripted(
         {"": ["1\n", "5\n", "3\n", "5\n"], "5\n": ["1\n", "7"], "3\n": ["2\n", "3\n"], "5\n1\n": ["9", "0\n"]}
     )
     [found] = search(
         engine, TOKENIZER, [problem()], SAMPLING, SearchConfig(width=2, branching=2, budget=1000), by_hand, run_seed=0
-    )  # type: ignore[arg-type]
+    )
     assert engine.asked == [[""] * 4, ["5\n", "5\n", "3\n", "3\n"], ["5\n1\n", "5\n1\n"]]
     assert found.best.completion == "5\n7" and found.best.finish_reason == "stop"
     assert [(each.rollout.completion, each.score) for each in found.candidates] == [
