@@ -302,7 +302,7 @@ def test_names_of_fields_are_found_with_and_without_their_section() -> None:
         ("method.kl_coef", "method.kl_coef"),
         ("group_size", "training.group_size"),
         ("evaluation.samples", "evaluation.samples"),
-        ("top_p", "evaluation.top_p"),
+        ("evaluation.top_p", "evaluation.top_p"),
         ("dtype", "engine.vllm.dtype"),
         ("reward", "reward"),
     ):

@@ -219,7 +219,7 @@ def test_prompts_that_leave_no_room_for_training_completions_are_refused(tmp_pat
         ("train_problems=3", "problems_per_step is 4; expected at most the number of training problems, 3"),
         ("checkpoint_every=0", "checkpoint_every is 0; expected at least 1"),
         ("evaluation.every=-1", "every is -1; expected steps between evaluations"),
-        ("top_p=1.5", r"top_p is 1\.5; expected a nucleus mass"),
+        ("evaluation.top_p=1.5", r"top_p is 1\.5; expected a nucleus mass"),
         ("evaluation.temperature=-1", "temperature is -1; expected 0"),
     ],
 )
