@@ -10,6 +10,7 @@ from rewards.catalogue import REWARDS
 from rewards.combination import RewardPart, WeightedReward
 from rewards.format import format_reward
 from rewards.length import SoftOverlongPunishment
+from rewards.reward import RewardError
 from rewards.scoring import correctness_reward, score_rollouts
 from tests.rewards.rollouts import RIGHT, rollout_of
 from training.accounting import rollout_metrics
@@ -62,8 +63,14 @@ def test_parts_need_different_words_for_names(names: tuple[str, ...]) -> None:
 
 def test_the_named_rewards_differ_on_one_completion() -> None:
     boxed_wrong = rollout_of("\\boxed{6}", ids=[7] * 80)
-    rewards = {name: score_rollouts([boxed_wrong], reward=reward)[0].reward for name, reward in REWARDS.items()}
-    rewards.pop("random")
+    apart = {"random": "is none of the completion's", "proof": "a problem without a formal statement is refused"}
+    rewards = {
+        name: score_rollouts([boxed_wrong], reward=reward)[0].reward
+        for name, reward in REWARDS.items()
+        if name not in apart
+    }
+    with pytest.raises(RewardError, match="no statement in metamath"):
+        score_rollouts([boxed_wrong], reward=REWARDS["proof"])
     assert rewards == {
         "correctness": 0.0,
         "format": 1.0,
@@ -78,7 +85,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="u
 
 
 def test_the_page_names_every_reward_and_its_example_runs(tmp_path: Path) -> None:
-    named = re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE)
+    rewards, _, _ = PAGE.partition("## Formal proofs")  # whose table is of checkers
+    named = re.findall(r"^\| `([a-z_]+)` \|", rewards, re.MULTILINE)
     assert named == list(REWARDS)
     [example] = re.findall(r"^```python\n# my_reward.py\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     file = tmp_path / "my_reward.py"
