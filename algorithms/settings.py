@@ -37,14 +37,18 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is type(None):
         return value is None
     if origin in (tuple, list):
-        return isinstance(value, list | tuple) and all(fits(item, get_args(hint)[0]) for item in value)
+        if not isinstance(value, list | tuple) or len(value) != len(_of_items(hint, value)):
+            return False
+        return all(fits(item, part) for item, part in zip(value, _of_items(hint, value), strict=True))
     return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
 
 
 def converted(value: Any, hint: Any) -> Any:
     """A value that `fits`, with text made the member of an enumeration that it names, and a list a tuple."""
+    if get_origin(hint) in (Union, UnionType):
+        return converted(value, next(part for part in get_args(hint) if fits(value, part)))
     if get_origin(hint) is tuple:
-        return tuple(value)
+        return tuple(converted(item, part) for item, part in zip(value, _of_items(hint, value), strict=True))
     return hint(value) if _is_enum(hint) else value
 
 
@@ -58,9 +62,21 @@ def type_in_words(hint: Any) -> str:
         return "one of " + ", ".join(repr(str(member)) for member in hint)
     if hint is type(None):
         return "null"
+    if _is_fixed(hint):
+        return f"a list of {', '.join(map(type_in_words, get_args(hint)))}"
     if get_origin(hint) in (tuple, list):
         return f"a list, each {type_in_words(get_args(hint)[0])}"
     return f"a finite {hint.__name__}" if hint in (int, float) else f"a {getattr(hint, '__name__', hint)}"
+
+
+def _is_fixed(hint: Any) -> bool:
+    """Whether it is a tuple of so many items, ``tuple[str, float]``, and not of any number, ``tuple[str, ...]``."""
+    return get_origin(hint) is tuple and Ellipsis not in get_args(hint)
+
+
+def _of_items(hint: Any, value: Any) -> tuple[Any, ...]:
+    """The type of each item that a list or tuple of this type has."""
+    return get_args(hint) if _is_fixed(hint) else (get_args(hint)[0],) * len(value)
 
 
 def _is_enum(hint: Any) -> bool:

@@ -36,6 +36,7 @@ START_FIELDS = (
     "task.system",
     "task.chat_template",
     "task.date",
+    "task.forms",
 )
 # Fields that change what an evaluation measures: where an arm has another value, so has the evaluation of its start.
 EVALUATION_FIELDS = (
@@ -46,6 +47,11 @@ EVALUATION_FIELDS = (
     "evaluation.decoding_temperatures",
     "evaluation.decoding_samples",
     "engine",
+    "task.tool_turns",
+    "task.tool_output_tokens",
+    "task.checker",
+    "task.checker_command",
+    "task.checker_folders",
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from algorithms.settings import converted, fits, type_in_words
 from benchmarks.prompts import Prompt, choose_prompt
 from experiments.recipes.arms import select_arms, with_controls
 from experiments.recipes.config import Recipe, TaskConfig
@@ -125,3 +126,12 @@ def test_prompts_by_name_and_from_a_file(tmp_path: Path) -> None:
 
 def prompt_of(name: str) -> Prompt:
     return choose_prompt(name, "mine", chat=True, load=lambda benchmark, split: [])
+
+
+def test_a_list_of_pairs_is_read_to_its_last_item() -> None:
+    hint = tuple[tuple[str, float], ...] | None
+    assert fits([["words", 0.5], ["program", 1]], hint) and fits(None, hint)
+    for wrong in ([["words"]], [["words", 0.5, 1]], [["words", "half"]], ["words", 0.5], [[0.5, "words"]]):
+        assert not fits(wrong, hint)
+    assert converted([["words", 0.5]], hint) == (("words", 0.5),) and converted(None, hint) is None
+    assert type_in_words(hint) == "a list, each a list of a str, a finite float or null"

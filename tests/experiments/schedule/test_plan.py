@@ -22,7 +22,7 @@ from experiments.schedule.plan import plan_jobs, start_arms
 from tests.experiments.miniature import recipe
 
 PROMPT = {"task.prompt", "task.shots", "task.language", "task.system", "task.chat_template"}
-ANOTHER_START = {"model", "task.date", *PROMPT}  # and all of embedded and supervised
+ANOTHER_START = {"model", "task.date", "task.forms", *PROMPT}  # and all of embedded and supervised
 EVALUATED_OTHERWISE = {
     "evaluation.decoding_samples",
     "evaluation.decoding_temperatures",
@@ -30,7 +30,13 @@ EVALUATED_OTHERWISE = {
     "evaluation.samples",
     "evaluation.temperature",
     "evaluation.top_p",
+    "task.checker",
+    "task.checker_command",
+    "task.checker_folders",
+    "task.tool_output_tokens",
+    "task.tool_turns",
 }
+OTHER_VALUES = {"task.checker_folders": ["proofs"], "task.forms": [["words", 0.5], ["program", 0.5]]}
 SAME_START = {
     "checkpoint_every",
     "evaluation.chunk_problems",
@@ -82,7 +88,9 @@ def test_an_arm_is_compared_with_its_own_start_under_the_same_evaluation(path: s
     if path == "supervised.epochs":  # a training ends by its epochs or by its target
         assert base.supervised is not None
         base = replace(base, supervised=replace(base.supervised, epochs=1, target_pass_at_1=None))
-    value = another(value_of(base, path), recipe_fields(base)[path])
+    if path.startswith("task.tool_"):
+        base = replace(base, task=replace(base.task, prompt="bare_tool"))
+    value = OTHER_VALUES.get(path) or another(value_of(base, path), recipe_fields(base)[path])
     arms = grid_arms(base, [parse_varied(f"{path}={json.dumps(value)}")])
     swept = replace(base, arms={**base.arms, **arms})
     [name] = arms
