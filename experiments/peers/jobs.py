@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from experiments.runs.jobs import RunJob
@@ -17,8 +19,8 @@ __all__ = ["TrlRunJob"]
 class TrlRunJob(RunJob):
     """A `RunJob` whose steps are taken by TRL's own trainer."""
 
-    def train(self, live: LiveRun) -> int:
-        """Take the steps that are left; how many are done."""
+    def training(self, live: LiveRun) -> Callable[[], int]:
+        """See `RunJob.training`."""
         from experiments.peers.trl_run import train_with_trl
 
-        return train_with_trl(live, offline=self.offline, evaluated_start=self.evaluated_start)
+        return partial(train_with_trl, live, offline=self.offline, evaluated_start=self.evaluated_start)

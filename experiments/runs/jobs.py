@@ -5,8 +5,9 @@ What is heavy is imported where a job runs, so that a comparison is planned and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,17 +148,17 @@ class RunJob:
         with tracking(self.trackers, run, folder.note) as tell:
             folder.listeners.append(tell)
             live = LiveRun.open(folder, self.start, samplers, report, self.reward_models)
-            steps = self.train(live)
+            steps = self.training(live)()
             cost = live.evaluate_last(steps)
         return live.close(steps, cost)  # what a tracker did wrong until its end is known now
 
-    def train(self, live: LiveRun) -> int:
-        """Take the steps that are left; how many are done."""
+    def training(self, live: LiveRun) -> Callable[[], int]:
+        """The steps that are left, ready to be taken; called, it says how many are done in all."""
         from training.loop import train
 
         trainer, rule, done = live.prepare(offline=self.offline, evaluated_start=self.evaluated_start)
-        folder = live.folder
-        return train(trainer, rule, done=done, checkpoints=folder.checkpoints, log=folder, after_step=live.after_step)
+        log, after_step = live.folder, live.after_step
+        return partial(train, trainer, rule, done=done, checkpoints=log.checkpoints, log=log, after_step=after_step)
 
 
 @dataclass(frozen=True, kw_only=True)

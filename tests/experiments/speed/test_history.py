@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+import experiments.schedule.door
 import experiments.speed.step
+import experiments.speed.whole_step
 from experiments.commands.speed import Speed
+from experiments.recipes.config import Recipe
 from experiments.speed.history import SpeedFileError, compared, measured_on, read_speed
 from experiments.speed.step import StepSize, measure_step
+from experiments.speed.whole_step import StepTimes
 from tests.training.models.tiny import save_tiny
 
 THEN: dict[str, Any] = {
@@ -66,11 +70,21 @@ def test_the_command_writes_what_it_reads_and_times_a_given_model(
     def measure(peer: str, model_name: str | None) -> tuple[float, float, dict[str, object]]:
         return measure_step(peer, size=small, num_steps=1, model_name=model_name)
 
+    asked: list[str | None] = []
+
+    def whole(recipe: Recipe) -> tuple[StepTimes, StepTimes]:  # has its own test; GSM8K is asked for at the door
+        asked.append(recipe.model)
+        return StepTimes(seconds=(2.0, 1.0, 3.0)), StepTimes(seconds=(7.0, 8.0, 6.0))
+
     monkeypatch.setattr(experiments.speed.step, "measure_step", measure)
+    monkeypatch.setattr(experiments.speed.whole_step, "measure_whole_steps", whole)
+    monkeypatch.setattr(experiments.schedule.door, "check_recipe", lambda recipe: recipe)
     Speed(part="step", model=str(start), json=True).run()
     printed = capsys.readouterr().out
     found = json.loads(printed.splitlines()[-1])
     assert found["gradient_difference"] < 1e-4 and found["model"] == str(start)
+    assert (found["ours_s"], found["peer_s"]) == (2.0, 7.0) and asked == [str(start)]  # medians of whole steps
+    assert found["update_ours_s"] > 0 and found["update_peer_s"] > 0  # beside them the update alone
     assert found["peer_over_ours"] == pytest.approx(found["peer_s"] / found["ours_s"])
     assert found["versions"] == measured_on()["versions"] and "torch" in found["versions"]
     (tmp_path / "log").write_text(f"a log\n{printed}")
