@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
 
+from algorithms import GRPO
 from experiments.recipes.config import Recipe
 from training.pieces import is_memory_error
 
@@ -147,7 +148,6 @@ def trl_steps(recipe: Recipe, steps: int, microbatch: int) -> StepTimes:
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer, TrainerCallback
-    from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     from experiments.runs.problems import load_problems
@@ -159,8 +159,8 @@ def trl_steps(recipe: Recipe, steps: int, microbatch: int) -> StepTimes:
     training, on_gpu = recipe.arms["grpo"].training, recipe.engine.device == "cuda"
     folder = resolve_model(recipe.model)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    wanted = training.problems_per_step * (steps + WARMUP)
-    problems = load_problems(recipe.task, "train", recipe.task.train_problems)[:wanted]
+    problems = load_problems(recipe.task, "train", recipe.task.train_problems)
+    problems = problems[: training.problems_per_step * (steps + WARMUP)]
     prompts = render_prompts(problems, recipe.task, tokenizer)
     rows = [
         {"prompt": prompt.text, "solution": problem.gold_answer}
@@ -176,45 +176,55 @@ def trl_steps(recipe: Recipe, steps: int, microbatch: int) -> StepTimes:
             times.append(time.perf_counter())
 
     longest = max(len(prompt.ids) for prompt in prompts) + training.max_completion_tokens
-    in_engine: dict[str, Any] = {}
-    if on_gpu:
-        in_engine = {"use_vllm": True, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": 0.15,
-                     "vllm_max_model_length": longest}  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         trainer: Any = GRPOTrainer(
             model=str(folder),
             reward_funcs=as_trl_reward(),
-            args=GRPOConfig(
-                output_dir=name,
-                max_steps=steps + WARMUP,
-                per_device_train_batch_size=microbatch,
-                gradient_accumulation_steps=training.problems_per_step * training.group_size // microbatch,
-                num_generations=training.group_size,
-                max_completion_length=training.max_completion_tokens,
-                temperature=training.temperature,
-                learning_rate=training.learning_rate,
-                lr_scheduler_type="constant",
-                loss_type="grpo",
-                beta=0.04,
-                bf16=training.use_autocast,
-                gradient_checkpointing=False,
-                use_cpu=not on_gpu,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                **in_engine,
-            ),
+            args=_trl_arguments(recipe, steps=steps + WARMUP, microbatch=microbatch, longest=longest, folder=name),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             callbacks=[Clock()],
         )
         started = time.perf_counter()
         trainer.train()
-    times.insert(0, started)
-    seconds = tuple(after - before for before, after in itertools.pairwise(times))[WARMUP:]
+    seconds = tuple(after - before for before, after in itertools.pairwise([started, *times]))[WARMUP:]
     how = "vLLM colocated" if on_gpu else "transformers' generate"
-    return StepTimes(
-        seconds=seconds, held_gib=_held_gib() - before, about=f"{microbatch} sequences a pass, {how}, padded"
+    about = f"{microbatch} sequences a pass, {how}, padded"
+    return StepTimes(seconds=seconds, held_gib=_held_gib() - before, about=about)
+
+
+def _trl_arguments(recipe: Recipe, *, steps: int, microbatch: int, longest: int, folder: str) -> Any:
+    """TRL's configuration of the recipe's ``grpo``: its KL, rate, temperature and lengths."""
+    from trl.trainer.grpo_config import GRPOConfig
+
+    from experiments.recipes.plugins import load_algorithm
+
+    arm, on_gpu = recipe.arms["grpo"], recipe.engine.device == "cuda"
+    training, algorithm = arm.training, load_algorithm(arm.algorithm, arm.settings)
+    assert isinstance(algorithm, GRPO)
+    in_engine: dict[str, Any] = {}
+    if on_gpu:
+        in_engine = {"use_vllm": True, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": 0.15}
+        in_engine["vllm_max_model_length"] = longest
+    return GRPOConfig(
+        output_dir=folder,
+        max_steps=steps,
+        per_device_train_batch_size=microbatch,
+        gradient_accumulation_steps=training.problems_per_step * training.group_size // microbatch,
+        num_generations=training.group_size,
+        max_completion_length=training.max_completion_tokens,
+        temperature=training.temperature,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type="constant",
+        loss_type="grpo",
+        beta=algorithm.kl_coef,
+        bf16=training.use_autocast,
+        gradient_checkpointing=False,
+        use_cpu=not on_gpu,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **in_engine,
     )
 
 
