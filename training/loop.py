@@ -17,9 +17,10 @@ from algorithms.interface import BatchUnit, DataSource
 from training.accounting import rollout_metrics
 from training.checkpoints import save_checkpoint
 from training.finite import check_finite, check_weights
-from training.models.batches import TrainingBatch, microbatches
+from training.models.batches import TrainingBatch
 from training.models.critic import critic_loss
 from training.models.lora import has_adapters
+from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 from training.models.policy import named_weights
 from training.stopping import Row, StopRule

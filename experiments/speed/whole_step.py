@@ -38,6 +38,7 @@ class StepTimes:
     Attributes:
         seconds: of each step after the first `WARMUP`.
         sampling_seconds: of each, as far as it is known.
+        update_seconds: of each: batch, passes for π_ref, forward, backward, optimiser; as far as it is known.
         tokens_per_second: completion tokens over sampling seconds, 0 where these are unknown.
         held_gib: of the device at the end, by the trainer and its engines; 0 on a CPU.
         about: what it ran with.
@@ -45,6 +46,7 @@ class StepTimes:
 
     seconds: tuple[float, ...]
     sampling_seconds: tuple[float, ...] = ()
+    update_seconds: tuple[float, ...] = ()
     tokens_per_second: float = 0.0
     held_gib: float = 0.0
     about: str = ""
@@ -53,9 +55,10 @@ class StepTimes:
         """One line for the reader."""
         sampling = f", sampling {statistics.median(self.sampling_seconds):.2f} s" if self.sampling_seconds else ""
         speed = f" ({self.tokens_per_second:,.0f} tokens/s)" if self.tokens_per_second else ""
+        update = f", update {statistics.median(self.update_seconds):.2f} s" if self.update_seconds else ""
         held = f", {self.held_gib:.1f} GiB held" if self.held_gib else ""
         each = ", ".join(f"{second:.2f}" for second in self.seconds)
-        return f"{name}: {statistics.median(self.seconds):.2f} s a step ({each}){sampling}{speed}{held}; {self.about}"
+        return f"{name}: {statistics.median(self.seconds):.2f} s a step ({each}){sampling}{speed}{update}{held}; {self.about}"
 
 
 def measure_whole_steps(recipe: Recipe, *, steps: int = 6, peer_steps: int = 3) -> tuple[StepTimes, StepTimes]:
@@ -131,6 +134,7 @@ def our_steps(recipe: Recipe) -> StepTimes:
     return StepTimes(
         seconds=seconds,
         sampling_seconds=sampling,
+        update_seconds=tuple(after["update_seconds"] for _, after in counted),
         tokens_per_second=tokens / sum(sampling),
         held_gib=held,
         about=f"pieces of {training.microbatch_tokens:,} tokens, {engine.replicas} engine(s), trainer {peak:.1f} GiB",

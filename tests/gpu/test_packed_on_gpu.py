@@ -9,9 +9,9 @@ import torch
 
 from algorithms import SFT
 from algorithms.interface import BatchUnit
-from tests.training.models.test_packing import SIZE, batch_of
-from training.models.batches import microbatches
+from tests.training.models.test_packing import BATCHES, SIZE, batch_of
 from training.models.logprobs import ForwardOptions, token_logprobs
+from training.models.microbatches import microbatches
 from training.models.packing import compile_layers, pack_attention
 from training.update import accumulate_gradients
 
@@ -27,9 +27,10 @@ def make() -> Any:
     return LlamaForCausalLM(LlamaConfig(**{**SIZE, "hidden_size": 64, "head_dim": 16, "dtype": "float32"})).eval()
 
 
+@pytest.mark.parametrize("kind", BATCHES)
 @pytest.mark.parametrize("compiled", [False, True])
-def test_packed_bfloat16_is_the_float32_policy_within_rounding(compiled: bool) -> None:
-    model, batch = make(), batch_of()
+def test_packed_bfloat16_is_the_float32_policy_within_rounding(compiled: bool, kind: str) -> None:
+    model, batch = make(), BATCHES[kind]()
     exact = token_logprobs(model, batch).detach()
     model.cuda()
     pack_attention(model)

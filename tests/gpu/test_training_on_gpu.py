@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from algorithms.interface import BatchUnit
 from sampling.engines import EngineConfig, build_sampler
 from sampling.replicas import ReplicatedSampler
 from sampling.vllm_engine import VllmConfig
-from tests.training.models.test_packing import batch_of
+from tests.training.models.test_packing import BATCHES, batch_of
 from tests.training.models.tiny import save_tiny
-from training.models.batches import microbatches
+from training.models.batches import TrainingBatch
 from training.models.engine_check import check_weight_loading
 from training.models.logprobs import ForwardOptions
+from training.models.microbatches import microbatches
 from training.models.packing import checkpoint_layers, pack_attention
 from training.models.policy import load_learnt_weights, load_policy, named_weights
 from training.pieces import PieceSize
@@ -53,9 +55,16 @@ def test_every_engine_holds_the_disturbed_and_the_true_policy(kind: str, replica
             sampler.close()
 
 
-def gradient(model: Any, device: str, *, tokens: int = 20, use_autocast: bool = False) -> torch.Tensor:
+def gradient(
+    model: Any,
+    device: str,
+    *,
+    tokens: int = 20,
+    use_autocast: bool = False,
+    make_batch: Callable[[], TrainingBatch] = batch_of,
+) -> torch.Tensor:
     """Of one GRPO step, in one row, on the CPU."""
-    batch, algorithm = batch_of().to(torch.device(device)), GRPO(kl_coef=0.0)
+    batch, algorithm = make_batch().to(torch.device(device)), GRPO(kl_coef=0.0)
     packed = model.config._attn_implementation == "coeflab_varlen"
     split = microbatches(batch, BatchUnit.SEQUENCE, tokens=tokens, packed=packed)
     model.zero_grad()
@@ -64,15 +73,18 @@ def gradient(model: Any, device: str, *, tokens: int = 20, use_autocast: bool = 
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]).cpu()
 
 
+@pytest.mark.parametrize("kind", BATCHES)
 @pytest.mark.parametrize("again", [False, True])
-def test_a_packed_bfloat16_step_is_the_float32_step_of_the_cpu(again: bool, tmp_path: Path) -> None:
-    """Direction within 1 %, length within 3 %; with layers computed again too."""
-    exact = gradient(load_policy(save_tiny("llama", tmp_path, initializer_range=0.05)).model, "cpu")
+def test_a_packed_bfloat16_step_is_the_float32_step_of_the_cpu(again: bool, kind: str, tmp_path: Path) -> None:
+    """Direction within 1 %, length within 3 %; with layers computed again and with shared prompts too."""
+    make_batch = BATCHES[kind]
+    policy = load_policy(save_tiny("llama", tmp_path, initializer_range=0.05))
+    exact = gradient(policy.model, "cpu", make_batch=make_batch)
     model = load_policy(tmp_path, device=DEVICE).model
     pack_attention(model)
     if again:
         checkpoint_layers(model)
-    found = gradient(model, DEVICE, use_autocast=True)
+    found = gradient(model, DEVICE, use_autocast=True, make_batch=make_batch)
     assert float(torch.nn.functional.cosine_similarity(found, exact, dim=0)) > 0.99
     assert float(found.norm() / exact.norm()) == pytest.approx(1, abs=0.03)
 

@@ -11,9 +11,10 @@ from algorithms import DPO, GRPO, PPO, SFT, Aggregation, Algorithm, BatchUnit
 from benchmarks.problem import Problem
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
-from training.models.batches import TrainingBatch, build_batch, build_pair_batch, microbatches
+from training.models.batches import TrainingBatch, build_batch, build_pair_batch
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model
 from training.models.logprobs import ForwardOptions, token_logprobs
+from training.models.microbatches import microbatches
 from training.update import accumulate_gradients
 
 

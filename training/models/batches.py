@@ -1,4 +1,4 @@
-"""From scored rollouts to padded arrays, and the split of a batch into microbatches."""
+"""From scored rollouts to padded arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from algorithms.interface import BatchUnit, TokenBatch
+from algorithms.interface import TokenBatch
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 
@@ -16,7 +16,6 @@ __all__ = [
     "TrainingBatch",
     "build_batch",
     "build_pair_batch",
-    "microbatches",
     "pairs_in",
     "with_other_completions",
 ]
@@ -34,6 +33,8 @@ class TrainingBatch:
             between them is context, as the prompt is: no algorithm ever hears of it.
         places: (B, T) int64 position of each of these tokens in `input_ids`, on the CPU, −1 at the padding; ``None``
             where they follow the prompt without a gap.
+        prompts: (B,) int64 on the CPU: sequences with the same number have the same prompt, which packed passes compute
+            once; ``None`` where no two of the batch have.
     """
 
     input_ids: Tensor
@@ -41,6 +42,7 @@ class TrainingBatch:
     lengths: Tensor
     tokens: TokenBatch
     places: Tensor | None = None
+    prompts: Tensor | None = None
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -56,6 +58,7 @@ class TrainingBatch:
             lengths=lengths,
             tokens=self.tokens.rows(index).cut(completion),
             places=None if self.places is None else self.places[index, :completion],
+            prompts=None if self.prompts is None else self.prompts[index],
         )
 
     def completion_places(self) -> Tensor:
@@ -77,6 +80,7 @@ class TrainingBatch:
             lengths=self.lengths,
             tokens=self.tokens.to(device),
             places=self.places,
+            prompts=self.prompts,
         )
 
 
@@ -115,7 +119,12 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
         truncated=torch.tensor([item.rollout.truncated for item in scored]),
     )
     return TrainingBatch(
-        input_ids=input_ids, prompt_lengths=prompt_lengths, lengths=lengths, tokens=tokens, places=_places(scored)
+        input_ids=input_ids,
+        prompt_lengths=prompt_lengths,
+        lengths=lengths,
+        tokens=tokens,
+        places=_places(scored),
+        prompts=_prompts(scored),
     )
 
 
@@ -175,43 +184,13 @@ def with_other_completions(batch: TrainingBatch) -> TrainingBatch:
         input_ids[row, prompt : prompt + count] = batch.input_ids[source, start : start + count]
     mask = batch.tokens.completion_mask[other.to(batch.input_ids.device)]
     tokens = TokenBatch(completion_mask=mask, rewards=batch.tokens.rewards, group=batch.tokens.group)
-    return TrainingBatch(input_ids=input_ids, prompt_lengths=batch.prompt_lengths, lengths=lengths, tokens=tokens)
-
-
-def microbatches(
-    batch: TrainingBatch, unit: BatchUnit, *, tokens: int, sequences: int | None = None, packed: bool = False
-) -> list[Tensor]:
-    """Row indices of each microbatch, sorted by length, units never split.
-
-    Args:
-        batch: what to split.
-        unit: what must stay together; for `BatchUnit.PAIR` the two rows of a pair.
-        tokens: most tokens of a microbatch, its padding included unless it is `packed`; a single unit may exceed it.
-        sequences: most sequences of a microbatch; ``None`` sets no such limit.
-        packed: whether the sequences of a microbatch are laid end to end without padding.
-
-    Returns:
-        int64 index arrays that cover every row once.
-    """
-    if tokens < 1 or (sequences is not None and sequences < 1):
-        raise ValueError(f"a microbatch of {tokens} tokens or {sequences} sequences; expected at least 1 of each.")
-    if unit is BatchUnit.PAIR:
-        pair = batch.tokens.require("pair", "a pairwise method")
-        units = [torch.nonzero(pair == number)[:, 0].tolist() for number in torch.unique(pair)]
-    else:
-        units = [[row] for row in range(len(batch))]
-    lengths: list[int] = batch.lengths.tolist()
-    units.sort(key=lambda rows: (-max(lengths[row] for row in rows), rows[0]))
-    result: list[list[int]] = []
-    for rows in units:
-        together = [*result[-1], *rows] if result else []
-        held = [lengths[row] for row in together]
-        fits = (sum(held) if packed else len(held) * max(held, default=0)) <= tokens
-        if together and fits and (sequences is None or len(together) <= sequences):
-            result[-1] = together
-        else:
-            result.append(list(rows))
-    return [torch.tensor(rows) for rows in result]
+    return TrainingBatch(
+        input_ids=input_ids,
+        prompt_lengths=batch.prompt_lengths,
+        lengths=lengths,
+        tokens=tokens,
+        prompts=batch.prompts,
+    )
 
 
 def pairs_in(scored: Sequence[ScoredRollout], *, by_reward: bool = False) -> list[tuple[ScoredRollout, ScoredRollout]]:
@@ -245,6 +224,13 @@ def _places(scored: Sequence[ScoredRollout]) -> Tensor | None:
         return None
     rows = [len(item.rollout.prompt_ids) + torch.tensor(_own(item.rollout)) for item in scored]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+
+
+def _prompts(scored: Sequence[ScoredRollout]) -> Tensor | None:
+    """(B,) a number for each distinct prompt, in order; ``None`` where all are."""
+    numbers: dict[tuple[int, ...], int] = {}
+    of_rows = [numbers.setdefault(item.rollout.prompt_ids, len(numbers)) for item in scored]
+    return torch.tensor(of_rows) if len(numbers) < len(of_rows) else None
 
 
 def _pad_sampler_logprobs(scored: Sequence[ScoredRollout]) -> Tensor | None:

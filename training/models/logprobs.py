@@ -138,7 +138,8 @@ def token_values(
         hidden = body(**inputs, use_cache=False).last_hidden_state
     hidden = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
     if packed is not None:
-        return _scatter(head(hidden[0, packed.predicting + after])[..., 0], packed, batch)
+        read = packed.completion if after else packed.predicting
+        return _scatter(head(hidden[0, read])[..., 0], packed, batch)
     return align_to_completion(head(hidden)[..., 0], batch, offset=1 - after)  # position j sees tokens 0..j
 
 

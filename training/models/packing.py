@@ -1,14 +1,13 @@
-"""Sequences side by side in one row, without padding, and the attention that keeps them apart.
+"""Sequences side by side in one row, without padding, the prompt of a group once.
 
 A model that `pack_attention` has switched takes such a row: transformers hands the lengths through to the attention
-function, which is `torch.nn.attention.varlen` on a GPU and one SDPA a sequence elsewhere. Everything but attention and
-positions works on single tokens, so nothing else has to know.
+function (`training.models.attention`). Everything but attention and positions works on single tokens, so nothing else
+has to know.
 """
 
 from __future__ import annotations
 
 import inspect
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from training.models.attention import ATTENTION, packed_attention
 from training.models.batches import TrainingBatch
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "pack_batch",
 ]
 
-ATTENTION = "coeflab_varlen"
 # What an architecture's attention may add that neither varlen nor plain SDPA computes.
 UNSUPPORTED = ("attn_logit_softcapping", "attention_sinks", "alibi", "attention_chunk_size")
 
@@ -39,46 +38,106 @@ class PackedBatch:
     """A batch as one row of N tokens.
 
     Attributes:
-        inputs: keyword arguments of the model: ids and positions (1, N), cumulative lengths (B + 1,), longest sequence.
+        inputs: keyword arguments of the model: ids and positions (1, N), cumulative lengths of queries and keys, the
+            longest of each, and where prompts are shared `key_rows`, `own_keys` and `copies` of `share_keys`.
         predicting: (M,) position in the row of the token before each completion token, sequence by sequence.
-        targets: (M,) those completion tokens.
+        completion: (M,) position in the row of those completion tokens.
+        targets: (M,) the tokens themselves.
         places: (M,) where each belongs in a flattened (B, T) array.
     """
 
     inputs: dict[str, Any]
     predicting: Tensor
+    completion: Tensor
     targets: Tensor
     places: Tensor
 
 
 def pack_batch(batch: TrainingBatch) -> PackedBatch:
-    """The sequences of `batch` end to end. Indices are made on the CPU, so that no pass waits for the GPU."""
-    lengths = batch.lengths.cpu()
-    device = batch.input_ids.device
-    ends = lengths.cumsum(0)
-    columns = torch.arange(batch.input_ids.shape[1])
-    held = columns < lengths[:, None]
-    cells = torch.nonzero(held.flatten())[:, 0].to(device)  # (N,)
+    """The sequences of `batch` end to end, a prompt that several have in common once and before them all.
+
+    A completion's queries then see the keys of its prompt and its own. What is computed is what each sequence alone
+    gives; of 32 completions of one prompt, 31 prompts are never computed. Indices are made on the CPU, so that no pass
+    waits for the GPU.
+    """
+    device, width = batch.input_ids.device, batch.input_ids.shape[1]
+    lengths, prompts = batch.lengths.cpu(), batch.prompt_lengths.cpu()
+    own, first_of, prompt_of = torch.arange(len(batch)), torch.zeros(0, dtype=torch.int64), None
+    starts = torch.zeros_like(lengths)  # of what is a sequence's own
+    if batch.prompts is not None:
+        prompt_of = torch.unique(batch.prompts, return_inverse=True)[1]
+        first_of = torch.zeros(int(prompt_of.max()) + 1, dtype=torch.int64).scatter_(0, prompt_of.flip(0), own.flip(0))
+        starts = prompts
+    segment_rows = torch.cat([first_of, own])
+    segment_starts = torch.cat([torch.zeros_like(first_of), starts])
+    sizes = torch.cat([prompts[first_of], lengths - starts])
+    begins = sizes.cumsum(0) - sizes
+    cells = _ranges(segment_rows * width + segment_starts, sizes).to(device)  # (N,)
     ids = batch.input_ids.flatten()[cells]
-    positions = columns.expand_as(held)[held]
+    before = begins[prompt_of] if prompt_of is not None else begins  # where each sequence's prompt begins
     places = batch.completion_places()  # (B, T) position of completion token t in its sequence
     completion = places >= 0
-    first = ((ends - lengths)[:, None] + places)[completion].to(device)
-    bounds = torch.cat([torch.zeros(1, dtype=torch.int32), ends.to(torch.int32)]).to(device)
-    longest = int(lengths.max())
+    at = begins[len(first_of) :, None] + places - starts[:, None]
+    predicting = torch.where(places > starts[:, None], at - 1, (before + prompts)[:, None] - 1)
+    keys = sizes if prompt_of is None else sizes + torch.cat([torch.zeros_like(first_of), prompts])
+    inputs: dict[str, Any] = {
+        "input_ids": ids[None],
+        "position_ids": _ranges(segment_starts, sizes).to(device)[None],
+        "cu_seq_lens_q": _bounds(sizes).to(device),
+        "cu_seq_lens_k": _bounds(keys).to(device),
+        "max_length_q": int(sizes.max()),
+        "max_length_k": int(keys.max()),
+    }
+    if prompt_of is not None:
+        shared = _shared_keys(begins, sizes, prompt_of, len(first_of))
+        inputs |= {name: index.to(device) for name, index in shared.items()}
+    at = at[completion].to(device)
     return PackedBatch(
-        inputs={
-            "input_ids": ids[None],
-            "position_ids": positions.to(device)[None],
-            "cu_seq_lens_q": bounds,
-            "cu_seq_lens_k": bounds,
-            "max_length_q": longest,
-            "max_length_k": longest,
-        },
-        predicting=first - 1,
-        targets=ids[first],
+        inputs=inputs,
+        predicting=predicting[completion].to(device),
+        completion=at,
+        targets=ids[at],
         places=torch.nonzero(completion.flatten())[:, 0].to(device),
     )
+
+
+def _shared_keys(begins: Tensor, sizes: Tensor, prompt_of: Tensor, heads: int) -> dict[str, Tensor]:
+    """The indices of `share_keys` for a row of `heads` prompts followed by what each sequence has of its own.
+
+    Args:
+        begins: (G + B,) first position of each prompt and of each sequence's own tokens.
+        sizes: (G + B,) their tokens.
+        prompt_of: (B,) each sequence's prompt.
+        heads: G.
+    """
+    none = torch.zeros(heads, dtype=torch.int64)
+    shown = torch.stack([torch.cat([none, begins[prompt_of]]), begins], dim=1)  # (G + B, 2) prompt, then own
+    lengths = torch.stack([torch.cat([none, sizes[prompt_of]]), sizes], dim=1)
+    key_begins = (lengths.flatten().cumsum(0) - lengths.flatten()).view(-1, 2)
+    order = torch.argsort(prompt_of, stable=True)
+    counts = torch.bincount(prompt_of, minlength=heads)
+    most = max(2, int(counts.max()))  # never 1, for which a compiled layer would be compiled anew
+    rank = torch.arange(len(prompt_of)) - (counts.cumsum(0) - counts)[prompt_of[order]]
+    table = torch.full((heads, most), -1)
+    table[prompt_of[order], rank] = key_begins[heads:, 0][order]
+    within = _ranges(none, sizes[:heads])
+    of_token = torch.repeat_interleave(table, sizes[:heads], dim=0)  # (tokens of prompts, copies) their prompt's begin
+    return {
+        "key_rows": _ranges(shown.flatten(), lengths.flatten()),
+        "own_keys": _ranges(key_begins[:, 1], sizes),
+        "copies": torch.where(of_token >= 0, of_token + within[:, None], -1),
+    }
+
+
+def _ranges(begins: Tensor, sizes: Tensor) -> Tensor:
+    """begin, begin + 1, …, as many as its size, one range behind the other."""
+    before = sizes.cumsum(0) - sizes
+    return torch.repeat_interleave(begins - before, sizes) + torch.arange(int(sizes.sum()))
+
+
+def _bounds(sizes: Tensor) -> Tensor:
+    """0 and the cumulative sizes, as attention with lengths takes them."""
+    return torch.cat([torch.zeros(1, dtype=torch.int32), sizes.cumsum(0).to(torch.int32)])
 
 
 def can_pack(model: nn.Module) -> bool:
@@ -105,7 +164,7 @@ def pack_attention(model: nn.Module) -> None:
             f"{type(model).__name__} cannot be trained on packed rows: its attention is not the plain causal kind that "
             "transformers lets one replace. Set packed = false."
         )
-    AttentionInterface.register(ATTENTION, _attention)
+    AttentionInterface.register(ATTENTION, packed_attention)
     model.set_attn_implementation(ATTENTION)  # type: ignore[operator]
 
 
@@ -135,70 +194,3 @@ def is_packed(model: nn.Module) -> bool:
     """Whether `pack_attention` switched the model."""
     config: Any = getattr(model, "config", None)
     return getattr(config, "_attn_implementation", None) == ATTENTION
-
-
-def _attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    cu_seq_lens_q: Tensor | None = None,
-    max_length_q: int | None = None,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    **_: object,
-) -> tuple[Tensor, None]:
-    """Causal attention within each sequence; (B, heads, L, D) -> (B, L, heads, D).
-
-    Without cumulative lengths every row of the batch is one sequence, padded on the right if at all.
-    """
-    if softcap is not None or s_aux is not None or dropout or query.shape[2] != key.shape[2]:
-        raise ValueError(
-            f"{type(module).__name__} asks for attention that packed rows do not have (soft cap, sinks, dropout or a "
-            "cache). Set packed = false."
-        )
-    if torch.is_autocast_enabled(query.device.type):  # rotary embeddings leave query and key in float32
-        dtype = torch.get_autocast_dtype(query.device.type)
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
-    repeats = query.shape[1] // key.shape[1]
-    if repeats > 1:
-        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
-    if cu_seq_lens_q is None:
-        return _sdpa(query, key, value, scaling, sliding_window).transpose(1, 2), None
-    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
-        from torch.nn.attention.varlen import varlen_attn
-
-        rows = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))  # (N, heads, D) each
-        window = (-1 if sliding_window is None else sliding_window - 1, 0)
-        out = varlen_attn(
-            *rows,
-            cu_seq_q=cu_seq_lens_q,
-            cu_seq_k=cu_seq_lens_q,
-            max_q=int(max_length_q or 0),
-            max_k=int(max_length_q or 0),
-            scale=scaling,
-            window_size=window,
-        )
-        return out[None], None  # type: ignore[index]
-    bounds = cu_seq_lens_q.tolist()
-    parts = [
-        _sdpa(query[:, :, start:end], key[:, :, start:end], value[:, :, start:end], scaling, sliding_window)
-        for start, end in itertools.pairwise(bounds)
-    ]
-    return torch.cat(parts, dim=2).transpose(1, 2), None
-
-
-def _sdpa(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None) -> Tensor:
-    """Causal attention over whole rows, each token seeing at most `window` tokens, itself among them."""
-    mask = None
-    if window is not None and window < query.shape[2]:
-        ages = torch.arange(query.shape[2], device=query.device)
-        ages = ages[:, None] - ages
-        mask = (ages >= 0) & (ages < window)
-    return nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling
-    )

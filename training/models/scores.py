@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.interface import BatchUnit
-from training.models.batches import TrainingBatch, microbatches, with_other_completions
+from training.models.batches import TrainingBatch, with_other_completions
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions, token_entropies, token_logprobs
+from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 
 __all__ = ["by_microbatch", "score_entropies", "score_kl", "score_logprobs", "score_values"]

@@ -28,6 +28,7 @@ def test_both_sides_take_their_steps(small: Recipe, capsys: pytest.CaptureFixtur
     ours, theirs = measure_whole_steps(small, steps=2, peer_steps=1)
     assert len(ours.seconds) == len(ours.sampling_seconds) == 2 and len(theirs.seconds) == 1
     assert all(0 < sampling < whole for sampling, whole in zip(ours.sampling_seconds, ours.seconds, strict=True))
+    assert all(0 < update < whole for update, whole in zip(ours.update_seconds, ours.seconds, strict=True))
     told = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in told] == ["ours", "trl"]
     assert "16 sequences a pass" in told[1] and "transformers' generate" in told[1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,8 +26,10 @@ from transformers import (
 from algorithms import GRPO
 from algorithms.interface import BatchUnit, TokenBatch
 from training.models import logprobs as logprobs_module
-from training.models.batches import TrainingBatch, microbatches
+from training.models.attention import share_keys
+from training.models.batches import TrainingBatch
 from training.models.logprobs import ForwardOptions, splits_at_head, token_logprobs, token_values
+from training.models.microbatches import microbatches
 from training.models.packing import can_pack, is_packed, pack_attention, pack_batch
 from training.models.scores import score_logprobs
 from training.update import accumulate_gradients
@@ -52,7 +56,14 @@ MODELS = {
 def make(name: str) -> Any:
     torch.manual_seed(0)
     model: Any = MODELS[name]()
+    for module in model.modules():
+        if type(module).__name__.endswith("RMSNorm"):  # transformers takes the norm in float32, which 1e-9 would see
+            module.forward = partial(_norm, module)
     return model.double().eval()
+
+
+def _norm(module: Any, hidden: torch.Tensor) -> torch.Tensor:
+    return module.weight * hidden * torch.rsqrt(hidden.square().mean(-1, keepdim=True) + module.variance_epsilon)
 
 
 def batch_of(lengths: Sequence[tuple[int, int]] = ((3, 5), (7, 1), (2, 9), (5, 4), (3, 12))) -> TrainingBatch:
@@ -68,6 +79,19 @@ def batch_of(lengths: Sequence[tuple[int, int]] = ((3, 5), (7, 1), (2, 9), (5, 4
     return TrainingBatch(input_ids=ids, prompt_lengths=prompts, lengths=total, tokens=tokens)
 
 
+def sharing_batch() -> TrainingBatch:
+    """Three prompts, of which two are shared, by three and by two sequences, not side by side."""
+    batch = batch_of(((3, 5), (7, 1), (3, 9), (5, 4), (7, 6), (3, 2)))
+    prompts = torch.tensor([0, 1, 0, 2, 1, 0])
+    for row, like in ((2, 0), (5, 0), (4, 1)):
+        length = int(batch.prompt_lengths[row])
+        batch.input_ids[row, :length] = batch.input_ids[like, :length]
+    return replace(batch, prompts=prompts)
+
+
+BATCHES = {"no prompt twice": batch_of, "shared prompts": sharing_batch}
+
+
 def by_hand(model: Any, batch: TrainingBatch) -> torch.Tensor:
     """Each sequence alone, through nothing of ours."""
     result = torch.zeros(batch.tokens.completion_mask.shape, dtype=torch.float64)
@@ -80,9 +104,10 @@ def by_hand(model: Any, batch: TrainingBatch) -> torch.Tensor:
     return result
 
 
+@pytest.mark.parametrize("make_batch", BATCHES.values(), ids=BATCHES)
 @pytest.mark.parametrize("name", MODELS)
-def test_packed_logprobs_are_those_of_each_sequence_alone(name: str) -> None:
-    model, batch = make(name), batch_of()
+def test_packed_logprobs_are_those_of_each_sequence_alone(name: str, make_batch: Callable[[], TrainingBatch]) -> None:
+    model, batch = make(name), make_batch()
     expected = by_hand(model, batch)
     padded = token_logprobs(model, batch)
     pack_attention(model)
@@ -91,9 +116,12 @@ def test_packed_logprobs_are_those_of_each_sequence_alone(name: str) -> None:
     torch.testing.assert_close(packed, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("make_batch", BATCHES.values(), ids=BATCHES)
 @pytest.mark.parametrize("name", MODELS)
-def test_packed_gradients_are_the_padded_ones_however_the_row_is_cut(name: str) -> None:
-    batch, algorithm = batch_of(), GRPO(kl_coef=0.0)
+def test_packed_gradients_are_the_padded_ones_however_the_row_is_cut(
+    name: str, make_batch: Callable[[], TrainingBatch]
+) -> None:
+    batch, algorithm = make_batch(), GRPO(kl_coef=0.0)
     gradients = []
     for packed, tokens in ((False, 1000), (True, 1000), (True, 13), (True, 1)):
         model = make(name)
@@ -134,14 +162,18 @@ def test_no_more_logits_exist_at_a_time_than_the_limit(monkeypatch: pytest.Monke
     assert seen == [*forward, *reversed(forward)], "once forward and once more, from the end, in the backward pass"
 
 
-def test_values_of_a_packed_row_are_those_of_the_padded_batch() -> None:
-    batch = batch_of()
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("make_batch", BATCHES.values(), ids=BATCHES)
+def test_values_of_a_packed_row_are_those_of_the_padded_batch(
+    make_batch: Callable[[], TrainingBatch], after: bool
+) -> None:
+    batch = make_batch()
     body, head = make("llama").base_model, torch.nn.Linear(32, 1).double()
-    padded = token_values(body, head, batch)
+    padded = token_values(body, head, batch, after=after)
     packed_body = copy.deepcopy(body)
     pack_attention(packed_body)
     assert is_packed(packed_body)
-    torch.testing.assert_close(token_values(packed_body, head, batch), padded, rtol=0, atol=1e-9)
+    torch.testing.assert_close(token_values(packed_body, head, batch, after=after), padded, rtol=0, atol=1e-9)
     assert (padded[~batch.tokens.completion_mask] == 0).all()
 
 
@@ -171,6 +203,39 @@ def test_a_packed_row_has_no_padding_and_restarts_positions() -> None:
     assert packed.inputs["cu_seq_lens_q"].tolist() == [0, 3, 7]
     assert packed.predicting.tolist() == [1, 3, 4, 5]  # before the one completion token, and before the three
     assert packed.places.tolist() == [0, 3, 4, 5]  # of a (2, 3) array
+
+
+def test_a_shared_prompt_is_computed_once_and_seen_by_all_its_completions() -> None:
+    packed = pack_batch(sharing_batch())
+    assert packed.inputs["input_ids"].shape == (1, 3 + 7 + 5 + 5 + 1 + 9 + 4 + 6 + 2)
+    assert packed.inputs["cu_seq_lens_q"].diff().tolist() == [3, 7, 5, 5, 1, 9, 4, 6, 2]
+    assert packed.inputs["cu_seq_lens_k"].diff().tolist() == [3, 7, 5, 8, 8, 12, 9, 13, 5]
+    assert packed.inputs["position_ids"][0, 15:21].tolist() == [3, 4, 5, 6, 7, 7]  # of the first two completions
+    assert packed.predicting[[0, 1, 5]].tolist() == [2, 15, 9]  # the last token of a prompt speaks for each of its own
+    assert packed.inputs["key_rows"][15:23].tolist() == [0, 1, 2, 15, 16, 17, 18, 19]
+
+
+def test_shared_keys_get_the_gradient_that_gathering_them_would_give() -> None:
+    packed = pack_batch(sharing_batch()).inputs
+    rows, own, copies = (packed[name] for name in ("key_rows", "own_keys", "copies"))
+    given = torch.randn(packed["input_ids"].shape[1], 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda row: share_keys(row, rows, own, copies), given)
+    torch.testing.assert_close(share_keys(given, rows, own, copies), given[rows], rtol=0, atol=0)
+
+
+def test_a_piece_counts_a_shared_prompt_once_and_keeps_its_completions_together() -> None:
+    batch = sharing_batch()  # prompts of 3, 7 and 5 tokens with completions of 5, 9, 2; 1, 6; 4
+    split = microbatches(batch, BatchUnit.SEQUENCE, tokens=19, packed=True)
+    assert [rows.tolist() for rows in split] == [[0, 2, 5], [1, 4], [3]]  # 19; 14; 9 tokens
+    assert [len(pack_batch(batch.rows(rows)).inputs["input_ids"][0]) for rows in split] == [19, 14, 9]
+    split = microbatches(batch, BatchUnit.SEQUENCE, tokens=13, packed=True)
+    assert [rows.tolist() for rows in split] == [[0], [2], [5, 1], [4], [3]]
+
+
+def test_long_prompts_of_short_completions_are_split_by_the_keys_they_are_seen_as() -> None:
+    batch = replace(batch_of([(20, 1)] * 10), prompts=torch.zeros(10, dtype=torch.int64))
+    split = microbatches(batch, BatchUnit.SEQUENCE, tokens=60, packed=True)
+    assert [len(rows) for rows in split] == [4, 4, 2]  # 24 tokens, and 104 keys where 120 are allowed
 
 
 def test_pieces_are_counted_in_tokens_with_padding_only_where_there_is_padding() -> None:

@@ -13,8 +13,9 @@ from benchmarks.problem import Problem
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
 from tests.training.models.test_packing import make
-from training.models.batches import build_batch, build_pair_batch, microbatches
+from training.models.batches import build_batch, build_pair_batch
 from training.models.logprobs import ForwardOptions, token_logprobs, token_values
+from training.models.microbatches import microbatches
 from training.models.packing import pack_attention
 from training.update import accumulate_gradients
 
