@@ -58,7 +58,8 @@ class StepTimes:
         update = f", update {statistics.median(self.update_seconds):.2f} s" if self.update_seconds else ""
         held = f", {self.held_gib:.1f} GiB held" if self.held_gib else ""
         each = ", ".join(f"{second:.2f}" for second in self.seconds)
-        return f"{name}: {statistics.median(self.seconds):.2f} s a step ({each}){sampling}{speed}{update}{held}; {self.about}"
+        step = f"{statistics.median(self.seconds):.2f} s a step ({each})"
+        return f"{name}: {step}{sampling}{speed}{update}{held}; {self.about}"
 
 
 def measure_whole_steps(recipe: Recipe, *, steps: int = 6, peer_steps: int = 3) -> tuple[StepTimes, StepTimes]:
