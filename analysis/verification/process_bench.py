@@ -16,12 +16,41 @@ import numpy as np
 
 __all__ = [
     "ALL_RIGHT",
+    "PUBLISHED_F1",
     "ProcessBenchScore",
     "f1_band",
     "first_wrong_step",
     "process_bench_score",
     "random_predictions",
 ]
+
+PUBLISHED_F1 = {
+    "processbench_gsm8k": {
+        "Math-Shepherd-PRM-7B": 47.9,
+        "Skywork-PRM-1.5B": 59.0,
+        "Skywork-PRM-7B": 70.8,
+        "Qwen2.5-Math-7B-PRM800K": 68.2,
+    },
+    "processbench_math": {
+        "Math-Shepherd-PRM-7B": 29.5,
+        "Skywork-PRM-1.5B": 48.0,
+        "Skywork-PRM-7B": 53.6,
+        "Qwen2.5-Math-7B-PRM800K": 62.6,
+    },
+    "processbench_olympiadbench": {
+        "Math-Shepherd-PRM-7B": 24.8,
+        "Skywork-PRM-1.5B": 19.3,
+        "Skywork-PRM-7B": 22.9,
+        "Qwen2.5-Math-7B-PRM800K": 50.7,
+    },
+    "processbench_omnimath": {
+        "Math-Shepherd-PRM-7B": 23.8,
+        "Skywork-PRM-1.5B": 19.2,
+        "Skywork-PRM-7B": 21.0,
+        "Qwen2.5-Math-7B-PRM800K": 44.3,
+    },
+}
+"""F1 in % of other process reward models on each subset: arXiv 2412.06559, Table 3."""
 
 RESAMPLES = 2000
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.verification.process_bench import (
     ALL_RIGHT,
+    PUBLISHED_F1,
     ProcessBenchScore,
     f1_band,
     first_wrong_step,
@@ -23,7 +24,7 @@ from experiments.runs.prompts import render_prompts
 from training.models.policy import Policy
 from training.reward_models.model import RewardModelError
 from training.reward_models.serving import RewardModel
-from training.reward_models.solutions import solution_rollout
+from training.reward_models.solutions import solution_rollouts
 
 __all__ = ["evaluate_process_bench", "process_bench_lines"]
 
@@ -77,7 +78,8 @@ def evaluate_process_bench(
 
 
 def process_bench_lines(results: dict[str, dict[str, Any]]) -> list[str]:
-    """A table in text: accuracies on wrong and right solutions and their F1 with its 95 % band, in %."""
+    """A table in text: accuracies on wrong and right solutions and their F1 with its 95 % band, in %, beside published
+    ones."""
     lines = [f"{'benchmark':28}{'':11}{'wrong found':>13}{'right kept':>12}{'F1':>8}  95 % band"]
     for name, result in results.items():
         for who in ("model", "random", "all right"):
@@ -88,6 +90,8 @@ def process_bench_lines(results: dict[str, dict[str, Any]]) -> list[str]:
             lines.append(f"{name:28}{who:11}{cells[0]:>13}{cells[1]:>12}{cells[2]:>8}  {shown}")
         wrong, right = result["model"]["wrong"], result["model"]["right"]
         lines.append(f"{'':28}{wrong} solutions with a wrong step, {right} without; threshold {result['threshold']:g}")
+        others = ", ".join(f"{who} {f1:.1f}" for who, f1 in PUBLISHED_F1[name].items())
+        lines.append(f"{'':28}published F1 (arXiv 2412.06559, Table 3): {others}")
     return lines
 
 
@@ -101,10 +105,8 @@ def _probabilities(
         for item in solutions
     ]
     rendered = render_prompts(problems, TaskConfig(benchmark=name, prompt=prompt), member.tokenizer)
-    encoded = [
-        solution_rollout(member, problem, text, solution.steps)
-        for problem, text, solution in zip(problems, rendered, solutions, strict=True)
-    ]
+    steps = [solution.steps for solution in solutions]
+    encoded = solution_rollouts(member, problems, rendered, steps, ended=[True] * len(steps))
     _check_room(member, encoded)
     return scorer.probabilities([rollout for rollout, _ in encoded], [ends for _, ends in encoded])
 

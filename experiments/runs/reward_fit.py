@@ -99,7 +99,7 @@ class RewardFit:
         folder: gets everything.
         config: what is fitted.
         policy: whose completions are labelled; the sampler holds it.
-        sampler: the engine.
+        sampler: the engine; ``None`` where people labelled given solutions, and nothing is drawn.
         first: folder of the model that a first fit starts from.
         report: told of progress.
     """
@@ -107,7 +107,7 @@ class RewardFit:
     folder: Path
     config: RewardFitConfig
     policy: Policy
-    sampler: Sampler
+    sampler: Sampler | None
     first: Path
     report: Report
 
@@ -207,7 +207,8 @@ class RewardFit:
 
     def _labelled(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> tuple[list[ScoredRollout], int, int, int]:
         """Labelled completions of these problems; completions drawn, their tokens, and those with the prompts'."""
-        config, model = self.config, self.config.model
+        config, model, sampler = self.config, self.config.model, self.sampler
+        assert sampler is not None
         sampling = SamplingConfig(temperature=config.temperature, max_tokens=config.max_completion_tokens)
         total, done = len(asked) * model.samples, 0
 
@@ -217,7 +218,7 @@ class RewardFit:
             self.report(f"sample for {config.arm}", done, max(done, total), "completions")
 
         rollouts = sample_rollouts(
-            self.sampler,
+            sampler,
             self.policy.tokenizer,
             asked,
             sampling,
@@ -236,7 +237,7 @@ class RewardFit:
             return rule_step_labels(rollouts, rule, self.policy), len(rollouts), tokens, read
         continued = continued_labels(
             rollouts,
-            self.sampler,
+            sampler,
             self.policy,
             sampling,
             continuations=model.continuations,

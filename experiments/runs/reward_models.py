@@ -47,8 +47,20 @@ def fit_first(config: RewardFitConfig, start: Path, folder: Path, samplers: Samp
     """
     if (folder / "finished.json").is_file():
         return "was already fitted"
-    warm_up_checker()
     policy = load_policy(start, device=config.engine.device)
+    sampler = None if config.model.labels == "prm800k" else _engine(config, start, policy, samplers)
+    first = start if config.model.model is None else resolve_model(config.model.model)
+    fit = RewardFit(folder=folder, config=config, policy=policy, sampler=sampler, first=first, report=report)
+    finished = fit.run()
+    told = finished["held_out"][0]
+    area = told.get("auc")
+    measured = "" if area is None else f"; on held-out problems AUC {area:.3f}, Brier score {told['brier']:.3f}"
+    return f"fitted to {finished['samples']:,} completions ({finished['cost']['completions']:,} drawn){measured}"
+
+
+def _engine(config: RewardFitConfig, start: Path, policy: Policy, samplers: SamplerCache) -> Sampler:
+    """The engine with the start policy, seen to hold it."""
+    warm_up_checker()
     sampler = samplers.get(config.engine, start, policy)
     prompts = training_prompts(config.task, policy, per_step=1, seed=config.seed)
     check_weight_loading(
@@ -59,13 +71,7 @@ def fit_first(config: RewardFitConfig, start: Path, folder: Path, samplers: Samp
         policy_version=0,
         seed=config.seed,
     )
-    first = start if config.model.model is None else resolve_model(config.model.model)
-    fit = RewardFit(folder=folder, config=config, policy=policy, sampler=sampler, first=first, report=report)
-    finished = fit.run()
-    told = finished["held_out"][0]
-    area = told.get("auc")
-    measured = "" if area is None else f"; on held-out problems AUC {area:.3f}, Brier score {told['brier']:.3f}"
-    return f"fitted to {finished['samples']:,} completions ({finished['cost']['completions']:,} drawn){measured}"
+    return sampler
 
 
 @dataclass(kw_only=True)

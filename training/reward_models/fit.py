@@ -13,7 +13,7 @@ from training.reward_models.config import RewardModelConfig
 from training.reward_models.examples import LabelledSource
 from training.reward_models.model import token_scores
 from training.reward_models.objective import Pointwise
-from training.reward_models.serving import RewardModel
+from training.reward_models.serving import RewardModel, probabilities_of
 from training.stopping import AtStep
 from training.trainer import Trainer
 
@@ -82,8 +82,7 @@ def held_out(model: Policy, examples: Sequence[ScoredRollout], options: ForwardO
     told = [item for item in examples if item.step_rewards]
     labels = tuple(label for item in told for label in item.step_rewards)
     rollouts, ends = [item.rollout for item in told], [item.step_ends for item in told]
-    raw = RewardModel(members=[model], temperatures=[1.0], options=options)
-    temperature = fit_temperature([score for row in raw.scores(model, rollouts, ends) for score in row], labels)
-    raw.temperatures[0] = temperature
-    found = tuple(number for row in raw.probabilities(rollouts, ends) for number in row)
+    scores = RewardModel(members=[model], temperatures=[1.0], options=options).scores(model, rollouts, ends)
+    temperature = fit_temperature([score for row in scores for score in row], labels)
+    found = tuple(number for row in probabilities_of(scores, temperature) for number in row)
     return HeldOut(temperature=temperature, probabilities=found, labels=labels)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmarks.labelled_steps import RatedSteps
 from benchmarks.problem import Problem
@@ -12,70 +13,136 @@ from sampling.rollout import Rollout
 from training.models.policy import Policy
 from training.reward_models.examples import LabelError, labelled
 
-__all__ = ["encode_solution", "rated_examples", "solution_rollout"]
+__all__ = ["encode_solutions", "rated_examples", "solution_rollouts"]
 
 
-def encode_solution(
-    model: Policy, prompt: RenderedPrompt, steps: Sequence[str], *, ended: bool
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Token ids of a solution, a newline behind each step, and the index of each step's last token.
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """The first steps of a solution.
 
-    Each step is encoded where it stands, behind what comes before, so that no token is of two steps.
+    Attributes:
+        text: prompt and steps, as the next step is encoded behind them.
+        ids: tokens of the steps.
+        ends: index of each step's last token.
+    """
+
+    text: RenderedPrompt
+    ids: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+
+
+def encode_solutions(
+    model: Policy,
+    prompts: Sequence[RenderedPrompt],
+    solutions: Sequence[Sequence[str]],
+    *,
+    ended: Sequence[bool],
+    names: Sequence[str],
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Token ids of solutions, a newline behind each step, and the index of each step's last token.
+
+    Each step is encoded where it stands, behind what comes before, so that no token is of two steps. Solutions that
+    begin with the same steps share them: PRM800K has some forty completions beside each path, behind its first steps.
 
     Args:
         model: its tokenizer encodes.
-        prompt: of the problem.
-        steps: texts, at least one.
+        prompts: of each one's problem.
+        solutions: texts of the steps, at least one each.
         ended: the last step ends the solution; the end-of-sequence token belongs to it.
+        names: what each is called in messages.
 
     Raises:
         LabelError: a step has no tokens of its own, or no tokens of this tokenizer give it where it stands.
     """
-    before, ids, ends = prompt, list[int](), list[int]()
-    for number, step in enumerate(steps, start=1):
-        last = number == len(steps)
-        text = step if last and ended else f"{step}\n"
-        try:
-            [own] = continuations(model.tokenizer, [before], [text])
-        except ValueError as error:
-            raise LabelError(f"step {number} of {len(steps)} cannot be encoded where it stands: {error}") from error
-        own = (*own, model.end_token_id) if last and ended else own
-        if not own:
-            raise LabelError(f"step {number} of {len(steps)}, {step[:60]!r}, has no tokens; steps must end on tokens.")
-        ids += own
-        ends.append(len(ids) - 1)
-        before = RenderedPrompt(text=before.text + text, ids=(*before.ids, *own), leading=before.leading)
-    return tuple(ids), tuple(ends)
+    paths: list[tuple[str, ...]] = [(prompt.text,) for prompt in prompts]
+    begun = {path: _Begun(text=prompt) for path, prompt in zip(paths, prompts, strict=True)}
+    for number in range(max((len(steps) for steps in solutions), default=0)):
+        fresh: dict[tuple[str, ...], str] = {}
+        for row, (steps, whole, name) in enumerate(zip(solutions, ended, names, strict=True)):
+            if number < len(steps):
+                last = number == len(steps) - 1
+                paths[row] = (*paths[row], steps[number] if last and whole else f"{steps[number]}\n")
+                if paths[row] not in begun:
+                    fresh.setdefault(paths[row], f"{name}: step {number + 1} of {len(steps)}, {steps[number][:60]!r},")
+        found = _encoded(model, [begun[path[:-1]].text for path in fresh], fresh)
+        for path, own in zip(fresh, found, strict=True):
+            begun[path] = _with_step(begun[path[:-1]], path[-1], own)
+    return [
+        _ended(begun[path], model.end_token_id if whole else None, name)
+        for path, whole, name in zip(paths, ended, names, strict=True)
+    ]
 
 
-def solution_rollout(
-    model: Policy, problem: Problem, prompt: RenderedPrompt, steps: Sequence[str], *, ended: bool = True, index: int = 0
-) -> tuple[Rollout, tuple[int, ...]]:
-    """A given solution as if it had been sampled, and the index of each step's last token.
+def _ended(begun: _Begun, end_token_id: int | None, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tokens and ends of a solution with the token that ends it; every step must have one of its own."""
+    ids, ends = begun.ids, begun.ends
+    if end_token_id is not None:
+        ids, ends = (*ids, end_token_id), (*ends[:-1], len(ids))
+    for step, (before, end) in enumerate(zip((-1, *ends), ends, strict=False), start=1):
+        if before == end:
+            raise LabelError(f"{name}: step {step} of {len(ends)} has no tokens; steps must end on tokens.")
+    return ids, ends
+
+
+def _with_step(begun: _Begun, step: str, own: tuple[int, ...]) -> _Begun:
+    before, ids = begun.text, (*begun.ids, *own)
+    text = RenderedPrompt(text=before.text + step, ids=(*before.ids, *own), leading=before.leading)
+    return _Begun(text=text, ids=ids, ends=(*begun.ends, len(ids) - 1))
+
+
+def _encoded(
+    model: Policy, before: Sequence[RenderedPrompt], paths: Mapping[tuple[str, ...], str]
+) -> list[tuple[int, ...]]:
+    """The last step of each path as tokens behind what comes before it; the paths have their names in messages."""
+    steps = [path[-1] for path in paths]
+    try:
+        return continuations(model.tokenizer, before, steps)
+    except ValueError:  # says which text, not whose
+        for prompt, step, name in zip(before, steps, paths.values(), strict=True):
+            try:
+                continuations(model.tokenizer, [prompt], [step])
+            except ValueError as error:
+                raise LabelError(f"{name} cannot be encoded where it stands: {error}") from error
+        raise
+
+
+def solution_rollouts(
+    model: Policy,
+    problems: Sequence[Problem],
+    prompts: Sequence[RenderedPrompt],
+    solutions: Sequence[Sequence[str]],
+    *,
+    ended: Sequence[bool],
+) -> list[tuple[Rollout, tuple[int, ...]]]:
+    """Given solutions as if they had been sampled, each with the index of its steps' last tokens.
 
     Args:
         model: its tokenizer encodes.
-        problem: what is solved.
-        prompt: of the problem.
-        steps: see `encode_solution`.
-        ended: see `encode_solution`.
-        index: told from other solutions of the problem by it.
+        problems: what each solves.
+        prompts: see `encode_solutions`.
+        solutions: see `encode_solutions`; their places tell solutions of one problem apart.
+        ended: see `encode_solutions`.
     """
-    try:
-        ids, ends = encode_solution(model, prompt, steps, ended=ended)
-    except LabelError as error:
-        raise LabelError(f"problem {problem.problem_id!r}, solution {index}: {error}") from error
-    rollout = Rollout(
-        problem=problem,
-        prompt_ids=prompt.ids,
-        completion_ids=ids,
-        completion="\n".join(steps),
-        finish_reason="stop" if ended else "length",
-        sample_index=index,
-        seed=index,
-        policy_version=0,
-    )
-    return rollout, ends
+    names = [f"problem {problem.problem_id!r}, solution {index}" for index, problem in enumerate(problems)]
+    found = encode_solutions(model, prompts, solutions, ended=ended, names=names)
+    return [
+        (
+            Rollout(
+                problem=problem,
+                prompt_ids=prompt.ids,
+                completion_ids=ids,
+                completion="\n".join(steps),
+                finish_reason="stop" if whole else "length",
+                sample_index=index,
+                seed=index,
+                policy_version=0,
+            ),
+            ends,
+        )
+        for index, (problem, prompt, steps, whole, (ids, ends)) in enumerate(
+            zip(problems, prompts, solutions, ended, found, strict=True)
+        )
+    ]
 
 
 def rated_examples(
@@ -89,14 +156,19 @@ def rated_examples(
         prompts: of each one's problem.
         max_tokens: those with a prompt and steps of more tokens are left out.
     """
+    told = [item for item in zip(rated, prompts, strict=True) if any(rating in (-1, 1) for rating in item[0].ratings)]
+    found = solution_rollouts(
+        model,
+        [item.problem for item, _ in told],
+        [prompt for _, prompt in told],
+        [item.steps for item, _ in told],
+        ended=[item.ended for item, _ in told],
+    )
     examples = []
-    for index, (item, prompt) in enumerate(zip(rated, prompts, strict=True)):
-        told = [place for place, rating in enumerate(item.ratings) if rating in (-1, 1)]
-        if not told:
-            continue
-        rollout, ends = solution_rollout(model, item.problem, prompt, item.steps, ended=item.ended, index=index)
+    for (item, _), (rollout, ends) in zip(told, found, strict=True):
         if len(rollout.prompt_ids) + len(rollout.completion_ids) > max_tokens:
             continue
-        labels = [float(item.ratings[place] == 1) for place in told]
-        examples.append(labelled(rollout, labels, [ends[place] for place in told], correct=all(labels)))
+        kept = [(float(rating == 1), end) for rating, end in zip(item.ratings, ends, strict=True) if rating in (-1, 1)]
+        labels = [label for label, _ in kept]
+        examples.append(labelled(rollout, labels, [end for _, end in kept], correct=all(labels)))
     return examples

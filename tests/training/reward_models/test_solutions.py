@@ -18,7 +18,7 @@ from sampling.text import token_ends
 from tests.training.reward_models.small_model import scalar_model
 from training.models.policy import Policy
 from training.reward_models.examples import LabelError
-from training.reward_models.solutions import encode_solution, rated_examples
+from training.reward_models.solutions import encode_solutions, rated_examples, solution_rollouts
 
 WORDS = ["so", "x", "=", "12", "+", "3", "4/5", "hence", "\\frac{1}{2}", "ünd", "因为", "."]
 PROBLEM = Problem(problem_id="p", benchmark="b", question="How many?", gold_answer="1")
@@ -54,7 +54,7 @@ def test_step_ends_and_token_ends_agree_on_random_tokenisations(tmp_path: Path, 
     [prompt] = encode_prompts(policy.tokenizer, ["How many?"], templated=False)
     for _ in range(25):
         steps = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(draw.randint(1, 5))]
-        ids, ends = encode_solution(policy, prompt, steps, ended=True)
+        [(ids, ends)] = encode_solutions(policy, [prompt], [steps], ended=[True], names=["x"])
         starts = (0, *(end + 1 for end in ends[:-1]))
         texts = [
             policy.tokenizer.decode(list(ids[start : end + 1]), skip_special_tokens=True)
@@ -86,8 +86,27 @@ def test_a_step_without_tokens_is_refused(tmp_path: Path) -> None:
     policy = policy_of(tmp_path, byte_tokenizer(merges=0, seed=0))
     prompts = encode_prompts(policy.tokenizer, ["How many?"], templated=False)
     _backend(policy).normalizer = None
-    with pytest.raises(LabelError, match="has no tokens; steps must end on tokens"):
-        encode_solution(_without_newlines(policy), prompts[0], ["a", "", "b"], ended=True)
+    with pytest.raises(LabelError, match="problem 'p', solution 0: step 2 of 3 has no tokens; steps must end on"):
+        solution_rollouts(_without_newlines(policy), [PROBLEM], prompts, [["a", "", "b"]], ended=[True])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_solutions_that_begin_alike_have_the_tokens_that_each_has_alone(tmp_path: Path, seed: int) -> None:
+    """A path, what branches off it, the same text ended and not, and two problems: in one call or one by one."""
+    policy = policy_of(tmp_path, byte_tokenizer(merges=60 * seed, seed=seed))
+    draw = random.Random(seed)
+    two = encode_prompts(policy.tokenizer, ["How many?", "How much?"], templated=False)
+    path = [" ".join(draw.choices(WORDS, k=3)) for _ in range(4)]
+    solutions = [path, [*path[:2], "so 1"], [*path[:3], "so 1"], path[:2], path, path[:1]]
+    prompts, ended = [two[0], two[0], two[0], two[0], two[1], two[0]], [True, False, True, True, True, False]
+    names = [str(number) for number in range(6)]
+    together = encode_solutions(policy, prompts, solutions, ended=ended, names=names)
+    alone = [
+        encode_solutions(policy, [prompt], [steps], ended=[whole], names=["x"])[0]
+        for prompt, steps, whole in zip(prompts, solutions, ended, strict=True)
+    ]
+    assert together == alone
+    assert [len(ends) for _, ends in together] == [4, 3, 4, 2, 4, 1]
 
 
 def _backend(policy: Policy) -> Any:
