@@ -4,7 +4,8 @@ Bytes, with N weights, H channels, I of the MLP, V tokens of vocabulary, T token
 
     weights 4 N · gradients 4 N · AdamW's moments 8 N (2 N in 8 bits) · π_ref 4 N · critic 16 N
     a decoder layer's kept activations under bfloat16 autocast: (36 H + 8 I) T; fused by torch.compile: (14 H + 8 I) T
-    logits, their float32 copy and gradients: 14 · min(T V, 2²⁸)
+    keys and values of a group's prompt, once for each of its completions: 3 H T a layer
+    logits, their float32 copy and gradients: 14 · min(T V, 2²⁸); fused: 10 · min(T V, 2²⁸)
 
 The activations' factors count the arrays that autograd keeps of a Llama layer (float32 residual stream, norms, rotary
 embeddings, attention, MLP). Against peaks measured on an H100 they are within 2 % (docs/performance.md). Float32 passes
@@ -93,8 +94,8 @@ def estimate_memory(
     if training.lora_rank is not None:
         weights += 4 * learning - (2 * size.matrices if training.use_autocast else 0)
     moments = 2 if training.optimizer == "adamw_8bit" else 8
-    scale = 1 if training.use_autocast else 2
-    kept = scale * ((14 if compiled else 36) * size.hidden + 8 * size.intermediate) * tokens
+    scale, shared = 1 if training.use_autocast else 2, 3 if training.group_size > 1 else 0
+    kept = scale * (((14 if compiled else 36) + shared) * size.hidden + 8 * size.intermediate) * tokens
     again = (4 * size.hidden * tokens * size.layers + kept) if training.gradient_checkpointing else None
     return MemoryEstimate(
         weights=weights / GIB,
@@ -102,7 +103,7 @@ def estimate_memory(
         reference=(0 if not reference else weights if training.lora_rank is None else 4 * learning) / GIB,
         critic=(8 + moments) * size.parameters / GIB if critic else 0.0,
         activations=(size.layers * kept if again is None else again) / GIB,
-        logits=14 * min(tokens * size.vocabulary, LOGITS_AT_A_TIME) / GIB,
+        logits=(10 if compiled else 14) * min(tokens * size.vocabulary, LOGITS_AT_A_TIME) / GIB,
     )
 
 

@@ -180,7 +180,7 @@ def gsm8k_grpo(device: str = "cpu") -> Recipe:
                     problems_per_step=16 if on_gpu else 4,
                     group_size=64 if on_gpu else 8,
                     learning_rate=1e-6,
-                    microbatch_tokens=12288 if on_gpu else 2048,
+                    microbatch_tokens=16384 if on_gpu else 2048,
                     max_completion_tokens=256,
                     use_autocast=on_gpu,
                 ),
@@ -270,7 +270,7 @@ def _smollm2_start(device: str) -> SupervisedConfig:
         measure_every=1000,
         weight_decay=0.0,
         optimizer="adamw",
-        microbatch_tokens=12288 if on_gpu else 2048,
+        microbatch_tokens=16384 if on_gpu else 2048,
         use_autocast=on_gpu,
     )
 
@@ -288,7 +288,7 @@ def _smollm2_arm(algorithm: str, learning_rate: float, device: str, *, steps: in
             warmup_steps=2 if on_gpu else 0,
             schedule="linear",
             critic_warmup_steps=2 if on_gpu and algorithm == "ppo" else 0,
-            microbatch_tokens=12288 if on_gpu else 2048,
+            microbatch_tokens=16384 if on_gpu else 2048,
             max_completion_tokens=256,
             use_autocast=on_gpu,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,4 +37,5 @@ class SamplerCache:
                 folder, engine, eos_token_ids=policy.eos_token_ids, max_positions=policy.max_positions
             )
             self._key = key
+            gc.freeze()  # a full collection would walk all that is imported, again and again, between the steps
         return self._sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sampling.truncation import WHOLE, Truncation, kept
 from training.models.batches import TrainingBatch
-from training.models.packing import PackedBatch, is_packed, pack_batch
+from training.models.packing import PackedBatch, is_compiled, is_packed, pack_batch
 
 __all__ = ["ForwardOptions", "align_to_completion", "autocast", "token_entropies", "token_logprobs", "token_values"]
 
@@ -107,6 +107,7 @@ def _of_logits(
         head: Any = model.get_output_embeddings()  # type: ignore[operator]
         if is_packed(model):
             packed = pack_batch(batch)
+            number = _fused(number) if is_compiled(model) else number
             hidden = body(**packed.inputs, use_cache=False).last_hidden_state[0, packed.predicting]  # (M, H)
             return _scatter(_at_head(number, head, hidden, packed.targets, temperature), packed, batch)
         shortest = int(batch.prompt_lengths.min())
@@ -180,6 +181,12 @@ def _at_head(number: OfLogits, head: nn.Module, hidden: Tensor, targets: Tensor,
     if torch.is_grad_enabled():
         return torch.cat([checkpoint(numbers, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[misc]
     return torch.cat([numbers(*piece) for piece in pieces])
+
+
+@cache
+def _fused(number: OfLogits) -> OfLogits:
+    """The same in one pass over the logits, none of whose intermediates exist; what is cut is left as it is."""
+    return number if isinstance(number, partial) else torch.compile(number, dynamic=True)
 
 
 def _picked(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:

@@ -24,6 +24,7 @@ __all__ = [
     "can_pack",
     "checkpoint_layers",
     "compile_layers",
+    "is_compiled",
     "is_packed",
     "pack_attention",
     "pack_batch",
@@ -171,12 +172,18 @@ def pack_attention(model: nn.Module) -> None:
 def compile_layers(model: nn.Module) -> None:
     """Fuse what each decoder layer does between its matrix products, in place; lengths stay free.
 
-    On an H100 an update of SmolLM2-135M in pieces of 16,384 tokens takes 1.5 s instead of 2.3 s, in 15.5 GiB instead
-    of 21.1 (docs/performance.md). Parameters keep their names.
+    `is_compiled` says so afterwards, and the log-softmax behind the head is fused too. What it gives:
+    docs/performance.md. Parameters keep their names.
     """
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):
             module.compile(dynamic=True)
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Whether `compile_layers` fused the model's layers."""
+    layers = (module for module in model.modules() if isinstance(module, GradientCheckpointingLayer))
+    return any(layer._compiled_call_impl is not None for layer in layers)
 
 
 def checkpoint_layers(model: nn.Module) -> None:
