@@ -205,7 +205,7 @@ def gsm8k_smollm2(device: str = "cpu") -> Recipe:
             problems=256 if device == "cuda" else 4,
             samples=64 if device == "cuda" else 4,
             curve_samples=4,
-            every=5 if device == "cuda" else 1,
+            every=10 if device == "cuda" else 1,
             max_tokens=256,
             chunk_problems=256,
             further_benchmarks=("svamp",),
@@ -275,7 +275,7 @@ def _smollm2_start(device: str) -> SupervisedConfig:
     )
 
 
-def _smollm2_arm(algorithm: str, learning_rate: float, device: str, *, steps: int = 20) -> ArmConfig:
+def _smollm2_arm(algorithm: str, learning_rate: float, device: str, *, steps: int = 40) -> ArmConfig:
     on_gpu = device == "cuda"
     return ArmConfig(
         algorithm=algorithm,
