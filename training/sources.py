@@ -28,6 +28,7 @@ __all__ = [
     "OnlineSource",
     "Prompts",
     "Source",
+    "Spent",
     "problems_of_step",
 ]
 
@@ -85,6 +86,19 @@ def _epoch_order(num_problems: int, epoch: int, seed: str) -> tuple[int, ...]:
     return tuple(order)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What drawing a step took beyond its completions themselves: branches that a search left, and its scores.
+
+    Attributes:
+        tokens: drawn, those of the completions taken off.
+        flops: see `Counters`, those of reading the completions once taken off.
+    """
+
+    tokens: int = 0
+    flops: float = 0.0
+
+
 class Source(Protocol):
     """Hands the training loop the completions of a step."""
 
@@ -94,6 +108,23 @@ class Source(Protocol):
 
     def sampling_seconds(self, step: int, *, elapsed: float) -> float:
         """Seconds that drawing the completions of `step` took, whenever that was; `rollouts(step)` took `elapsed`."""
+        ...
+
+
+class Drawing(Protocol):
+    """Draws completions from the weights that its engine holds."""
+
+    @property
+    def sampler(self) -> Sampler:
+        """The engine."""
+        ...
+
+    def rollouts(self, step: int) -> list[Rollout]:
+        """Completions of `step`, counted from 0."""
+        ...
+
+    def spent_beside(self, step: int) -> Spent:
+        """What drawing `step` took beyond them."""
         ...
 
 
@@ -165,6 +196,10 @@ class OnlineSource:
     def _drawing(self) -> Callable[..., list[Rollout]]:
         return sample_rollouts if self.rounds is None else partial(sample_in_rounds, rounds=self.rounds)
 
+    def spent_beside(self, step: int) -> Spent:
+        """Nothing: every token that is drawn is one of a completion."""
+        return Spent()
+
     def sampling_seconds(self, step: int, *, elapsed: float) -> float:
         """All is drawn at the step."""
         return elapsed
@@ -177,11 +212,13 @@ class OfflineSource:
     Attributes:
         blocks: the completions of each step.
         seconds: what drawing each block took.
+        spent: and what beyond its completions themselves; empty for nothing.
         first_step: step of the first block.
     """
 
     blocks: tuple[tuple[Rollout, ...], ...]
     seconds: tuple[float, ...]
+    spent: tuple[Spent, ...] = ()
     first_step: int = 0
 
     def rollouts(self, step: int) -> list[Rollout]:
@@ -192,14 +229,16 @@ class OfflineSource:
         """What drawing the block of `step` took."""
         return self.seconds[step - self.first_step]
 
+    def spent_beside(self, step: int) -> Spent:
+        """What drawing the block of `step` took beyond its completions themselves."""
+        return self.spent[step - self.first_step] if self.spent else Spent()
+
     @staticmethod
-    def draw(
-        online: OnlineSource, steps: range, file: Path, *, on_progress: Callable[[int], None] | None = None
-    ) -> None:
+    def draw(source: Drawing, steps: range, file: Path, *, on_progress: Callable[[int], None] | None = None) -> None:
         """Draw the blocks of `steps` from the weights that the sampler holds, unless `file` holds them already.
 
         Args:
-            online: says what is drawn; its sampler must hold the policy of the first of these steps.
+            source: says what is drawn; its sampler must hold the policy of the first of these steps.
             steps: consecutive steps of the run.
             file: JSON Lines, one block a line, written whole before it gets its name.
             on_progress: called with the number of completions just drawn.
@@ -209,10 +248,10 @@ class OfflineSource:
         """
         if file.is_file():
             return
-        if online.sampler.policy_version != steps.start:
+        if source.sampler.policy_version != steps.start:
             raise RuntimeError(
                 f"{file} is to hold completions of the policy of step {steps.start}, and the sampler holds that of "
-                f"step {online.sampler.policy_version}; the file was there and is gone. Remove {file.parent} to start "
+                f"step {source.sampler.policy_version}; the file was there and is gone. Remove {file.parent} to start "
                 "this run anew."
             )
         temporary = file.with_suffix(".tmp")
@@ -220,10 +259,11 @@ class OfflineSource:
         with writing(file), temporary.open("w", encoding="utf-8") as out:
             for step in steps:
                 started = time.perf_counter()
-                block = online.rollouts(step)
+                block = source.rollouts(step)
                 seconds = time.perf_counter() - started
-                rows = [_to_row(rollout) for rollout in block]
-                out.write(json.dumps({"seconds": seconds, "sha256": _digest(rows), "rollouts": rows}) + "\n")
+                rows, spent = [_to_row(rollout) for rollout in block], source.spent_beside(step)
+                beside = {} if spent == Spent() else {"spent": vars(spent)}
+                out.write(json.dumps({"seconds": seconds, **beside, "sha256": _digest(rows), "rollouts": rows}) + "\n")
                 if on_progress is not None:
                     on_progress(len(block))
         put_in_place(temporary, file)
@@ -250,7 +290,8 @@ class OfflineSource:
             for item in drawn
         )
         seconds = tuple(item["seconds"] for item in drawn)
-        return OfflineSource(blocks=blocks, seconds=seconds, first_step=first_step)
+        spent = tuple(Spent(**item.get("spent", {})) for item in drawn)
+        return OfflineSource(blocks=blocks, seconds=seconds, spent=spent, first_step=first_step)
 
 
 @dataclass(kw_only=True)

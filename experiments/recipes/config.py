@@ -11,11 +11,12 @@ from analysis.statistics.contrasts import Contrast, check_names
 from rewards.noise import RewardNoise
 from sampling.engines import EngineConfig
 from sampling.sampler import SamplingConfig
+from sampling.search import SearchConfig
 from training.config import SupervisedConfig, TrainingConfig, check_shares
 from training.models.sizes import EmbeddedModelConfig
 from training.reward_models.config import RewardModelConfig
 
-__all__ = ["ArmConfig", "EvaluationConfig", "Recipe", "TaskConfig", "check_seed"]
+__all__ = ["ArmConfig", "EvaluationConfig", "Recipe", "SourceConfig", "TaskConfig", "check_seed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,44 @@ class TaskConfig:
                 datetime.date.fromisoformat(self.date)
             except ValueError as error:
                 raise ValueError(f"task.date is {self.date!r}; expected a day, YYYY-MM-DD.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """What completions are drawn of for training, and how (Table 10, column 1).
+
+    Attributes:
+        problems: ``"all"`` training problems, or those ``"beyond_sft"``: none whose question the SFT of the start
+            policy had a demonstration of.
+        search: ``"none"`` samples; ``"beam"`` and ``"best_first"`` search the completions of offline methods step by
+            step (`sampling.search`), the best `TrainingConfig.group_size` of a problem.
+        guide: reward model of steps that leads a search, ``"model:NAME"`` of `Recipe.reward_models`.
+        width: see `SearchConfig`, as the next ones.
+        branching: next steps drawn of a prefix.
+        budget: most tokens that are drawn for a problem.
+    """
+
+    problems: Literal["all", "beyond_sft"] = "all"
+    search: Literal["none", "beam", "best_first"] = "none"
+    guide: str | None = None
+    width: int = 4
+    branching: int = 4
+    budget: int = 1024
+
+    def search_config(self) -> SearchConfig | None:
+        """How is searched; ``None`` where completions are sampled. Fields are set one by one, so that it is asked here.
+
+        Raises:
+            ValueError: a search has no guide, or a guide no search; see also `SearchConfig`.
+        """
+        if (self.search == "none") != (self.guide is None):
+            raise ValueError(
+                f"source.search is {self.search!r} and source.guide is {self.guide!r}; expected both, a search and the "
+                "reward model of steps that leads it (model:NAME), or neither."
+            )
+        if self.search == "none":
+            return None
+        return SearchConfig(method=self.search, width=self.width, branching=self.branching, budget=self.budget)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +212,7 @@ class Recipe:
         reward: outcome reward, ``"correctness"``, ``path.py:name``, or ``"model:NAME"`` of `reward_models`.
         reward_noise: errors that are made in the outcome reward on purpose.
         reward_models: models that are fitted before the arms that use them, by name.
+        source: what completions are drawn of for training, and how.
         seeds: one run an arm and seed; the seed covers the start policy's training too.
         contrasts: what is asked, before anything runs; ``None`` asks the paper's questions and each method against the
             start (`analysis.statistics.contrasts.default_contrasts`). Those whose arms are not chosen are not asked.
@@ -192,6 +232,7 @@ class Recipe:
     reward: str = "correctness"
     reward_noise: RewardNoise = field(default_factory=RewardNoise)
     reward_models: dict[str, RewardModelConfig] = field(default_factory=dict)
+    source: SourceConfig = field(default_factory=SourceConfig)
     seeds: tuple[int, ...] = (0,)
     contrasts: tuple[Contrast, ...] | None = None
     checkpoint_every: int = 10

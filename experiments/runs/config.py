@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.recipes.config import EvaluationConfig, TaskConfig
+from experiments.recipes.config import EvaluationConfig, SourceConfig, TaskConfig
 from rewards.noise import RewardNoise
 from sampling.engines import EngineConfig
+from sampling.search import SearchConfig
 from training.config import SupervisedConfig, TrainingConfig
 from training.models.sizes import EmbeddedModelConfig
 from training.reward_models.config import RewardModelConfig
@@ -33,6 +34,9 @@ class RunConfig:
         reward: see `Recipe`.
         reward_noise: see `Recipe`.
         reward_models: those that the run uses, by name; see `Recipe`.
+        source: see `Recipe`.
+        demonstrated: training problems, from the first on, that SFT had demonstrations of and this run has not, nor
+            any with their questions; ``None`` leaves none out.
         checkpoint_every: see `Recipe`.
         files: see `Recipe`.
         control: see `ArmConfig`.
@@ -51,6 +55,8 @@ class RunConfig:
     reward: str = "correctness"
     reward_noise: RewardNoise = field(default_factory=RewardNoise)
     reward_models: dict[str, RewardModelConfig] = field(default_factory=dict)
+    source: SourceConfig = field(default_factory=SourceConfig)
+    demonstrated: int | None = None
     checkpoint_every: int = 10
     files: dict[str, str] = field(default_factory=dict)
     control: str | None = None
@@ -70,6 +76,9 @@ class OfflineConfig:
         group_size: G.
         temperature: of the sampling.
         max_completion_tokens: longest completion.
+        demonstrated: see `RunConfig`.
+        search: how completions are searched; ``None`` samples them.
+        guide: the reward model of steps that leads the search.
     """
 
     seed: int
@@ -81,6 +90,9 @@ class OfflineConfig:
     group_size: int
     temperature: float
     max_completion_tokens: int
+    demonstrated: int | None = None
+    search: SearchConfig | None = None
+    guide: RewardModelConfig | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

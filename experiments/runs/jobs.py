@@ -64,6 +64,7 @@ class OfflineJob:
         config: what is drawn.
         start: from which policy.
         file: gets the completions.
+        guide: folder of the fit of the reward model that leads a search (`RewardFitJob`).
         after: see `StartJob`.
     """
 
@@ -71,13 +72,14 @@ class OfflineJob:
     config: OfflineConfig
     start: StartPolicy
     file: Path
+    guide: Path | None = None
     after: tuple[str, ...] = ()
 
     def run(self, samplers: SamplerCache, report: Report) -> str:
         """Draw them, or find them drawn; a line for the reader."""
         from experiments.runs.offline import draw_offline
 
-        return draw_offline(self.config, self.start.folder(), self.file, samplers, report)
+        return draw_offline(self.config, self.start.folder(), self.file, samplers, report, self.guide)
 
 
 @dataclass(frozen=True, kw_only=True)

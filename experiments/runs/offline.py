@@ -8,16 +8,25 @@ from experiments.runs.answering import tool_rounds
 from experiments.runs.config import OfflineConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.prompts import task_prompt, training_prompts
+from experiments.runs.reward_fit import load_fitted
 from sampling.engines import check_room
-from sampling.sampler import SamplingConfig
+from sampling.sampler import Sampler, SamplingConfig
 from training.models.engine_check import check_weight_loading
-from training.models.policy import load_policy
-from training.sources import OfflineSource, OnlineSource
+from training.models.policy import Policy, load_policy
+from training.reward_models.searched import SearchedSource
+from training.sources import OfflineSource, OnlineSource, Prompts
 
 __all__ = ["draw_offline"]
 
 
-def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: SamplerCache, report: Report) -> str:
+def draw_offline(
+    config: OfflineConfig,
+    start: Path,
+    file: Path,
+    samplers: SamplerCache,
+    report: Report,
+    guide: Path | None = None,
+) -> str:
     """Draw what the offline arms of a seed train on, or find it drawn.
 
     Args:
@@ -26,6 +35,7 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
         file: gets the completions, whole or not at all.
         samplers: where the engine comes from.
         report: told of progress.
+        guide: folder of the fit of `OfflineConfig.guide`.
 
     Returns:
         A line for the reader.
@@ -37,7 +47,13 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
         return "was already drawn"
     policy = load_policy(start, device=config.engine.device)
     sampler = samplers.get(config.engine, start, policy)
-    prompts = training_prompts(config.task, policy, per_step=config.problems_per_step, seed=config.seed)
+    prompts = training_prompts(
+        config.task,
+        policy,
+        per_step=config.problems_per_step,
+        seed=config.seed,
+        demonstrated=config.demonstrated,
+    )
     room = config.max_completion_tokens
     check_room(prompts.prompt_ids, "max_completion_tokens", room, policy.max_positions, config.engine)
     check_weight_loading(
@@ -48,20 +64,7 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
         policy_version=0,
         seed=config.seed,
     )
-    prompt = task_prompt(config.task, policy.tokenizer)
-    online = OnlineSource(
-        sampler=sampler,
-        policy=policy,
-        prompts=prompts,
-        sampling=SamplingConfig(
-            temperature=config.temperature,
-            max_tokens=config.max_completion_tokens,
-            stop=prompt.stop,
-        ),
-        group_size=config.group_size,
-        run_seed=config.seed,
-        rounds=tool_rounds(config.task, prompt),
-    )
+    source = _source(config, policy, sampler, prompts, guide)
     total, drawn = config.steps * config.problems_per_step * config.group_size, 0
 
     def on_progress(count: int) -> None:
@@ -69,5 +72,35 @@ def draw_offline(config: OfflineConfig, start: Path, file: Path, samplers: Sampl
         drawn += count
         report("draw", drawn, total, "completions")
 
-    OfflineSource.draw(online, range(config.steps), file, on_progress=on_progress)
-    return f"{total:,} completions of the start policy for all offline arms"
+    OfflineSource.draw(source, range(config.steps), file, on_progress=on_progress)
+    how = "" if config.search is None else f", searched ({config.search.method}, {config.search.budget:,} tokens each)"
+    return f"{drawn:,} completions of the start policy for all offline arms{how}"
+
+
+def _source(
+    config: OfflineConfig, policy: Policy, sampler: Sampler, prompts: Prompts, guide: Path | None
+) -> OnlineSource | SearchedSource:
+    """What draws: samples, or a search under the reward model in `guide`."""
+    prompt = task_prompt(config.task, policy.tokenizer)
+    sampling = SamplingConfig(temperature=config.temperature, max_tokens=config.max_completion_tokens, stop=prompt.stop)
+    if config.search is None:
+        return OnlineSource(
+            sampler=sampler,
+            policy=policy,
+            prompts=prompts,
+            sampling=sampling,
+            group_size=config.group_size,
+            run_seed=config.seed,
+            rounds=tool_rounds(config.task, prompt),
+        )
+    assert guide is not None and config.guide is not None
+    return SearchedSource(
+        sampler=sampler,
+        policy=policy,
+        prompts=prompts,
+        sampling=sampling,
+        config=config.search,
+        guide=load_fitted(guide, config.guide, policy),
+        group_size=config.group_size,
+        run_seed=config.seed,
+    )

@@ -21,6 +21,7 @@ __all__ = [
     "GENERATED",
     "KNOWN_BENCHMARKS",
     "UnknownBenchmarkError",
+    "load_beyond",
     "load_further",
     "load_problems",
     "load_split",
@@ -72,6 +73,23 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
     if split != "test":
         problems = [_with_boxed_answer(problem) for problem in problems]
     return problems if count is None else problems[:count]
+
+
+def load_beyond(task: TaskConfig, demonstrated: int | None) -> list[Problem]:
+    """The training problems of a task, without any whose question SFT had a demonstration of.
+
+    Args:
+        task: see `load_problems`.
+        demonstrated: of the first so many there were demonstrations; ``None`` leaves none out.
+
+    Raises:
+        ValueError: as `load_problems`.
+    """
+    problems = load_problems(task, "train", task.train_problems)
+    if demonstrated is None:
+        return problems
+    known = {question_key(problem.question) for problem in load_problems(task, "train", demonstrated)}
+    return [problem for problem in problems if question_key(problem.question) not in known]
 
 
 def load_further(task: TaskConfig, evaluation: EvaluationConfig) -> list[Problem]:

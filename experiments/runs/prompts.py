@@ -12,7 +12,7 @@ from benchmarks.problem import Problem
 from benchmarks.prompts import Mode, Prompt, choose_prompt, deepseek_chat
 from experiments.recipes.config import TaskConfig
 from experiments.runs.folder import RunFolder
-from experiments.runs.problems import load_problems, load_split
+from experiments.runs.problems import load_beyond, load_problems, load_split
 from rewards.proof import statement_of
 from sampling.chat_templates import ChatTemplateError, render_chats
 from sampling.prompt import RenderedPrompt, encode_prompts
@@ -117,9 +117,26 @@ def _read(file: str, what: str) -> str:
         raise ValueError(f"{path} cannot be read as the {what} ({error}); expected a text file in UTF-8.") from error
 
 
-def training_prompts(task: TaskConfig, policy: Policy, *, per_step: int, seed: int, purpose: str = "train") -> Prompts:
-    """The training problems of a task with their prompts; every arm of a seed gets the same ones at a step."""
-    problems = load_problems(task, "train", task.train_problems)
+def training_prompts(
+    task: TaskConfig,
+    policy: Policy,
+    *,
+    per_step: int,
+    seed: int,
+    purpose: str = "train",
+    demonstrated: int | None = None,
+) -> Prompts:
+    """The training problems of a task with their prompts; every arm of a seed gets the same ones at a step.
+
+    Args:
+        task: which problems, and how they are asked.
+        policy: its tokenizer encodes.
+        per_step: problems of a step.
+        seed: of their order.
+        purpose: told from other orders by it.
+        demonstrated: see `load_beyond`.
+    """
+    problems = load_beyond(task, demonstrated)
     rendered = render_prompts(problems, task, policy.tokenizer)
     return _prompts(problems, rendered, per_step=per_step, seed=f"{purpose}/{seed}")
 

@@ -95,12 +95,14 @@ class LiveRewardModels:
     sampler: Sampler
     start: Path
     report: Report
-    held: dict[str, RewardModel] = field(init=False, default_factory=dict)
+    held: dict[str, RewardModel] = field(init=False, default_factory=dict)  # those that reward; a search was led before
     _iteration: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        for name in self.config.reward_models if self.config.training is not None else ():
-            self.held[name] = load_fitted(self.first[name], self.config.reward_models[name], self.policy)
+        if self.config.training is not None:
+            for name in (learned_name(self.config.reward), learned_name(self.config.task.step_reward)):
+                if name is not None and name not in self.held:
+                    self.held[name] = load_fitted(self.first[name], self.config.reward_models[name], self.policy)
 
     def reward(self) -> Reward:
         """The outcome reward of the run, its noise included."""
@@ -128,7 +130,7 @@ class LiveRewardModels:
 
     @property
     def num_parameters(self) -> int:
-        """Of all of them."""
+        """Of those that score every completion."""
         return sum(model.num_parameters for model in self.held.values())
 
     def forget_after(self, step: int) -> None:
@@ -146,13 +148,12 @@ class LiveRewardModels:
         self.take_up(step)
         first = trainer.config.iteration_start(step)
         if step == first:
-            for name in self.held:
-                if first == 0 or self.config.reward_models[name].refit:
-                    self._count(trainer, self._folder(name, first))
+            for name in self._fitted(first):
+                self._count(trainer, self._folder(name, first))
 
     def end(self, steps: int) -> None:
         """Hold the models of the last iteration, and write what is known of every fit to ``reward_models.json``."""
-        if self.held:
+        if self.config.reward_models:
             self.take_up(steps - 1)
             write_json(self.folder / FITS_FILE, {"fits": self._fits()})
 
@@ -172,15 +173,18 @@ class LiveRewardModels:
                 load_fitted(self._folder(name, first), self.config.reward_models[name], self.policy, model)
         self._iteration = first
 
+    def _fitted(self, first: int) -> list[str]:
+        """The models that are fitted before this step: at the start all, the one that led a search too."""
+        models = self.config.reward_models
+        return [name for name in models if first == 0 or (name in self.held and models[name].refit)]
+
     def _fits(self) -> list[dict[str, Any]]:
         """How well the models did on problems that they were not fitted to, in every iteration."""
         training = self.config.training
         assert training is not None
         found = []
         for first in range(0, training.steps, training.iteration_steps or training.steps):
-            for name in self.held:
-                if first and not self.config.reward_models[name].refit:
-                    continue
+            for name in self._fitted(first):
                 fit = read_json(self._folder(name, first) / "finished.json", remedy=f"remove the folder {self.folder}")
                 told = {key: fit[key] for key in ("samples", "replayed", "temperatures", "held_out", "held_out_before")}
                 found.append({"model": name, "step": first, **told})

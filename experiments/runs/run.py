@@ -171,7 +171,7 @@ class LiveRun:
             critic=Critic(self.start, device=self.policy.device) if Need.CRITIC in needs else None,
             report=self.report,
         )
-        trainer.before_step = partial(models.before_step, trainer)
+        trainer.before_step = partial(self._before_step, trainer)
         rule = AtStep(training, checkpoint_every=config.checkpoint_every)
         restored = restore(
             trainer, rule, self.folder.checkpoints, agreed=self.agreed(), rows_digest=self.folder.rows_digest
@@ -181,6 +181,14 @@ class LiveRun:
             trainer.source.forget_after(restored.step)
         self.go_on(restored.step, restored.passed_over, evaluated_start)
         return trainer, rule, restored.step
+
+    def _before_step(self, trainer: Trainer, step: int) -> None:
+        """Bring the reward models up to date, and count what completions of `step` cost beside themselves."""
+        self.models.before_step(trainer, step)
+        if isinstance(trainer.source, OfflineSource):
+            spent = trainer.source.spent_beside(step)
+            trainer.counters.tokens_generated += spent.tokens
+            trainer.counters.flops += spent.flops
 
     def go_on(self, done: int, passed_over: Sequence[str], evaluated_start: Path | None) -> None:
         """Forget what was written after `done` steps, whose policy is loaded, and measure the start where that is due.
@@ -294,7 +302,13 @@ class LiveRun:
                 rows_per_step=training.problems_per_step,
                 seed=seed,
             )
-        prompts = training_prompts(config.task, policy, per_step=training.problems_per_step, seed=config.seed)
+        prompts = training_prompts(
+            config.task,
+            policy,
+            per_step=training.problems_per_step,
+            seed=config.seed,
+            demonstrated=config.demonstrated,
+        )
         record_training_prompts(self.folder, policy, prompts)
         if algorithm.data_source is DataSource.OFFLINE:
             if offline is None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from algorithms.interface import DataSource
 from benchmarks.problem import Problem
 from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
@@ -13,8 +14,9 @@ from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import learned_name, load_method, load_reward, load_step_reward, try_reward
 from experiments.runs.answering import proof_checker
 from experiments.runs.config import RunConfig
-from experiments.runs.problems import GENERATED, load_further, load_problems, overlap_lines
+from experiments.runs.problems import GENERATED, load_beyond, load_further, load_problems, overlap_lines
 from experiments.schedule.learned import check_enough_problems, check_learned_rewards
+from experiments.schedule.plan import demonstrated
 from rewards.sandbox.run import check_sandbox
 from sampling.engines import EngineConfig, check_room
 from training.peers.methods import TrlMethod, check_trl
@@ -50,6 +52,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
             check_requirements(method, arm.training, name)
         own = recipe.overridden(arm.overrides)
         check_learned_rewards(own, name)
+        _check_source(own, name, method.data_source)
         if learned_name(own.reward) is None:
             load_reward(own.reward)
         if learned_name(own.task.step_reward) is None:
@@ -65,21 +68,48 @@ def check_recipe(recipe: Recipe) -> Recipe:
             checker.check()
     recipe = with_files(recipe)
     training = dict[TaskConfig, list[Problem]]()
+    beyond = dict[tuple[TaskConfig, int | None], int]()
     for name, arm in recipe.arms.items():
         own = recipe.overridden(arm.overrides)
         if own.task not in training:
             load_problems(own.task, own.evaluation.split, own.evaluation.problems)
             load_further(own.task, own.evaluation)
             training[own.task] = load_problems(own.task, "train", own.task.train_problems)
-        most, per_step = len(training[own.task]), arm.training.problems_per_step
+        known, per_step = demonstrated(own), arm.training.problems_per_step
+        if (own.task, known) not in beyond:
+            beyond[own.task, known] = len(training[own.task] if known is None else load_beyond(own.task, known))
+        most = beyond[own.task, known]
         if per_step > most:
+            left = "" if known is None else " beyond the SFT set"
             raise ValueError(
-                f"{name}: problems_per_step is {per_step}; expected at most the number of training problems, {most}."
+                f"{name}: problems_per_step is {per_step}; expected at most the number of training problems{left}, "
+                f"{most}."
             )
-        check_enough_problems(own, name, most)
+        check_enough_problems(own, name, len(training[own.task]))
         try_reward(own.reward, training[own.task][0])
     _check_models(recipe)
     return recipe
+
+
+def _check_source(recipe: Recipe, arm: str, data_source: DataSource) -> None:
+    """Refuse a source of completions that there is not, or that the method has no use for.
+
+    Raises:
+        ValueError: half of what a search needs, a search for a method that samples its own policy, or problems beyond
+            an SFT set that is everything or nothing.
+    """
+    source = recipe.source
+    if source.search_config() is not None and data_source is not DataSource.OFFLINE:
+        raise ValueError(
+            f"{arm}: source.search is {source.search!r}, and {data_source.value} completions are sampled; expected an "
+            "offline method (rft, dpo): name these with --algorithm."
+        )
+    if source.problems == "beyond_sft" and demonstrated(recipe) is None:
+        why = "no SFT is done here" if recipe.supervised is None else "SFT has demonstrations of all training problems"
+        raise ValueError(
+            f"{arm}: source.problems is 'beyond_sft', and {why}; expected a number of supervised.demonstrations below "
+            "task.train_problems."
+        )
 
 
 def _check_models(recipe: Recipe) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from algorithms.interface import DataSource
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
 from experiments.recipes.plugins import load_method
-from experiments.runs.config import RunConfig
+from experiments.runs.config import OfflineConfig, RunConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
 from experiments.runs.problems import load_further, load_problems
 from training.reward_models.config import RewardModelConfig
@@ -80,7 +80,7 @@ def job_costs(jobs: Iterable[Job], rates: Rates) -> list[JobCost]:
                 costs.append(_cost(job, seconds=rates.start))
             case OfflineJob(config=config):
                 drawn = config.steps * config.problems_per_step * config.group_size
-                costs.append(_cost(job, training=drawn, seconds=drawn * rates.drawing))
+                costs.append(_cost(job, training=drawn, seconds=drawn * _searching(config) * rates.drawing))
             case RewardFitJob(config=config):
                 drawn = _fit_size(config.model)
                 costs.append(_cost(job, training=drawn, seconds=drawn * (rates.drawing + FIT_PASSES * rates.drawing)))
@@ -201,6 +201,14 @@ def _fit_size(model: RewardModelConfig) -> int:
     """Completions that one fit draws; of continuations a guess, since nobody knows yet how many steps there are."""
     solved = (model.problems + model.held_out) * model.samples
     return solved * (1 if model.labels == "rule" else 1 + ASSUMED_STEPS * model.continuations)
+
+
+def _searching(config: OfflineConfig) -> float:
+    """How much more a completion takes that was searched for: its share of the budget, drawn and scored."""
+    if config.search is None:
+        return 1.0
+    length = config.max_completion_tokens / 2  # of a completion, a guess
+    return (1 + FIT_PASSES) * config.search.budget / (config.group_size * length)
 
 
 def _cost(job: Job, *, seconds: float, arm: str | None = None, training: int = 0, evaluation: int = 0) -> JobCost:

@@ -20,11 +20,16 @@ def check_learned_rewards(recipe: Recipe, arm: str) -> None:
         arm: for the message.
 
     Raises:
-        ValueError: no such model, a model of outcomes is asked for steps or of steps for outcomes, or the rule of its
-            labels is unknown.
+        ValueError: no such model, a search is led by something else, a model of outcomes is asked for steps or of
+            steps for outcomes, or the rule of its labels is unknown.
         RewardModelError: the model that a fit starts from has another tokenizer than the policy.
     """
-    asked = (("reward", recipe.reward, "outcome"), ("step_reward", recipe.task.step_reward, "process"))
+    asked = [("reward", recipe.reward, "outcome"), ("step_reward", recipe.task.step_reward, "process")]
+    guide = recipe.source.guide
+    if guide is not None:
+        asked.append(("source.guide", guide, "process"))
+        if learned_name(guide) is None:
+            raise ValueError(f"{arm}: source.guide is {guide!r}; expected model:NAME, NAME of recipe.reward_models.")
     for field, reward, supervision in asked:
         name = learned_name(reward)
         if name is None:
@@ -66,7 +71,8 @@ def check_enough_problems(recipe: Recipe, arm: str, problems: int) -> None:
     Raises:
         ValueError: a reward model of the arm needs more.
     """
-    for name in {learned_name(recipe.reward), learned_name(recipe.task.step_reward)} - {None}:
+    asked = (recipe.reward, recipe.task.step_reward, recipe.source.guide or "")
+    for name in {learned_name(reward) for reward in asked} - {None}:
         model = recipe.reward_models[str(name)]
         if model.labels == "prm800k":
             continue

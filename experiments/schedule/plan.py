@@ -13,7 +13,7 @@ from typing import Any
 from algorithms.interface import DataSource
 from analysis.records.schema import START_ARM
 from experiments.peers.jobs import TrlRunJob
-from experiments.recipes.config import ArmConfig, Recipe
+from experiments.recipes.config import Recipe
 from experiments.recipes.plugins import learned_name, load_method
 from experiments.runs.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
@@ -21,7 +21,7 @@ from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
 from training.peers.methods import is_trl
 
-__all__ = ["is_run", "own_start_of", "plan_jobs", "run_folder_name", "start_arms", "start_folder_name"]
+__all__ = ["demonstrated", "is_run", "own_start_of", "plan_jobs", "run_folder_name", "start_arms", "start_folder_name"]
 
 # Fields of a recipe that make another start policy; arms that differ in anything else share it.
 START_FIELDS = (
@@ -84,7 +84,6 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
         for name, arm in recipe.arms.items():
             own = recipe.overridden(arm.overrides)
             start_of_arm = _start(recipe, changed_by(recipe, arm.overrides), seed, out, first)
-            offline = _offline(own, arm, seed, start_of_arm, out, shared)
             measured = evaluated.get(starts[name]) if own.evaluation.every else None
             config = RunConfig(
                 **_common(own, seed, arm.algorithm),
@@ -95,6 +94,7 @@ def plan_jobs(recipe: Recipe, out: Path, *, evaluate_start: bool) -> list[Job]:
                 control=arm.control,
             )
             fits = {name: _reward_fit(config, name, start_of_arm, out, shared) for name in config.reward_models}
+            offline = _offline(config, start_of_arm, fits, out, shared)
             runs.append(_run_job(config, out, start_of_arm, offline=offline, evaluated=measured, fits=fits))
     return [*first.values(), *shared.values(), *runs]
 
@@ -241,30 +241,37 @@ def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs
 
 
 def _offline(
-    recipe: Recipe, arm: ArmConfig, seed: int, start: StartJob | None, out: Path, jobs: dict[str, Job]
+    run: RunConfig, start: StartJob | None, fits: Mapping[str, RewardFitJob], out: Path, jobs: dict[str, Job]
 ) -> OfflineJob | None:
     """The job that draws what an offline arm trains on; arms that would draw the same share it."""
-    if load_method(arm.algorithm, arm.settings).data_source is not DataSource.OFFLINE:
+    training, seed = run.training, run.seed
+    assert training is not None
+    if load_method(run.algorithm, run.settings).data_source is not DataSource.OFFLINE:
         return None
+    guide = None if run.source.guide is None else fits[str(learned_name(run.source.guide))]
     config = OfflineConfig(
         seed=seed,
-        start=recipe.model or "" if start is None else start.name,
-        task=recipe.task,
-        engine=recipe.engine,
-        steps=arm.training.steps,
-        problems_per_step=arm.training.problems_per_step,
-        group_size=arm.training.group_size,
-        temperature=arm.training.temperature,
-        max_completion_tokens=arm.training.max_completion_tokens,
+        start=run.model or "" if start is None else start.name,
+        task=run.task,
+        engine=run.engine,
+        steps=training.steps,
+        problems_per_step=training.problems_per_step,
+        group_size=training.group_size,
+        temperature=training.temperature,
+        max_completion_tokens=training.max_completion_tokens,
+        demonstrated=run.demonstrated,
+        search=run.source.search_config(),
+        guide=None if guide is None else guide.config.model,
     )
     digest = hashlib.sha256(json.dumps(to_json(config), sort_keys=True).encode()).hexdigest()[:8]
     name = f"offline-{digest}-seed{seed}"
     job = OfflineJob(
         name=name,
         config=config,
-        start=_policy_of(start, recipe.model),
+        start=_policy_of(start, run.model),
         file=out / "offline" / f"{name}.jsonl",
-        after=() if start is None else (start.name,),
+        guide=None if guide is None else guide.folder,
+        after=tuple(job.name for job in (start, guide) if job is not None),
     )
     jobs.setdefault(name, job)
     return job
@@ -300,7 +307,7 @@ def _reward_fit(run: RunConfig, name: str, start: StartJob | None, out: Path, jo
 def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
     """The common part of all runs of a seed, and the hashes of the files that this one uses."""
     used = (algorithm, recipe.reward, recipe.task.step_reward)
-    names = {learned_name(recipe.reward), learned_name(recipe.task.step_reward)}
+    names = {learned_name(name) for name in (recipe.reward, recipe.task.step_reward, recipe.source.guide or "")}
     models = {name: model for name, model in recipe.reward_models.items() if name in names}
     used += tuple(model.step_rule for model in models.values())
     return {
@@ -313,6 +320,15 @@ def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
         "reward": recipe.reward,
         "reward_noise": recipe.reward_noise,
         "reward_models": models,
+        "source": recipe.source,
+        "demonstrated": demonstrated(recipe),
         "checkpoint_every": recipe.checkpoint_every,
         "files": {name: digest for name, digest in recipe.files.items() if name in used},
     }
+
+
+def demonstrated(recipe: Recipe) -> int | None:
+    """See `RunConfig.demonstrated`; the door refuses a source beyond the SFT set where that is everything."""
+    if recipe.source.problems == "all" or recipe.supervised is None:
+        return None
+    return recipe.supervised.demonstrations

@@ -36,7 +36,11 @@ EVALUATED_OTHERWISE = {
     "task.tool_output_tokens",
     "task.tool_turns",
 }
-OTHER_VALUES = {"task.checker_folders": ["proofs"], "task.forms": [["words", 0.5], ["program", 0.5]]}
+OTHER_VALUES = {
+    "source.guide": "model:prm",
+    "task.checker_folders": ["proofs"],
+    "task.forms": [["words", 0.5], ["program", 0.5]],
+}
 SAME_START = {
     "checkpoint_every",
     "evaluation.chunk_problems",
@@ -46,6 +50,12 @@ SAME_START = {
     "reward_noise.false_negative",
     "reward_noise.false_positive",
     "reward_noise.kind",
+    "source.branching",
+    "source.budget",
+    "source.guide",
+    "source.problems",
+    "source.search",
+    "source.width",
     "task.step_reward",
     "task.train_problems",
 }
