@@ -49,8 +49,9 @@ STOREYS = {
     "experiments/peers": {"recipes", "runs"},
     "experiments/schedule": {"recipes", "runs", "peers"},
     "experiments/inspection": {"recipes", "runs", "schedule"},
+    "experiments/searching": {"recipes", "runs", "inspection"},
     "experiments/speed": {"recipes", "runs", "schedule"},
-    "experiments/commands": {"trackers", "recipes", "runs", "schedule", "inspection", "speed"},
+    "experiments/commands": {"trackers", "recipes", "runs", "schedule", "inspection", "searching", "speed"},
 }
 MOST_MODULES = 18  # in one folder
 NO_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "types.py", "misc.py"}

@@ -49,7 +49,8 @@ class Evaluate:
     """Folder of the results; a stopped evaluation goes on from what it holds."""
     search: tuple[Literal["beam", "best_first"], ...] = ()
     """Search solutions step by step instead, guided by --reward-model, and set accuracy against tokens beside Maj@K and
-    best of K at equal tokens: printed, and written to search.csv."""
+    best of K at equal tokens: printed, drawn, and written to search.csv. Where --out is the folder of a comparison or
+    evaluation, its report has them too. A stopped search goes on from what --out holds."""
     reward_model: str | None = None
     """Folder of a fit (reward_models/… of a comparison), or a model folder or hub id with a head of one number."""
     budget: tuple[int, ...] = (256, 512, 1024)
@@ -99,17 +100,27 @@ class Evaluate:
         import pandas as pd
 
         from analysis.report.export import write_frames
-        from experiments.inspection.searching import evaluate_search, point_rows, search_lines
+        from analysis.report.trust.searches import search_pictures
+        from experiments.runs.folder import lock_folder
         from experiments.schedule.door import evaluation_run
+        from experiments.searching.comparison import evaluate_search, point_rows, search_lines
 
         [name] = self.benchmark
         each = self._recipe(name, several=False)
         run = evaluation_run(self.model, each.task, each.evaluation, each.engine, seed=self.seed)
-        points = evaluate_search(run, self.reward_model, searches, report=say)
         out = self.out or Path("runs") / f"search-{Path(name).stem}-{Path(self.model).name}"
-        print("\n".join(search_lines(points)))
-        for file in write_frames({"search": pd.DataFrame(point_rows(points))}, out):
-            print(file)
+        with lock_folder(out):
+            points = evaluate_search(run, self.reward_model, searches, out, report=say)
+            print("\n".join(search_lines(points)))
+            table = pd.DataFrame(point_rows(points, benchmark=Path(name).stem))
+            files = list(write_frames({"search": table}, out))
+            for picture in search_pictures(table):
+                for drawn, content in picture.files().items():
+                    (out / drawn).write_bytes(content)
+                    files.append(out / drawn)
+        print("\n".join(map(str, files)))
+        if (out / "runs").is_dir():
+            write_report_of(out)
 
     def _recipe(self, name: str, *, several: bool) -> Any:
         """What is asked of one benchmark, with every ``--set``."""

@@ -23,6 +23,7 @@ from analysis.verification.learned import (
     learned_arms,
     reward_traces,
 )
+from analysis.verification.searches import read_searches
 from analysis.verification.selection import Selection, selections
 
 __all__ = ["LearnedFacts", "learned_facts", "learned_frames"]
@@ -40,6 +41,7 @@ class LearnedFacts:
         traces: reward and accuracy by training step.
         selections: best of K and weighted votes.
         iterations: Pass@1 by step cut into iterations, by benchmark and arm.
+        searches: see `read_searches`.
     """
 
     arms: tuple[LearnedArm, ...]
@@ -49,13 +51,14 @@ class LearnedFacts:
     traces: tuple[RewardTrace, ...]
     selections: tuple[Selection, ...]
     iterations: Mapping[str, Mapping[str, Mapping[str, Curve]]]
+    searches: pd.DataFrame
 
 
 def learned_facts(comparison: ComparisonRecord, resampling: Resampling) -> LearnedFacts:
     """Everything of `LearnedFacts`.
 
     Raises:
-        RecordError: scores or fits are not what a run writes.
+        RecordError: scores, fits or searches are not what was written.
     """
     arms = learned_arms(comparison)
     first = {arm.arm: held_out_reliability(comparison, arm, 0) for arm in arms}
@@ -67,14 +70,17 @@ def learned_facts(comparison: ComparisonRecord, resampling: Resampling) -> Learn
         traces=reward_traces(comparison),
         selections=selections(comparison, resampling.confidence),
         iterations=_iterations(comparison, resampling),
+        searches=read_searches(comparison.path),
     )
 
 
 def learned_frames(facts: LearnedFacts) -> dict[str, pd.DataFrame]:
     """The tables behind the section, tidy; none where no model is in use."""
+    searched = {"search": facts.searches} if len(facts.searches) else {}
     if not facts.arms:
-        return {}
+        return searched
     return {
+        **searched,
         "reward_model_fits": facts.fits,
         "reward_model_last": pd.DataFrame(_last_row(each) for each in facts.last),
         "over_optimisation": pd.DataFrame(_trace_row(each) for each in facts.traces),

@@ -12,6 +12,7 @@ from analysis.records.evaluations import BUDGETS
 from analysis.records.record import ComparisonRecord
 from analysis.report.pictures import BAND, Picture, picture, slug
 from analysis.report.trust.facts import LearnedFacts
+from analysis.report.trust.searches import search_pictures
 from analysis.statistics.curves import Curve, curve_table
 from analysis.verification.calibration import ReliabilityCurve
 
@@ -36,7 +37,7 @@ def trust_pictures(comparison: ComparisonRecord, facts: LearnedFacts) -> tuple[P
         about = "The model of the last iteration on the samples of its last policy; seeds together."
         name, title = f"reliability-last-{slug(benchmark)}", f"Reliability on the last policy, {benchmark}"
         pictures.append(_reliability(comparison, curves, name, title, about))
-    return tuple(pictures)
+    return (*pictures, *search_pictures(facts.searches))
 
 
 def _reliability(

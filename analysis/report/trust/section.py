@@ -14,6 +14,7 @@ from analysis.report.contrast_tables import DASH, TextColumn
 from analysis.report.pictures import Picture
 from analysis.report.sentences import minus, signed
 from analysis.report.trust.facts import LearnedFacts
+from analysis.report.trust.searches import searches_html
 from analysis.verification.learned import LastPolicy, RewardTrace
 from analysis.verification.selection import Selection
 
@@ -43,7 +44,7 @@ SELECTION_NOTE = (
 
 
 def trust_section(facts: LearnedFacts, pictures: Sequence[Picture]) -> str:
-    """The section's HTML; empty where no arm has a reward model or several iterations."""
+    """The section's HTML; empty where no arm has a reward model or several iterations, and nothing was searched."""
     if not facts.arms and not pictures:
         return ""
     parts = [page.bullets([over_optimisation_sentence(each) for each in facts.traces])]
@@ -59,7 +60,7 @@ def trust_section(facts: LearnedFacts, pictures: Sequence[Picture]) -> str:
     if facts.selections:
         parts += [page.heading("Best of K, and votes weighted by the scores"), _selection_html(facts.selections)]
         parts.append(page.paragraph(SELECTION_NOTE, "note"))
-    return "".join(parts)
+    return "".join([*parts, searches_html(facts.searches)])
 
 
 def over_optimisation_sentence(trace: RewardTrace) -> str:

@@ -1,0 +1,1 @@
+"""Search guided by a reward model as a method of inference: accuracy against tokens, resumable."""
