@@ -13,7 +13,7 @@ from analysis.statistics.contrasts import to_records
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
 from experiments.runs.config import RunConfig
-from experiments.runs.environment import other_checker, processor_name
+from experiments.runs.environment import other_checker
 from experiments.runs.extension import extension_of, grown
 from experiments.runs.folder import FolderKindError, holds_work, is_read_only
 from experiments.runs.jobs import EvaluationJob, Job, RunJob
@@ -27,9 +27,10 @@ from experiments.runs.same import (
 )
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.declared import declared_contrasts
+from experiments.schedule.places import Place
 from experiments.schedule.plan import is_run, plan_jobs, start_arms
 from experiments.schedule.progress import Board
-from experiments.schedule.workers import WorkerError, run_jobs, usable_cores
+from experiments.schedule.workers import THIS_MACHINE, WorkerError, run_jobs, usable_cores
 from rewards.verdict import CHECKER_VERSION
 
 __all__ = [
@@ -57,6 +58,7 @@ def compare(
     evaluate_start: bool = True,
     description: Mapping[str, Any] | None = None,
     trackers: tuple[str, ...] = (),
+    place: Place = THIS_MACHINE,
 ) -> None:
     """Run what is missing of a comparison in `out`. A run that fails does not stop the others.
 
@@ -65,16 +67,18 @@ def compare(
     Args:
         recipe: what is compared, as `door.check_recipe` gave it.
         out: folder; it may hold part of the same comparison, also one of fewer arms, seeds, steps or samples.
-        workers: runs side by side; they share the cores that this process may use.
+        workers: runs side by side.
         board: shows progress.
         evaluate_start: see `plan_jobs`.
         description: what ``comparison.json`` is to say beside the arms and runs.
         trackers: told what every trained run measures; see `experiments.trackers.clients.TRACKERS`.
+        place: where the runs are done; what they leave does not depend on it.
 
     Raises:
         ConfigMismatchError: `out` holds another comparison, or arms that `recipe` lacks, or runs are left to do and
             those that it holds were judged by another version of the answer checker.
         WorkerError: runs failed; all others are finished.
+        PlaceError: no job can run in that place.
         ReadOnlyError: runs are left to do, and `out` cannot be written.
     """
     if workers < 1:
@@ -106,12 +110,13 @@ def compare(
     run_jobs(
         jobs,
         workers=workers,
-        threads=threads_of(out, workers),
+        threads=threads_of(out, workers, place),
         logs=out / "logs",
         on_progress=progress.moved,
         on_done=progress.ended,
         on_failed=on_failed,
         on_retry=progress.retried,
+        place=place,
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
@@ -152,8 +157,8 @@ def _extensions(recipe: Recipe, out: Path) -> list[dict[str, str]]:
     return [*known, {"day": datetime.date.today().isoformat(), "what": more}]
 
 
-def threads_of(out: Path, workers: int) -> int:
-    """Threads of each worker: the cores shared out, or as many as the folder was started with.
+def threads_of(out: Path, workers: int, place: Place = THIS_MACHINE) -> int:
+    """Threads of each worker: what the place gives it, or as many as the folder was started with.
 
     The last digits of a sum depend on how many threads add it up, so a run goes on with as many as it had.
     """
@@ -163,9 +168,9 @@ def threads_of(out: Path, workers: int) -> int:
         if not (isinstance(held, int) and held >= 1):
             raise FolderDamagedError(f"{file} holds threads {held!r}; expected a number of at least 1.")
         return held
-    threads = max(1, usable_cores() // workers)
-    write_json(file, {"threads": threads, "cores": usable_cores(), "processor": processor_name()})
-    return threads
+    machine = place.machine(out, cores=usable_cores(), workers=workers)
+    write_json(file, machine)
+    return machine["threads"]
 
 
 def _check_checker(jobs: Sequence[Job], out: Path) -> None:

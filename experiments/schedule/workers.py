@@ -1,4 +1,4 @@
-"""Worker processes that run jobs side by side, tell how far they are, and die with their parent."""
+"""Jobs run side by side, in worker processes that tell how far they are and die with their parent."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from experiments.runs.engines import Report, SamplerCache
+from experiments.runs.engines import SamplerCache
+from experiments.runs.environment import processor_name
+from experiments.schedule.nodes import lock_job
+from experiments.schedule.places import Job, Kind, News, Place, Pool
 
-__all__ = ["Job", "WorkerError", "run_jobs", "usable_cores"]
+__all__ = ["THIS_MACHINE", "Job", "ThisMachine", "WorkerError", "WorkerPool", "fix_threads", "run_jobs", "usable_cores"]
 
 
 DEVICE_TRIES = 2  # of a job whose process lost its device; what it has done so far it goes on from
@@ -28,32 +31,6 @@ FRESH_WORKERS = 3  # processes that are started for a job whose worker died befo
 
 class WorkerError(RuntimeError):
     """A job failed in its worker; the message is the job's own error."""
-
-
-class Job(Protocol):
-    """One piece of work; picklable."""
-
-    @property
-    def name(self) -> str:
-        """Unique; shown beside its progress."""
-        ...
-
-    @property
-    def after(self) -> tuple[str, ...]:
-        """Names of jobs that must be done first."""
-        ...
-
-    def run(self, samplers: SamplerCache, report: Report, /) -> Any:
-        """The work itself, in a worker.
-
-        Args:
-            samplers: the worker's own, kept between its jobs.
-            report: told of progress: `(what, done, total, unit)`.
-
-        Returns:
-            What the reader is told.
-        """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +46,24 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class ThisMachine:
+    """The machine that the command runs on; its processes share the cores."""
+
+    def machine(self, out: Path, *, cores: int, workers: int) -> dict[str, Any]:
+        """See `Place.machine`."""
+        return {"threads": max(1, cores // workers), "cores": cores, "processor": processor_name()}
+
+    @contextmanager
+    def open(self, *, threads: int, logs: Path) -> Iterator[Pool]:
+        """See `Place.open`."""
+        with _threads_of_children(threads), closing(WorkerPool(threads=threads, logs=logs)) as pool:
+            yield pool
+
+
+THIS_MACHINE = ThisMachine()
+
+
 def run_jobs(
     jobs: Sequence[Job],
     *,
@@ -79,53 +74,58 @@ def run_jobs(
     on_done: Callable[[str, Any], None],
     on_failed: Callable[[str, str], None],
     on_retry: Callable[[str, str], None] = lambda job, why: None,
+    place: Place = THIS_MACHINE,
 ) -> None:
     """Run all jobs, each as soon as what it waits for is done and a worker is free.
 
     A job that fails, or whose process is killed, takes only the jobs that wait for it with it; the next job gets a
     fresh process. A job whose process lost its device or ran out of memory is tried once more, in a fresh one: after
-    a CUDA error no call of that process succeeds, and what the job left (its checkpoints) is gone on from.
+    a CUDA error no call of that process succeeds, and what the job left (its checkpoints) is gone on from. On a
+    cluster, where nodes come and go, so is a job whose process died (`Pool.tries`).
 
     Args:
         jobs: in the order in which they are preferred.
-        workers: processes.
+        workers: jobs at once.
         threads: threads of each for linear algebra.
         logs: folder that gets what each worker prints.
         on_progress: called with (job, what, done, total, unit).
         on_done: called with (job, its result).
         on_failed: called with (job, why it failed or could not start).
         on_retry: called with (job, why it is tried again).
+        place: where.
 
     Raises:
         ValueError: no workers, two jobs of one name, or a job waits for one that is not there.
+        PlaceError: there is no room for a job where they are to run.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1.")
     _check_names(jobs)
     logs.mkdir(parents=True, exist_ok=True)
-    waiting, done = list(jobs), set[str]()
-    lost = Counter[str]()
-    with _threads_of_children(threads), closing(_WorkerPool(threads=threads, logs=logs)) as pool:
-        while waiting or pool.running:
-            pool.grow(min(workers, len(pool.running) + len(waiting)))
+    waiting, running, done = list(jobs), set[str](), set[str]()
+    ended = Counter[tuple[str, Kind]]()
+    with place.open(threads=threads, logs=logs) as pool:
+        while waiting or running:
             failures = []
-            for pipe in pool.idle():
-                job = _take_ready(waiting, done)
-                why = None if job is None else pool.send(pipe, job)
-                if job is not None and why is not None:
+            for _ in range(pool.grow(min(workers, len(running) + len(waiting)))):
+                if (job := _take_ready(waiting, done)) is None:
+                    break
+                if (why := pool.send(job)) is None:
+                    running.add(job.name)
+                else:
                     failures.append((job.name, why))
-            if not (pool.running or failures):
+            if not (running or failures or any(done.issuperset(job.after) for job in waiting)):
                 raise ValueError(f"jobs {[job.name for job in waiting]} wait for each other.")
-            for pipe in wait(list(pool.running), timeout=0 if failures else None):
-                assert isinstance(pipe, Connection)
-                name, kind, payload = pool.receive(pipe)
+            for name, kind, payload in pool.receive(block=not failures):
                 if kind == "progress":
                     on_progress(name, *payload)
-                elif kind == "done":
+                    continue
+                running.remove(name)
+                ended[name, kind] += 1
+                if kind == "done":
                     done.add(name)
                     on_done(name, payload)
-                elif kind == "lost" and (lost[name] + 1) < DEVICE_TRIES:
-                    lost[name] += 1
+                elif ended[name, kind] < pool.tries.get(kind, 1):
                     waiting.insert(0, next(job for job in jobs if job.name == name))
                     on_retry(name, payload)
                 else:
@@ -146,16 +146,20 @@ def _check_names(jobs: Sequence[Job]) -> None:
         raise ValueError(f"jobs {lost} wait for jobs that are not there.")
 
 
-@contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Processes started meanwhile inherit the number: some libraries read it once, when they are loaded.
+def fix_threads(threads: int) -> None:
+    """Processes started from now on have so many threads: some libraries read it once, when they are loaded.
 
     They also take it as told: by default MKL and OpenMP take fewer threads where the machine is busy, and the last
     digits of sums change with that.
     """
-    fixed = {"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
-    before = {name: os.environ.get(name) for name in fixed}
-    os.environ.update(fixed)
+    os.environ.update({"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"})
+
+
+@contextmanager
+def _threads_of_children(threads: int) -> Iterator[None]:
+    """`fix_threads` for processes started meanwhile."""
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OMP_DYNAMIC", "MKL_DYNAMIC")}
+    fix_threads(threads)
     try:
         yield
     finally:
@@ -184,24 +188,36 @@ def _take_dependents(failed: str, waiting: list[Job]) -> list[str]:
     return gone[1:]
 
 
-class _WorkerPool:
-    """Worker processes by the pipe to each, and the job that each one is at."""
+class WorkerPool:
+    """Worker processes of this machine by the pipe to each, and the job that each one is at; a `Pool`.
 
-    def __init__(self, *, threads: int, logs: Path) -> None:
-        self.running: dict[Connection, str] = {}
+    Args:
+        threads: of each, for linear algebra.
+        logs: see `Place.open`.
+        prefix: of the names of what goes there.
+    """
+
+    def __init__(self, *, threads: int, logs: Path, prefix: str = "worker") -> None:
+        self._running: dict[Connection, str] = {}
         self._workers: dict[Connection, _Worker] = {}
-        self._threads, self._logs = threads, logs
+        self._threads, self._logs, self._prefix = threads, logs, prefix
         self._context = multiprocessing.get_context("spawn")
 
-    def grow(self, count: int) -> None:
-        """Start processes until there are `count`."""
+    @property
+    def tries(self) -> Mapping[Kind, int]:
+        """See `Pool.tries`."""
+        return {"lost": DEVICE_TRIES}
+
+    def grow(self, count: int) -> int:
+        """See `Pool.grow`."""
         while len(self._workers) < count:
             self._start()
+        return len(self._workers) - len(self._running)
 
     def _start(self) -> Connection:
         ours, theirs = self._context.Pipe()
         used = {worker.log for worker in self._workers.values()}
-        logs = (self._logs / f"worker-{number}.log" for number in itertools.count())
+        logs = (self._logs / f"{self._prefix}-{number}.log" for number in itertools.count())
         log = next(log for log in logs if log not in used)
         process = self._context.Process(target=_serve, args=(theirs, log, self._threads), daemon=False)
         process.start()
@@ -209,12 +225,9 @@ class _WorkerPool:
         self._workers[ours] = _Worker(process=process, log=log)
         return ours
 
-    def idle(self) -> list[Connection]:
-        """Pipes of the workers that have no job."""
-        return [pipe for pipe in self._workers if pipe not in self.running]
-
-    def send(self, pipe: Connection, job: Job) -> str | None:
+    def send(self, job: Job) -> str | None:
         """Give the job to a worker or, where that died while it was idle, to a fresh one; why that could not be."""
+        pipe = next(pipe for pipe in self._workers if pipe not in self._running)
         fresh = 0
         while True:
             try:
@@ -226,25 +239,30 @@ class _WorkerPool:
                 return f"{fresh} fresh processes ended before they could take it; of the last: {why}"
             fresh += 1
             pipe = self._start()
-        self.running[pipe] = job.name
+        self._running[pipe] = job.name
         return None
 
-    def receive(self, pipe: Connection) -> tuple[str, str, Any]:
-        """(job, "progress", "done", "failed" or "lost", what comes with it) of a pipe that has something to say."""
-        name = self.running[pipe]
+    def receive(self, *, block: bool) -> list[News]:
+        """See `Pool.receive`."""
+        said = wait(list(self._running), timeout=None if block else 0)
+        return [self._receive(pipe) for pipe in said if isinstance(pipe, Connection)]
+
+    def _receive(self, pipe: Connection) -> News:
+        """What a pipe says that has something to say."""
+        name = self._running[pipe]
         try:
             kind, payload = pipe.recv()
         except (EOFError, ConnectionResetError):
-            del self.running[pipe]
-            return name, "failed", self._bury(pipe)
+            del self._running[pipe]
+            return News(name, "died", self._bury(pipe))
         if kind != "progress":
-            del self.running[pipe]
+            del self._running[pipe]
         if kind in ("failed", "lost"):
             worker = self._workers.pop(pipe)
             worker.process.join(timeout=20)
             worker.process.kill()
             payload = f"{payload}\n(what the process printed is in {worker.log})"
-        return name, kind, payload
+        return News(name, kind, payload)
 
     def _bury(self, pipe: Connection) -> str:
         worker = self._workers.pop(pipe)
@@ -255,7 +273,7 @@ class _WorkerPool:
         )
 
     def end(self) -> None:
-        """Let the processes end by themselves."""
+        """See `Pool.end`."""
         for pipe in self._workers:
             with suppress(BrokenPipeError, ConnectionResetError):
                 pipe.send(None)
@@ -291,7 +309,8 @@ def _serve(pipe: Connection, log: Path, threads: int) -> None:
         if job is None:
             return
         try:
-            result = job.run(samplers, report)
+            with lock_job(log.parent, job.name, report):
+                result = job.run(samplers, report)
         except (Exception, SystemExit) as error:  # whatever a job raises is told to the parent
             traceback.print_exc()
             kind = "lost" if is_device_error(error) else "failed"

@@ -71,7 +71,7 @@ def test_the_way_to_the_optimiser_is_short(tmp_path: Path, monkeypatch: pytest.M
         return pipe
 
     # The command, until it hands the run to a worker.
-    monkeypatch.setattr(workers._WorkerPool, "_start", start)
+    monkeypatch.setattr(workers.WorkerPool, "_start", start)
     monkeypatch.setattr(workers, "usable_cores", lambda: 1)
     out = str(tmp_path / "out")
     arguments = ["train", "--recipe", "miniature", "--engine", "transformers", "--out", out, "--workers", "1"]

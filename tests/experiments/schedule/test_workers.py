@@ -157,7 +157,7 @@ def test_a_job_that_no_process_lives_to_take_fails(tmp_path: Path, monkeypatch: 
     """Every process ends at once; without a limit the command would go on starting them."""
     started = []
 
-    def start(self: workers._WorkerPool) -> Connection:
+    def start(self: workers.WorkerPool) -> Connection:
         ours, theirs = multiprocessing.Pipe()
         theirs.close()
         process = multiprocessing.get_context("spawn").Process()
@@ -166,7 +166,7 @@ def test_a_job_that_no_process_lives_to_take_fails(tmp_path: Path, monkeypatch: 
         self._workers[ours] = workers._Worker(process=process, log=tmp_path / "log")
         return ours
 
-    monkeypatch.setattr(workers._WorkerPool, "_start", start)
+    monkeypatch.setattr(workers.WorkerPool, "_start", start)
     monkeypatch.setattr("multiprocessing.process.BaseProcess.kill", lambda self: None)
     done, failed = run([job("unlucky", succeed, 1), job("waits", succeed, 2, after=("unlucky",))], tmp_path, workers=1)
     assert done == {}
