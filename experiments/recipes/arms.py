@@ -64,7 +64,8 @@ def named_arms(recipe: Recipe) -> dict[str, ArmConfig]:
 
 
 def _arm(recipe: Recipe, algorithm: str) -> ArmConfig:
-    """The recipe's arm of that name, or the method with its defaults, trained like the recipe's last arm.
+    """The recipe's arm of that name, or the method with its defaults, trained like the recipe's last arm, in one
+    iteration.
 
     One of TRL's trainers is trained like the recipe's arm of the method: ``trl:grpo`` like ``grpo``, ``trl:sft`` like
     the control of continued SFT.
@@ -74,7 +75,8 @@ def _arm(recipe: Recipe, algorithm: str) -> ArmConfig:
         own = {"sft": _sft}.get(name, lambda recipe: _arm(recipe, name))(recipe)
         return ArmConfig(algorithm=algorithm, training=own.training)
     like = list(recipe.arms.values())[-1]
-    return recipe.arms.get(algorithm) or ArmConfig(algorithm=algorithm, training=like.training)
+    once = replace(like.training, iteration_steps=None)  # iterations are the last arm's own
+    return recipe.arms.get(algorithm) or ArmConfig(algorithm=algorithm, training=once)
 
 
 def _dpo_arms(recipe: Recipe) -> dict[str, ArmConfig]:

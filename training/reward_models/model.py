@@ -15,6 +15,7 @@ from training.models.logprobs import ForwardOptions, token_values
 from training.models.packing import is_packed
 from training.models.policy import Policy
 from training.models.scores import by_microbatch
+from training.reward_models.prefixes import can_share_prompts, score_behind_prompts
 
 __all__ = [
     "RewardModelError",
@@ -140,7 +141,12 @@ def token_scores(model: nn.Module, batch: TrainingBatch, options: ForwardOptions
 
 
 def score_tokens(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
-    """`token_scores` of a whole batch without gradient, in pieces of at most so many tokens. (B, T)."""
+    """`token_scores` of a whole batch without gradient, in pieces of at most so many tokens. (B, T).
+
+    A prompt that several completions have in common is read once.
+    """
+    if can_share_prompts(model, batch):
+        return score_behind_prompts(model, batch, options)
     return by_microbatch(batch, options, is_packed(model), lambda part: token_scores(model, part, options))
 
 

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from experiments.recipes.arms import select_arms
+from experiments.recipes.catalogue import RECIPES
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.fields import apply_settings
 from experiments.runs.engines import SamplerCache
@@ -176,6 +177,16 @@ def test_problems_beyond_the_sft_set_are_none_of_its_questions(done: tuple[Path,
     for arm in ("beyond", "online"):
         prompts = json.loads((done[0] / "runs" / f"{arm}-seed0" / "prompts.json").read_text())["training"]
         assert prompts["number"] == len(beyond)
+
+
+def test_the_recipe_of_reward_models_takes_offline_methods_on_searches() -> None:
+    """The command of docs/algorithms/reward_models.md: its last arm has iterations, which offline methods have not."""
+    base = RECIPES["reward-models"]("cpu")
+    asked = replace(base, arms=select_arms(base, ["rft", "dpo"]), contrasts=None, seeds=(0,))
+    settings = ["source.search=beam", "source.guide=model:prm_rule"]
+    jobs = plan_jobs(check_recipe(apply_settings(asked, settings)), Path("out"), evaluate_start=False)
+    assert [type(job).__name__ for job in jobs] == ["StartJob", "RewardFitJob", "OfflineJob", "RunJob", "RunJob"]
+    assert jobs[2].after == ("start-seed0", jobs[1].name)
 
 
 @pytest.mark.parametrize(
