@@ -22,7 +22,9 @@ def embedded_reward_models(base: Recipe) -> Recipe:
     Args:
         base: `arithmetic`.
     """
-    evaluation = replace(base.evaluation, problems=200, samples=8, every=6, decoding_temperatures=(0.0,))
+    evaluation = replace(
+        base.evaluation, problems=200, further_benchmarks=(), samples=8, every=6, decoding_temperatures=(0.0,)
+    )
     arms = {
         name: replace(base.arms[name], training=replace(base.arms[name].training, steps=18))
         for name in ("grpo", "grpo_process")

@@ -82,8 +82,7 @@ def job_costs(jobs: Iterable[Job], rates: Rates) -> list[JobCost]:
                 drawn = config.steps * config.problems_per_step * config.group_size
                 costs.append(_cost(job, training=drawn, seconds=drawn * _searching(config) * rates.drawing))
             case RewardFitJob(config=config):
-                drawn = _fit_size(config.model)
-                costs.append(_cost(job, training=drawn, seconds=drawn * (rates.drawing + FIT_PASSES * rates.drawing)))
+                costs.append(_cost(job, training=_fit_size(config.model), seconds=_fit_seconds(config.model, rates)))
             case RunJob(config=config) | EvaluationJob(config=config):
                 shared = isinstance(job, RunJob) and job.evaluated_start is not None
                 problems = count(config.task, config.evaluation)
@@ -152,7 +151,6 @@ EMBEDDED = Rates(
     start=60.0,
     source="no finished run here to measure: figures of the embedded model on two cores of an AMD EPYC",
 )
-FIT_PASSES = 1  # a fit's own passes take about as long as the drawing of what it is fitted to
 ASSUMED_STEPS = 3  # of a solution
 # SmolLM2-135M with completions of up to 256 tokens (README.md, a real model on real problems): seconds a completion.
 REAL_MODEL = {"cpu": (7.3, 0.69), "cuda": (0.012, 0.0073)}
@@ -188,19 +186,28 @@ def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, further: in
     known = rates.training
     rate = known.get(run.algorithm, known.get("grpo", _mean(list(known.values()))))
     online = load_method(run.algorithm, run.settings).data_source in (DataSource.ONLINE, DataSource.ITERATED)
+    again = -(-steps // (run.training.iteration_steps or steps)) - 1
+    refits = [model for model in run.reward_models.values() if model.refit] * again
     return _cost(
         job,
         arm=run.arm,
-        training=trained if online else 0,
+        training=(trained if online else 0) + sum(map(_fit_size, refits)),
         evaluation=evaluated,
-        seconds=trained * rate + evaluated * rates.evaluation,
+        seconds=trained * rate + evaluated * rates.evaluation + sum(_fit_seconds(each, rates) for each in refits),
     )
 
 
 def _fit_size(model: RewardModelConfig) -> int:
     """Completions that one fit draws; of continuations a guess, since nobody knows yet how many steps there are."""
+    if model.labels == "prm800k":
+        return 0
     solved = (model.problems + model.held_out) * model.samples
     return solved * (1 if model.labels == "rule" else 1 + ASSUMED_STEPS * model.continuations)
+
+
+def _fit_seconds(model: RewardModelConfig, rates: Rates) -> float:
+    """Of drawing, and of the passes of each epoch and member, which take about as long as drawing a completion does."""
+    return (_fit_size(model) + model.problems * model.samples * model.epochs * model.members) * rates.drawing
 
 
 def _searching(config: OfflineConfig) -> float:
@@ -208,7 +215,7 @@ def _searching(config: OfflineConfig) -> float:
     if config.search is None:
         return 1.0
     length = config.max_completion_tokens / 2  # of a completion, a guess
-    return (1 + FIT_PASSES) * config.search.budget / (config.group_size * length)
+    return 2 * config.search.budget / (config.group_size * length)
 
 
 def _cost(job: Job, *, seconds: float, arm: str | None = None, training: int = 0, evaluation: int = 0) -> JobCost:

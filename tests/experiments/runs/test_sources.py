@@ -20,6 +20,7 @@ from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import RewardFitJob, StartJob
 from experiments.runs.problems import load_problems
 from experiments.schedule.door import check_recipe
+from experiments.schedule.estimate import Rates, job_costs
 from experiments.schedule.plan import plan_jobs
 from rewards import check_answer
 from sampling.rollout import Rollout
@@ -187,6 +188,21 @@ def test_the_recipe_of_reward_models_takes_offline_methods_on_searches() -> None
     jobs = plan_jobs(check_recipe(apply_settings(asked, settings)), Path("out"), evaluate_start=False)
     assert [type(job).__name__ for job in jobs] == ["StartJob", "RewardFitJob", "OfflineJob", "RunJob", "RunJob"]
     assert jobs[2].after == ("start-seed0", jobs[1].name)
+
+
+def test_the_estimate_counts_the_fits_of_every_iteration() -> None:
+    """18 steps in iterations of 6: two fits beside the first, of (512 + 64) × 8 completions; frozen: none.
+
+    A fit takes as long as drawing these and 2 · 512 · 8 more, at 1 s each; so an arm takes 2 · 12,800 s longer.
+    """
+    base = RECIPES["reward-models"]("cpu")
+    arms = {name: base.arms[name] for name in ("orm", "orm_3", "orm_frozen")}
+    jobs = plan_jobs(replace(base, arms=arms, contrasts=None, seeds=(0,)), Path("out"), evaluate_start=False)
+    rates = Rates(training={"grpo": 0.0}, drawing=1.0, evaluation=0.0, start=0.0, source="here")
+    costs = {cost.job: cost for cost in job_costs(jobs, rates)}
+    drawn = {name: costs[f"{name}-seed0"].training_completions for name in arms}
+    assert drawn["orm_3"] - drawn["orm"] == 2 * (512 + 64) * 8 and drawn["orm_frozen"] == drawn["orm"]
+    assert costs["orm_3-seed0"].seconds == 2 * ((512 + 64) * 8 + 2 * 512 * 8) and costs["orm-seed0"].seconds == 0
 
 
 @pytest.mark.parametrize(

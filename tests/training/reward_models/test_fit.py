@@ -145,6 +145,30 @@ def test_a_process_reward_model_finds_planted_errors(tmp_path: Path) -> None:
     assert area_under_curve(*parts(held_out(model, others, ForwardOptions()))) > 0.9
 
 
+def test_held_out_probabilities_are_at_the_temperature_that_fits_them_best(tmp_path: Path) -> None:
+    """By transformers' own passes of one sequence each, and the cross-entropy at temperatures around."""
+    model = scalar_model(tmp_path / "start", head_seed=1)
+    examples = planted(model, 30, seed=0)
+    found = held_out(model, examples, ForwardOptions())
+    scores = []
+    for item in examples:
+        ids = torch.tensor([[*item.rollout.prompt_ids, *item.rollout.completion_ids]])
+        with torch.no_grad():
+            hidden = model.model.base_model(ids).last_hidden_state  # type: ignore[operator]
+            own = model.model.score(hidden)[0, len(item.rollout.prompt_ids) :, 0]  # type: ignore[operator]
+        scores += own[list(item.step_ends)].tolist()
+    labels = torch.tensor([label for item in examples for label in item.step_rewards])
+
+    def cross_entropy(temperature: float) -> float:
+        return float(torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor(scores) / temperature, labels))
+
+    assert found.labels == tuple(labels.tolist())
+    assert abs(found.temperature - 1) > 0.05
+    assert cross_entropy(found.temperature) <= min(cross_entropy(found.temperature * by) for by in (0.9, 1.1))
+    expected = torch.sigmoid(torch.tensor(scores) / found.temperature).tolist()
+    assert found.probabilities == pytest.approx(expected, abs=1e-5)
+
+
 def parts(found: HeldOut) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Probabilities and labels."""
     return found.probabilities, found.labels
