@@ -8,7 +8,7 @@ from experiments.runs.answering import tool_rounds
 from experiments.runs.config import OfflineConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.prompts import task_prompt, training_prompts
-from experiments.runs.reward_fit import load_fitted
+from experiments.runs.reward_models import load_fitted
 from sampling.engines import check_room
 from sampling.sampler import Sampler, SamplingConfig
 from training.models.engine_check import check_weight_loading

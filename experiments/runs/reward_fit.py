@@ -6,7 +6,9 @@ checkpoints, and ``finished.json`` with where the models lie, their temperatures
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,17 +23,15 @@ from experiments.runs.config import RewardFitConfig
 from experiments.runs.engines import Report
 from experiments.runs.folder import RunFolder
 from experiments.runs.prompts import render_prompts, training_prompts
-from experiments.runs.same import FolderDamagedError, check_same_config, read_json, write_json
+from experiments.runs.same import check_same_config, read_json, write_json
 from rewards.reward import as_step_reward
 from rewards.verdict import ScoredRollout
 from sampling.engines import check_room
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
-from training.checkpoints import CheckpointError, check_model
 from training.loop import train
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
 from training.restore import restore
-from training.reward_models.config import RewardModelConfig
 from training.reward_models.examples import (
     LabelError,
     check_two_classes,
@@ -43,10 +43,10 @@ from training.reward_models.examples import (
 from training.reward_models.fit import HeldOut, fit_trainer, held_out
 from training.reward_models.labels import continued_labels, outcome_labels, rule_step_labels
 from training.reward_models.model import load_reward_model
-from training.reward_models.serving import RewardModel
+from training.reward_models.ranking import RANKED, Pair, fit_by_ranking, pair_tokens, ranked_pairs
 from training.reward_models.solutions import rated_examples
 
-__all__ = ["Cost", "Earlier", "RewardFit", "load_fitted"]
+__all__ = ["FINISHED", "Cost", "Earlier", "RewardFit"]
 
 SAMPLES, HELD_OUT, FINISHED = "samples.jsonl", "held_out.jsonl", "finished.json"
 
@@ -251,6 +251,8 @@ class RewardFit:
 
     def _fit(self, examples: Sequence[ScoredRollout], earlier: Earlier | None) -> tuple[list[Path], float]:
         """Fit every member; where they lie, and the estimate of the operations that took."""
+        if self.config.model.objective == "bradley_terry":
+            return self._rank(ranked_pairs(examples), earlier)
         model = self.config.model
         starts = [self.first] * model.members if earlier is None else earlier.models()
         paths, flops = list[Path](), 0.0
@@ -266,6 +268,29 @@ class RewardFit:
             flops += trainer.counters.flops
         return paths, flops
 
+    def _rank(self, pairs: Sequence[Pair], earlier: Earlier | None) -> tuple[list[Path], float]:
+        """Fit every member to pairs with TRL; one that a stopped process had not finished is fitted anew."""
+        model = self.config.model
+        starts = [self.first] * model.members if earlier is None else earlier.models()
+        paths, flops = list[Path](), 0.0
+        for number, start in enumerate(starts):
+            folder = self.folder / f"member-{number}" / "ranked"
+            if not (folder / RANKED).is_file():
+                shutil.rmtree(folder, ignore_errors=True)
+                opened = load_reward_model(start, like=self.policy, device=self.policy.device, fresh=earlier is None)
+                fit_by_ranking(
+                    opened,
+                    pairs,
+                    folder,
+                    learning_rate=model.learning_rate,
+                    epochs=model.epochs,
+                    batch_size=min(model.batch_size, len(pairs)),
+                    seed=int.from_bytes(hashlib.sha256(f"{self._seed}/{number}".encode()).digest()[:4]),
+                )
+            paths.append(folder)
+            flops += 6.0 * self.policy.num_parameters * model.epochs * pair_tokens(pairs)
+        return paths, flops
+
     def _reported(self, what: str, done: float, total: float, unit: str) -> None:
         self.report(f"fit {self.config.arm}: {what}", done, total, unit)
 
@@ -274,41 +299,6 @@ def _problems_step(problems: int, per_step: int, iteration: int) -> int:
     """The step of `Prompts` whose problems a fit solves: others in each iteration, as long as there are others."""
     steps_per_epoch = problems // per_step
     return iteration % steps_per_epoch
-
-
-def load_fitted(folder: Path, model: RewardModelConfig, policy: Policy, into: RewardModel | None = None) -> RewardModel:
-    """The reward model that a finished fit left in `folder`.
-
-    Args:
-        folder: of the fit.
-        model: how it was fitted.
-        policy: what it scores for.
-        into: gets the models in place of those it holds.
-
-    Raises:
-        FolderDamagedError: the summary cannot be read, or a model is not what was fitted.
-    """
-    finished = read_json(folder / FINISHED, remedy=f"remove the folder {folder}")
-    try:
-        for path in finished["models"]:
-            check_model(folder / path)
-    except CheckpointError as error:
-        raise FolderDamagedError(
-            f"the reward model is damaged: {error}; remove the folder {folder} to fit it anew."
-        ) from error
-    members = [
-        load_reward_model(folder / path, like=policy, device=policy.device, fresh=False) for path in finished["models"]
-    ]
-    if into is None:
-        into = RewardModel(
-            members=[],
-            temperatures=[],
-            options=ForwardOptions(microbatch_tokens=model.microbatch_tokens, use_autocast=model.use_autocast),
-            combine=model.combine,
-            std_weight=model.std_weight,
-        )
-    into.members[:], into.temperatures[:] = members, finished["temperatures"]
-    return into
 
 
 def _measured(found: HeldOut) -> dict[str, Any]:

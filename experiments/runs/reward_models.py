@@ -13,21 +13,25 @@ from experiments.recipes.plugins import learned_name, load_reward, load_step_rew
 from experiments.runs.config import RewardFitConfig, RunConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.prompts import training_prompts
-from experiments.runs.reward_fit import Cost, Earlier, RewardFit, load_fitted
-from experiments.runs.same import read_json, write_json
+from experiments.runs.reward_fit import FINISHED, Cost, Earlier, RewardFit
+from experiments.runs.same import FolderDamagedError, read_json, write_json
 from rewards import warm_up_checker
 from rewards.noise import NoisyReward
 from rewards.reward import Reward, StepReward, StepRewardFunction
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler
+from training.checkpoints import CheckpointError, check_model
 from training.models.engine_check import check_weight_loading
+from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy, resolve_model
+from training.reward_models.config import RewardModelConfig
+from training.reward_models.model import load_reward_model
 from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel, whole_scores
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
 
-__all__ = ["LiveRewardModels", "fit_first"]
+__all__ = ["LiveRewardModels", "fit_first", "load_fitted"]
 
 
 def fit_first(config: RewardFitConfig, start: Path, folder: Path, samplers: SamplerCache, report: Report) -> str:
@@ -72,6 +76,41 @@ def _engine(config: RewardFitConfig, start: Path, policy: Policy, samplers: Samp
         seed=config.seed,
     )
     return sampler
+
+
+def load_fitted(folder: Path, model: RewardModelConfig, policy: Policy, into: RewardModel | None = None) -> RewardModel:
+    """The reward model that a finished fit left in `folder`.
+
+    Args:
+        folder: of the fit.
+        model: how it was fitted.
+        policy: what it scores for.
+        into: gets the models in place of those it holds.
+
+    Raises:
+        FolderDamagedError: the summary cannot be read, or a model is not what was fitted.
+    """
+    finished = read_json(folder / FINISHED, remedy=f"remove the folder {folder}")
+    try:
+        for path in finished["models"]:
+            check_model(folder / path)
+    except CheckpointError as error:
+        raise FolderDamagedError(
+            f"the reward model is damaged: {error}; remove the folder {folder} to fit it anew."
+        ) from error
+    members = [
+        load_reward_model(folder / path, like=policy, device=policy.device, fresh=False) for path in finished["models"]
+    ]
+    if into is None:
+        into = RewardModel(
+            members=[],
+            temperatures=[],
+            options=ForwardOptions(microbatch_tokens=model.microbatch_tokens, use_autocast=model.use_autocast),
+            combine=model.combine,
+            std_weight=model.std_weight,
+        )
+    into.members[:], into.temperatures[:] = members, finished["temperatures"]
+    return into
 
 
 @dataclass(kw_only=True)

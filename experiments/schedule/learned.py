@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.labelled_steps import prm800k_file
@@ -21,7 +22,7 @@ def check_learned_rewards(recipe: Recipe, arm: str) -> None:
 
     Raises:
         ValueError: no such model, a search is led by something else, a model of outcomes is asked for steps or of
-            steps for outcomes, or the rule of its labels is unknown.
+            steps for outcomes, the rule of its labels is unknown, or TRL is to fit it and is not installed.
         RewardModelError: the model that a fit starts from has another tokenizer than the policy.
     """
     asked = [("reward", recipe.reward, "outcome"), ("step_reward", recipe.task.step_reward, "process")]
@@ -49,6 +50,11 @@ def check_learned_rewards(recipe: Recipe, arm: str) -> None:
         if learned_name(model.step_rule) is not None:
             raise ValueError(f"reward model {name!r} has step_rule {model.step_rule!r}; expected a rule, not a model.")
         load_step_reward(model.step_rule)
+        if model.objective == "bradley_terry" and find_spec("trl") is None:
+            raise ValueError(
+                f"reward model {name!r} is fitted by TRL's RewardTrainer, and the package trl is not installed; "
+                "expected the extra `train`: pip install 'coeflab[train]'."
+            )
         if model.labels == "prm800k":
             if recipe.task.data_dir is None:
                 raise ValueError(

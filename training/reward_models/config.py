@@ -20,6 +20,10 @@ class RewardModelConfig:
             continuations of a step that end right: above 0 (``"monte_carlo"``, Math-Shepherd's hard labels, arXiv
             2312.08935, Eq. 3) or as it is (``"monte_carlo_soft"``, its Eq. 4); or what people said of given solutions
             (``"prm800k"``, phase 1, from the task's `data_dir`; `problems` and `held_out` count its paths).
+        objective: ``"pointwise"`` is binary cross-entropy of each label, by our loop; ``"bradley_terry"`` ranks a right
+            completion above a wrong one of the same problem, by TRL's `RewardTrainer` (outcomes only): `batch_size`
+            counts pairs, the rate falls linearly to 0, and of the other settings of the fit only `epochs` is read. Its
+            scores have no zero, so that a probability of 1/2 is not where right and wrong part.
         step_rule: step reward whose word is the label of a step under ``labels="rule"``; see `TaskConfig.step_reward`.
         control: ``"shuffled_labels"`` permutes the labels among all samples, so that a model can learn nothing but
             their mean; ``"none"`` leaves them.
@@ -47,6 +51,7 @@ class RewardModelConfig:
 
     supervision: Literal["outcome", "process"] = "outcome"
     labels: Literal["rule", "monte_carlo", "monte_carlo_soft", "prm800k"] = "rule"
+    objective: Literal["pointwise", "bradley_terry"] = "pointwise"
     step_rule: str = "equations"
     control: Literal["none", "shuffled_labels"] = "none"
     model: str | None = None
@@ -81,6 +86,11 @@ class RewardModelConfig:
                 "rule: expected labels 'rule', or supervision 'process'."
             )
 
+        if self.objective == "bradley_terry" and self.supervision == "process":
+            raise ValueError(
+                "objective is 'bradley_terry' with supervision 'process'; pairs are of whole completions: expected "
+                "objective 'pointwise', or supervision 'outcome'."
+            )
         if self.labels == "prm800k" and self.refit:
             raise ValueError(
                 "labels is 'prm800k' with refit true; given solutions do not change: expected refit false."
@@ -94,7 +104,8 @@ class RewardModelConfig:
     @property
     def kind(self) -> str:
         """What is learned, in a word: ``outcome_rule``, ``process_monte_carlo_soft_shuffled_labels``."""
-        return f"{self.supervision}_{self.labels}" + ("" if self.control == "none" else f"_{self.control}")
+        ranked = "" if self.objective == "pointwise" else f"_{self.objective}"
+        return f"{self.supervision}_{self.labels}{ranked}" + ("" if self.control == "none" else f"_{self.control}")
 
     def as_training(self, examples: int) -> TrainingConfig:
         """How the fit on so many samples is taken, in the terms of any training."""

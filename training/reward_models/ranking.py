@@ -9,15 +9,19 @@ has no zero. Where right and wrong are known, the pointwise objective learns tha
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rewards.verdict import ScoredRollout
+from training.durable import write_whole
 from training.models.policy import Policy
 from training.reward_models.examples import LabelError
 
-__all__ = ["Pair", "fit_by_ranking", "ranked_pairs"]
+__all__ = ["RANKED", "Pair", "fit_by_ranking", "pair_tokens", "ranked_pairs"]
+
+RANKED = "ranking.json"  # what TRL logged; written last
 
 Pair = tuple[ScoredRollout, ScoredRollout]
 """A better and a worse completion of one problem."""
@@ -26,24 +30,32 @@ Pair = tuple[ScoredRollout, ScoredRollout]
 def ranked_pairs(examples: Sequence[ScoredRollout]) -> list[Pair]:
     """min(right, wrong) pairs of each problem, each completion in one at most, in the order they were drawn.
 
+    Right is what the label at the last token says, which a control may have shuffled.
+
     Raises:
         LabelError: there is no pair.
     """
     groups: dict[str, list[ScoredRollout]] = {}
     for item in examples:
-        groups.setdefault(item.rollout.problem.problem_id, []).append(item)
+        if item.step_rewards:
+            groups.setdefault(item.rollout.problem.problem_id, []).append(item)
     pairs = [
         pair
         for group in groups.values()
         for pair in zip(
-            [item for item in group if item.verdict.correct],
-            [item for item in group if not item.verdict.correct],
+            [item for item in group if item.step_rewards[-1] > 0.5],
+            [item for item in group if item.step_rewards[-1] <= 0.5],
             strict=False,
         )
     ]
     if not pairs:
         raise LabelError("no problem has a right and a wrong completion; pairs need both of one problem.")
     return pairs
+
+
+def pair_tokens(pairs: Sequence[Pair]) -> int:
+    """Tokens of both completions of every pair, with their prompts."""
+    return sum(len(_ids(item)) for pair in pairs for item in pair)
 
 
 def fit_by_ranking(
@@ -104,7 +116,8 @@ def fit_by_ranking(
     model.model.eval()
     model.save(folder)
     history = [row for row in trainer.state.log_history if "loss" in row]
-    (folder / "ranking.json").write_text(json.dumps(history, indent=2) + "\n")
+    shutil.rmtree(folder / "trl", ignore_errors=True)
+    write_whole(folder / RANKED, json.dumps(history, indent=2) + "\n")
     return folder
 
 

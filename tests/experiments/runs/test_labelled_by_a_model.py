@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.experiments.runs.test_reward_models import SMALL, finished, heads_own
 from tests.training.reward_models.small_model import TOKENIZER
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model
 from training.models.policy import Policy
+from training.reward_models.examples import read_labelled
 from training.reward_models.model import RewardModelError
 
 THRESHOLD = 0.4
@@ -50,8 +52,13 @@ def recipe(weak: str) -> Recipe:
             "threshold": arm("rft", "orm", {"correct_threshold": THRESHOLD}),
             "ranked": arm("dpo", "orm", {"pairing": "reward"}),
             "weak": arm("grpo", "small", {}),
+            "pairwise": arm("grpo", "pairs", {}),
         },
-        reward_models={"orm": SMALL, "small": replace(SMALL, model=weak)},
+        reward_models={
+            "orm": SMALL,
+            "small": replace(SMALL, model=weak),
+            "pairs": replace(SMALL, objective="bradley_terry", learning_rate=1e-2, batch_size=4),
+        },
         engine=replace(base.engine, name="transformers"),
         evaluation=replace(base.evaluation, every=0, decoding_temperatures=()),
     )
@@ -70,7 +77,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fitted(out: Path, hidden_size: int) -> tuple[Path, float]:
     """Where the model of this width lies, and its temperature."""
-    for fit in (out / "reward_models").iterdir():
+    for fit in (out / "reward_models").glob("outcome_rule-*"):
         told = finished(fit)
         path = fit / told["models"][0]
         if json.loads((path / "config.json").read_text())["hidden_size"] == hidden_size:
@@ -138,6 +145,24 @@ def test_a_smaller_model_labels_for_a_larger_policy(out: Path) -> None:
     assert len(samples) == 24
     for _, sample in samples.iloc[::5].iterrows():
         every = heads_own_probabilities(path, temperature, sample, prompt_of(run, sample["problem_id"]))
+        assert sample["score"] == pytest.approx(every[-1], abs=1e-6)
+
+
+def test_a_model_that_trl_fitted_to_pairs_scores_like_another(out: Path) -> None:
+    """`objective="bradley_terry"`: pairs of the fit's own samples, TRL's losses, and scores by transformers alone."""
+    [fit] = (out / "reward_models").glob("outcome_rule_bradley_terry-*")
+    told, samples = finished(fit), read_labelled(fit / "samples.jsonl")
+    pairs = 0
+    for problem in {item.rollout.problem.problem_id for item in samples}:
+        right = [item.verdict.correct for item in samples if item.rollout.problem.problem_id == problem]
+        pairs += min(sum(right), len(right) - sum(right))
+    path = fit / told["models"][0]
+    losses = json.loads((path / "ranking.json").read_text())
+    assert len(losses) == 2 * -(-pairs // min(4, pairs)) and losses[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
+    run = out / "runs" / "pairwise-seed0"
+    scored = pd.read_parquet(run / "samples.parquet").merge(pd.read_parquet(run / "scores.parquet"))
+    for _, sample in scored.iloc[::7].iterrows():
+        every = heads_own_probabilities(path, told["temperatures"][0], sample, prompt_of(run, sample["problem_id"]))
         assert sample["score"] == pytest.approx(every[-1], abs=1e-6)
 
 

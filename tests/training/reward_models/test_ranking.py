@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from tests.training.reward_models.small_model import rollout_of, scalar_model
 from training.models.logprobs import ForwardOptions
 from training.models.policy import load_policy
+from training.reward_models.config import RewardModelConfig
 from training.reward_models.examples import LabelError, labelled
 from training.reward_models.model import load_reward_model
 from training.reward_models.objective import ranking_loss
@@ -59,3 +61,14 @@ def test_trls_loss_on_our_pairs_is_ours(tmp_path: Path) -> None:
     again = load_reward_model(fitted, like=load_policy(start), fresh=False)
     scorer.members[0] = model = again
     assert float(ranking_loss(scores(0), scores(1))) < ours / 2  # what was saved is what was fitted
+
+
+def test_pairs_follow_the_labels_that_a_control_shuffled() -> None:
+    flipped = [replace(item, step_rewards=(1.0 - item.step_rewards[0],)) for item in examples()]
+    pairs = ranked_pairs(flipped)
+    assert [(better.rollout.sample_index, worse.rollout.sample_index) for better, worse in pairs] == [(1, 0), (4, 3)]
+
+
+def test_pairs_are_of_outcomes() -> None:
+    with pytest.raises(ValueError, match="objective is 'bradley_terry' with supervision 'process'"):
+        RewardModelConfig(objective="bradley_terry", supervision="process")
