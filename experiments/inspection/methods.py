@@ -18,7 +18,7 @@ from rich.table import Table
 from algorithms import ALGORITHMS, METHODS, TABLE_10, Algorithm, Method, Need, build_algorithm
 from algorithms.catalogue import PaperRow
 from experiments.recipes.catalogue import build_recipe
-from experiments.recipes.config import Recipe
+from experiments.recipes.config import Recipe, SourceConfig
 from experiments.recipes.plugins import learned_name, load_method
 from training.peers.methods import TrlMethod
 
@@ -32,6 +32,7 @@ __all__ = [
     "print_methods",
     "print_recipe",
     "recipe_table",
+    "source_in_use",
     "reward_in_use",
 ]
 
@@ -117,10 +118,19 @@ def recipe_table(recipe: Recipe) -> Table:
             cells[3] = reward_in_use(METHODS[arm.algorithm].row, learned)
         else:
             cells = ["", "", str(algorithm.data_source), "Model" if learned else "Rule", "", "", "", ""]
-        cells[0] = name
+        cells[0], cells[2] = name, source_in_use(cells[2], own.source)
         cells[3] += "" if cells[3] == "-" else f" ({reward})"
         table.add_row(*cells)
     return table
+
+
+def source_in_use(data_source: str, source: SourceConfig) -> str:
+    """The data source of a method where a recipe takes other problems, or searches what would be sampled."""
+    if source.problems == "beyond_sft":
+        data_source = data_source.replace("P_sft(Q)", "P(Q) beyond P_sft")
+    if source.search != "none":
+        data_source = data_source.replace("π_sft(O|q)", f"{source.search} search of π_sft by {source.guide}")
+    return data_source
 
 
 def _cells(name: str, method: Method) -> tuple[str, ...]:

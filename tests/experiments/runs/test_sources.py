@@ -12,9 +12,10 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from experiments.inspection.methods import recipe_table, source_in_use
 from experiments.recipes.arms import select_arms
 from experiments.recipes.catalogue import RECIPES
-from experiments.recipes.config import ArmConfig, Recipe
+from experiments.recipes.config import ArmConfig, Recipe, SourceConfig
 from experiments.recipes.fields import apply_settings
 from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import RewardFitJob, StartJob
@@ -188,6 +189,17 @@ def test_the_recipe_of_reward_models_takes_offline_methods_on_searches() -> None
     jobs = plan_jobs(check_recipe(apply_settings(asked, settings)), Path("out"), evaluate_start=False)
     assert [type(job).__name__ for job in jobs] == ["StartJob", "RewardFitJob", "OfflineJob", "RunJob", "RunJob"]
     assert jobs[2].after == ("start-seed0", jobs[1].name)
+
+
+def test_table_10_says_where_completions_really_come_from() -> None:
+    source = "q ~ P_sft(Q), o ~ π_sft(O|q)"
+    assert source_in_use(source, SourceConfig()) == source
+    beyond = SourceConfig(problems="beyond_sft", search="beam", guide="model:prm")
+    assert source_in_use(source, beyond) == "q ~ P(Q) beyond P_sft, o ~ beam search of π_sft by model:prm"
+    table = recipe_table(recipe())
+    assert [next(iter(column.cells)) for column in table.columns][2] == (
+        "q ~ P_sft(Q), o ~ best_first search of π_sft by model:prm"
+    )
 
 
 def test_the_estimate_counts_the_fits_of_every_iteration() -> None:
