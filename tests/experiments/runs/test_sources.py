@@ -35,9 +35,9 @@ from training.models.policy import load_policy
 SEARCH = {
     "source.search": "best_first",
     "source.guide": "model:prm",
-    "source.width": 2,
-    "source.branching": 2,
-    "source.budget": 90,
+    "source.width": 3,
+    "source.branching": 3,
+    "source.budget": 150,
 }
 BEYOND = {"source.problems": "beyond_sft", "task.train_problems": 40}
 
@@ -122,7 +122,7 @@ def searched_again(jobs: dict[str, Any], block: dict[str, Any]) -> list[Searched
         policy.tokenizer,
         prompts,
         SamplingConfig(temperature=training.temperature, max_tokens=training.max_completion_tokens),
-        SearchConfig(method="best_first", width=2, branching=2, budget=90),
+        SearchConfig(method="best_first", width=3, branching=3, budget=150),
         score,
         run_seed=0,
         step=0,
@@ -141,7 +141,8 @@ def test_what_was_searched_for_is_what_the_guides_own_head_leads_to(done: tuple[
     assert [(row["completion_ids"], row["sample_index"]) for row in block["rollouts"]] == expected
     kept = sum(len(ids) for ids, _ in expected)
     assert block["spent"]["tokens"] == sum(each.tokens for each in found) - kept
-    assert all(each.tokens <= 90 for each in found)
+    assert all(each.tokens <= 150 for each in found)
+    assert any(len(each.candidates) > group for each in found), "else it does not show that the best of them are kept"
 
 
 def test_a_search_is_paid_for_by_the_arm_that_trains_on_it(done: tuple[Path, dict[str, Any]]) -> None:
