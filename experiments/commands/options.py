@@ -51,10 +51,10 @@ class RecipeOptions:
     """Step reward: next_operations, equations, or path/to/file.py:function."""
     steps: int | None = None
     """Training steps, in place of the recipe's."""
-    split: Literal["validation", "test"] = "test"
-    """Problems that arms are evaluated on; choose anything you choose on validation."""
-    engine: Literal["vllm", "transformers"] = "vllm"
-    """Sampling engine; transformers is the slow reference."""
+    split: Literal["validation", "test"] | None = None
+    """Problems that arms are evaluated on, in place of the recipe's; choose anything you choose on validation."""
+    engine: Literal["vllm", "transformers"] | None = None
+    """Sampling engine, in place of the recipe's; transformers is the slow reference."""
     out: Path | None = None
     """Folder of the results; a stopped run goes on from what it holds. Default: runs/ and the recipe's name."""
     workers: int | None = None
@@ -87,8 +87,8 @@ class RecipeOptions:
             task=task,
             arms=arms,
             reward=self.reward or recipe.reward,
-            evaluation=replace(recipe.evaluation, split=self.split),
-            engine=replace(recipe.engine, name=self.engine),
+            evaluation=replace(recipe.evaluation, split=self.split or recipe.evaluation.split),
+            engine=replace(recipe.engine, name=self.engine or recipe.engine.name),
         )
 
     def with_settings(self, recipe: Any) -> Any:

@@ -39,12 +39,20 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("kind", ["llama", "qwen3_moe", "mixtral", "gpt_neox"])
 def test_every_engine_holds_the_disturbed_and_the_true_policy(kind: str, replicas: int, tmp_path: Path) -> None:
-    """In bfloat16 and with heads of 64 channels, as on a GPU; `check_weight_loading` asks every replica.
+    """In bfloat16 and with the heads of SmolLM2, as on a GPU; `check_weight_loading` asks every replica.
 
-    FlashAttention 3 of vLLM 0.25.1 reads beyond its memory with heads of 32 (docs/performance.md).
+    FlashAttention 3 of vLLM 0.25.1 reads beyond its memory with two heads or few positions (docs/performance.md), and
+    some builds of vLLM lack the kernels of experts.
     """
-    policy = load_policy(save_tiny(kind, tmp_path, hidden_size=128, initializer_range=0.2), device=DEVICE)
-    vllm = VllmConfig(dtype="bfloat16", max_model_len=64, max_num_seqs=8, kv_cache_gib=0.5)
+    if kind in ("qwen3_moe", "mixtral"):
+        pytest.importorskip("vllm")
+        if DEVICE == "cuda" and not hasattr(torch.ops._moe_C, "topk_softmax"):
+            pytest.skip("THIS VLLM HAS NO KERNELS FOR EXPERTS: mixtures are not tested on it")
+    shape: dict[str, Any] = {"hidden_size": 576, "num_attention_heads": 9, "max_position_embeddings": 2048}
+    if kind != "gpt_neox":
+        shape |= {"num_key_value_heads": 3, "head_dim": 64}
+    policy = load_policy(save_tiny(kind, tmp_path, initializer_range=0.1, **shape), device=DEVICE)
+    vllm = VllmConfig(dtype="bfloat16", max_num_seqs=256, gpu_memory_utilization=0.1, kv_cache_gib=0.5)
     config = EngineConfig(device=DEVICE, vllm=vllm, replicas=replicas)
     sampler = build_sampler(tmp_path, config, eos_token_ids=(2,), max_positions=policy.max_positions)
     try:
