@@ -257,6 +257,13 @@ class Recipe:
         if self.model is None and self.supervised is None:
             raise ValueError("model and supervised are null; expected a start policy, or how the embedded one is made.")
 
+    @property
+    def demonstrated(self) -> int | None:
+        """See `RunConfig.demonstrated`; the door refuses a source beyond the SFT set where that is everything."""
+        if self.source.problems == "all" or self.supervised is None:
+            return None
+        return self.supervised.demonstrations
+
     def with_model(self, model: str) -> Recipe:
         """The recipe with another model to start from; as it is where it takes the place of the embedded one."""
         return dataclasses.replace(self, model=model, supervised=None if self.model is None else self.supervised)

@@ -16,7 +16,6 @@ from experiments.runs.answering import proof_checker
 from experiments.runs.config import RunConfig
 from experiments.runs.problems import GENERATED, load_beyond, load_further, load_problems, overlap_lines
 from experiments.schedule.learned import check_enough_problems, check_learned_rewards
-from experiments.schedule.plan import demonstrated
 from rewards.sandbox.run import check_sandbox
 from sampling.engines import EngineConfig, check_room
 from training.peers.methods import TrlMethod, check_trl
@@ -75,7 +74,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
             load_problems(own.task, own.evaluation.split, own.evaluation.problems)
             load_further(own.task, own.evaluation)
             training[own.task] = load_problems(own.task, "train", own.task.train_problems)
-        known, per_step = demonstrated(own), arm.training.problems_per_step
+        known, per_step = own.demonstrated, arm.training.problems_per_step
         if (own.task, known) not in beyond:
             beyond[own.task, known] = len(training[own.task] if known is None else load_beyond(own.task, known))
         most = beyond[own.task, known]
@@ -104,7 +103,7 @@ def _check_source(recipe: Recipe, arm: str, data_source: DataSource) -> None:
             f"{arm}: source.search is {source.search!r}, and {data_source.value} completions are sampled; expected an "
             "offline method (rft, dpo): name these with --algorithm."
         )
-    if source.problems == "beyond_sft" and demonstrated(recipe) is None:
+    if source.problems == "beyond_sft" and recipe.demonstrated is None:
         why = "no SFT is done here" if recipe.supervised is None else "SFT has demonstrations of all training problems"
         raise ValueError(
             f"{arm}: source.problems is 'beyond_sft', and {why}; expected a number of supervised.demonstrations below "

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from experiments.runs.engines import Report
 from experiments.runs.environment import environment, processor_name
-from experiments.runs.folder import FolderBusyError
 
 __all__ = ["Ground", "Node", "code_digest", "common_ground", "existing", "lock_job"]
 
@@ -171,6 +170,8 @@ def lock_job(logs: Path, name: str, report: Report, *, patience: float = PATIENC
             except BlockingIOError as error:
                 left = end - time.monotonic()
                 if left <= 0:
+                    from experiments.runs.folder import FolderBusyError  # loads pandas
+
                     raise FolderBusyError(
                         f"another process has worked on {name} for {patience:.0f} s and still does (it holds "
                         f"{folder / name}); end it, or wait for it, and start the same command again."

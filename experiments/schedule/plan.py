@@ -21,7 +21,7 @@ from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
 from training.peers.methods import is_trl
 
-__all__ = ["demonstrated", "is_run", "own_start_of", "plan_jobs", "run_folder_name", "start_arms", "start_folder_name"]
+__all__ = ["is_run", "own_start_of", "plan_jobs", "run_folder_name", "start_arms", "start_folder_name"]
 
 # Fields of a recipe that make another start policy; arms that differ in anything else share it.
 START_FIELDS = (
@@ -321,14 +321,7 @@ def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
         "reward_noise": recipe.reward_noise,
         "reward_models": models,
         "source": recipe.source,
-        "demonstrated": demonstrated(recipe),
+        "demonstrated": recipe.demonstrated,
         "checkpoint_every": recipe.checkpoint_every,
         "files": {name: digest for name, digest in recipe.files.items() if name in used},
     }
-
-
-def demonstrated(recipe: Recipe) -> int | None:
-    """See `RunConfig.demonstrated`; the door refuses a source beyond the SFT set where that is everything."""
-    if recipe.source.problems == "all" or recipe.supervised is None:
-        return None
-    return recipe.supervised.demonstrations
