@@ -11,8 +11,10 @@ from matplotlib import rc_context, rcParams, rcParamsDefault
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from analysis.statistics.curves import Curve
@@ -22,6 +24,7 @@ INK, GRID = "#333333", "#e4e4e4"
 LEGEND_CHARACTERS = 70  # a longer name takes two lines
 LETTER_POINTS, HANDLE_POINTS, ROW_INCHES = 4.6, 40, 0.19  # of a legend in 9 points
 TITLE_CHARACTERS = 58  # of a panel as wide as the page's; a longer title takes two lines
+CHARACTER_INCHES = 0.079  # of a title's letter: 58 are the width between the axes of such a panel
 NUMBERED_TICKS = 7
 
 
@@ -72,14 +75,31 @@ def scaled(points: float) -> float:
 
 
 def plain_axes(axes: Axes, title: str, characters: int = TITLE_CHARACTERS) -> None:
-    """A light grid, no box, the title to the left in lines of so many characters."""
-    room = max(12, round(characters * _relative_width() / scaled(1)))
-    axes.set_title(fill(title, room), loc="left", fontsize=scaled(11), color=INK)
+    """A light grid, no box, the title to the left in lines as wide as so many characters."""
+    lines = wrapped(title, scaled(11), characters * CHARACTER_INCHES * _relative_width())
+    axes.set_title(lines, loc="left", fontsize=scaled(11), color=INK)
     axes.grid(color=GRID, linewidth=scaled(0.8))
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#999999")
     axes.tick_params(colors=INK, labelsize=scaled(9.5))
+
+
+def headline(figure: Figure, text: str, *, points: float, color: str = INK) -> None:
+    """A text above all panels of a figure, in lines that end within it; `points` are those of the page."""
+    lines = wrapped(text, scaled(points), 0.96 * figure.get_figwidth())
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=scaled(points), color=color)
+
+
+def wrapped(text: str, points: float, inches: float) -> str:
+    """The text in lines of at most so many inches in the current font, measured; a long word is broken."""
+    font = FontProperties(family=rcParams["font.family"], size=points)
+    for room in range(max(1, len(text)), 0, -1):
+        lines = fill(text, room).splitlines()
+        widest = max((text_to_path.get_text_width_height_descent(line, font, False)[0] for line in lines), default=0.0)
+        if widest <= 72 * inches:
+            return "\n".join(lines)
+    return fill(text, 1)
 
 
 def number_axis(axes: Axes, label: str) -> None:

@@ -17,6 +17,7 @@ from analysis.verification.fidelity import FidelityCurve, fidelity_curves
 __all__ = ["draw_fidelity", "fidelity_sentences"]
 
 PANEL_INCHES = (5.2, 4.4)
+TITLE_CHARACTERS = 52  # of a panel's title
 
 
 class LacksNoiseError(RecordError):
@@ -46,7 +47,7 @@ def draw_fidelity(comparison: ComparisonRecord) -> PaperFigure:
     lines: dict[str, Artist] = {}
     for number, benchmark in enumerate(benchmarks, start=1):
         axes = figure.add_subplot(1, len(benchmarks), number)
-        plain_axes(axes, f"{benchmark}: what is gained under a verifier that errs")
+        plain_axes(axes, f"{benchmark}: what is gained under a verifier that errs", TITLE_CHARACTERS)
         for curve in (each for each in curves if each.benchmark == benchmark):
             style = styles[curve.method]
             axes.fill_between(

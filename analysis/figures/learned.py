@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from analysis.figures.canvas import INK, blank_figure, legend_below, number_axis, plain_axes, scaled
+from analysis.figures.canvas import INK, blank_figure, headline, legend_below, number_axis, plain_axes, scaled
 from analysis.figures.paper_figures import ITERATION_DASHES, ITERATION_MARKERS
 from analysis.figures.plots import PANEL_INCHES, draw_learning_curve, draw_line, percent_axis
 from analysis.figures.styles import DASHED, KNOWN_STYLES, SOLID, ArmStyle, arm_styles
@@ -110,7 +110,7 @@ def _panels(number: int, title: str) -> tuple[Figure, list[Axes]]:
     grid = figure.subplots(rows, across, squeeze=False).flatten().tolist()
     for axes in grid[number:]:
         axes.remove()
-    figure.suptitle(title, x=0.01, ha="left", fontsize=scaled(11), color=INK)
+    headline(figure, title, points=11)
     return figure, grid[:number]
 
 

@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.canvas import blank_figure, legend_below, number_axis, plain_axes, scaled
+from analysis.figures.canvas import blank_figure, headline, legend_below, number_axis, plain_axes
 from analysis.figures.paper_values import PaperCurve, paper_curves, value_table
 from analysis.figures.plots import draw_k_curve, draw_learning_curve, draw_line, k_axis, percent_axis
 from analysis.figures.styles import DASHED, DOTTED, KNOWN_STYLES, SOLID, ArmStyle
@@ -175,7 +175,7 @@ def _beside(
     seeds = "/".join(str(count) for count in sorted({len(comparison.runs_of(arm)) for arm in arms}))
     seen = "dots: seeds; edges: the whole curve" if name == "figure7" else "thin lines: seeds"
     about = f"Shades: 95 % bands over problems and seeds; {seen} ({seeds} an arm). The paper's values are one run."
-    figure.suptitle(f"{about} {note}".strip(), x=0.01, ha="left", fontsize=scaled(9), color="#57626e")
+    headline(figure, f"{about} {note}".strip(), points=9, color="#57626e")
     values = pd.concat([ours, *(value_table(curve) for curve in theirs)], ignore_index=True)
     return PaperFigure(figure=figure, values=values)
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import RecordError, load_comparison
@@ -194,3 +195,23 @@ def test_plot_writes_vector_and_png_and_numbers(four_arms, tmp_path, capsys):
     assert capsys.readouterr().out.split() == [
         str(tmp_path / "out" / f"figure5.{kind}") for kind in ("svg", "pdf", "png", "csv")
     ]
+
+
+def test_long_names_of_benchmarks_and_arms_are_not_cut(make_run, tmp_path):
+    """Every title lies inside the figure, and a panel's before the next panel begins."""
+    before, after = "sft_start", "grpo-kl_coef=0.04-group_size=16-clip_high=0.28-scale=none-WWWWWWWWWWWWWWWWWWWWWWWW"
+    for arm in (before, after, *FIGURE_5_ARMS):
+        make_run(arm, 0, {0: ["Cabb", "CCaa"], 2: ["CCab", "abab"]}, steps=2)
+    for path in (tmp_path / "cmp").glob("runs/*/samples.parquet"):
+        samples = pd.read_parquet(path)
+        samples["benchmark"] = "held_out/GSM8K-WITH-EVERY-NUMBER-REPLACED-AND-A-DISTRACTOR-SENTENCE-PER-PROBLEM/v2"
+        samples.to_parquet(path)
+    comparison = load_comparison(tmp_path / "cmp")
+    for drawn in (FIGURES["figure5"](comparison), FIGURES["figure7"](comparison)):
+        figure = drawn.figure
+        figure.draw_without_rendering()
+        room = [axes.get_window_extent().x0 for axes in figure.axes[1:]] + [figure.bbox.x1]
+        for axes, end in zip(figure.axes, room, strict=True):
+            assert axes._left_title.get_window_extent().x1 <= end  # type: ignore[attr-defined]
+        above = figure._suptitle.get_window_extent()  # type: ignore[attr-defined]
+        assert above.x0 >= 0 and above.x1 <= figure.bbox.x1
