@@ -155,6 +155,10 @@ def test_a_search_is_paid_for_by_the_arm_that_trains_on_it(done: tuple[Path, dic
     assert rows(job)[0]["tokens_generated"] == cost["tokens"] + drawn
     assert rows(job)[0]["completions_sampled"] == cost["completions"] + len(first["rollouts"])
     assert rows(job)[0]["flops"] > cost["flops"] + first["spent"]["flops"] > cost["flops"]
+    second = blocks(job)[1]
+    own = sum(len(row["completion_ids"]) for row in second["rollouts"])
+    assert second["spent"]["tokens"] != first["spent"]["tokens"]
+    assert rows(job)[1]["tokens_generated"] - rows(job)[0]["tokens_generated"] == own + second["spent"]["tokens"]
 
 
 def test_rft_keeps_what_is_right_of_it_and_dpo_shares_the_draw(done: tuple[Path, dict[str, Any]]) -> None:
