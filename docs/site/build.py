@@ -30,6 +30,10 @@ def build(out: Path, rooms: Sequence[str] = ROOMS) -> int:
     source = out / "source"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("site", "__pycache__"))
+    for figure in (ROOT / "results").rglob("figures/*.png"):  # where the pages look for them, beside the copied docs
+        copy = out / figure.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(figure, copy)
     for page in source.glob("notebooks/*.md"):  # shown, not run: tests/test_docs_notebooks_slow.py runs them
         page.write_text(page.read_text(encoding="utf-8").replace("{code-cell} ipython3", "python"), encoding="utf-8")
     methods = write_methods(source / "methods")

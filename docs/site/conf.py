@@ -21,8 +21,8 @@ html_show_sourcelink = False
 myst_fence_as_directive = ["math"]  # GitHub's formulas
 myst_heading_anchors = 3
 # Docstrings are prose and formulas in plain text, no reStructuredText: what docutils would rather have otherwise is no
-# reason to stop; a link that leads nowhere is.
-suppress_warnings = ["docutils", "myst.header"]
+# reason to stop; a link that leads nowhere is. Nor is a field's name that several classes have (ref.python).
+suppress_warnings = ["docutils", "myst.header", "ref.python"]
 default_role = "code"
 
 autodoc_typehints = "signature"
