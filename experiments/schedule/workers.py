@@ -19,7 +19,7 @@ from typing import Any
 
 from experiments.runs.engines import SamplerCache
 from experiments.runs.environment import processor_name
-from experiments.schedule.nodes import lock_job
+from experiments.schedule.locks import lock_job
 from experiments.schedule.places import Job, Kind, News, Place, Pool
 
 __all__ = ["THIS_MACHINE", "Job", "ThisMachine", "WorkerError", "WorkerPool", "fix_threads", "run_jobs", "usable_cores"]

@@ -84,15 +84,13 @@ def packed_attention(
     if torch.is_autocast_enabled(query.device.type):  # rotary embeddings leave query and key in float32
         dtype = torch.get_autocast_dtype(query.device.type)
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
-    repeats = query.shape[1] // key.shape[1]
     if cu_seq_lens_q is None or cu_seq_lens_k is None:
-        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
+        key, value = (_as_many_heads(each, query, dim=1) for each in (key, value))
         return _sdpa(query, key, value, scaling, sliding_window).transpose(1, 2), None
     rows = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]  # (N, heads, D) each
     if key_rows is not None and own_keys is not None and copies is not None:
         rows[1:] = [share_keys(row, key_rows, own_keys, copies) for row in rows[1:]]
-    if repeats > 1:
-        rows[1:] = [row.repeat_interleave(repeats, dim=1) for row in rows[1:]]
+    rows[1:] = [_as_many_heads(row, rows[0], dim=1) for row in rows[1:]]
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
         from torch.nn.attention.varlen import varlen_attn
 
@@ -106,13 +104,24 @@ def packed_attention(
             window_size=(-1 if sliding_window is None else sliding_window - 1, 0),
         )
         return out[None], None  # type: ignore[index]
+    return _one_by_one(rows, cu_seq_lens_q, cu_seq_lens_k, scaling, sliding_window), None
+
+
+def _as_many_heads(row: Tensor, query: Tensor, *, dim: int) -> Tensor:
+    """Keys or values with as many heads as the queries have."""
+    repeats = query.shape[dim] // row.shape[dim]
+    return row if repeats == 1 else row.repeat_interleave(repeats, dim=dim)
+
+
+def _one_by_one(rows: list[Tensor], queries: Tensor, keys: Tensor, scaling: float | None, window: int | None) -> Tensor:
+    """Attention of each sequence by itself: (N, heads, D) of queries, keys and values -> (1, N, heads, D)."""
     query, key, value = (row.transpose(0, 1)[None] for row in rows)
-    bounds = zip(itertools.pairwise(cu_seq_lens_q.tolist()), itertools.pairwise(cu_seq_lens_k.tolist()), strict=True)
+    bounds = zip(itertools.pairwise(queries.tolist()), itertools.pairwise(keys.tolist()), strict=True)
     parts = [
-        _sdpa(query[:, :, start:end], key[:, :, first:last], value[:, :, first:last], scaling, sliding_window)
+        _sdpa(query[:, :, start:end], key[:, :, first:last], value[:, :, first:last], scaling, window)
         for (start, end), (first, last) in bounds
     ]
-    return torch.cat(parts, dim=2).transpose(1, 2), None
+    return torch.cat(parts, dim=2).transpose(1, 2)
 
 
 def _sdpa(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None) -> Tensor:

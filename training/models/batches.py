@@ -68,6 +68,13 @@ class TrainingBatch:
         places = self.prompt_lengths[:, None] + torch.arange(self.tokens.completion_mask.shape[1])
         return torch.where(places < self.lengths[:, None], places, -1)
 
+    def distinct_prompts(self) -> tuple[Tensor, Tensor]:
+        """Which of G prompts each sequence has, and a sequence that has it: (B,) and (G,) int64 on the CPU."""
+        numbers = torch.arange(len(self)) if self.prompts is None else self.prompts
+        prompt_of = torch.unique(numbers, return_inverse=True)[1]
+        first_of = torch.zeros(int(prompt_of.max()) + 1, dtype=torch.int64)
+        return prompt_of, first_of.scatter_(0, prompt_of.flip(0), torch.arange(len(self)).flip(0))
+
     def with_tokens(self, tokens: TokenBatch) -> TrainingBatch:
         """The same sequences with other arrays."""
         return replace(self, tokens=tokens)

@@ -66,8 +66,7 @@ def pack_batch(batch: TrainingBatch) -> PackedBatch:
     own, first_of, prompt_of = torch.arange(len(batch)), torch.zeros(0, dtype=torch.int64), None
     starts = torch.zeros_like(lengths)  # of what is a sequence's own
     if batch.prompts is not None:
-        prompt_of = torch.unique(batch.prompts, return_inverse=True)[1]
-        first_of = torch.zeros(int(prompt_of.max()) + 1, dtype=torch.int64).scatter_(0, prompt_of.flip(0), own.flip(0))
+        prompt_of, first_of = batch.distinct_prompts()
         starts = prompts
     segment_rows = torch.cat([first_of, own])
     segment_starts = torch.cat([torch.zeros_like(first_of), starts])

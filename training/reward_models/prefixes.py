@@ -39,12 +39,9 @@ def score_behind_prompts(model: nn.Module, batch: TrainingBatch, options: Forwar
     Returns:
         (B, T), zero outside the mask.
     """
-    assert batch.prompts is not None
     device = batch.input_ids.device
     mask = batch.tokens.completion_mask
-    prompt_of = torch.unique(batch.prompts, return_inverse=True)[1]
-    first_of = torch.zeros(int(prompt_of.max()) + 1, dtype=torch.int64)
-    first_of = first_of.scatter_(0, prompt_of.flip(0), torch.arange(len(batch)).flip(0))
+    prompt_of, first_of = batch.distinct_prompts()
     lengths = batch.prompt_lengths[first_of]
     result = torch.zeros(mask.shape, device=device)
     for chosen in _pieces(lengths, options.microbatch_tokens):

@@ -32,7 +32,7 @@ WEAK = EmbeddedModelConfig(hidden_size=16, num_layers=1, num_heads=1, intermedia
 def weak_model(folder: Path) -> str:
     """A model half as wide as the policy, never trained."""
     model = build_embedded_model(WEAK, seed=5)
-    Policy(model=model, tokenizer=TOKENIZER, eos_token_ids=(TOKENIZER.eos_token_id,), pad_token_id=0).save(folder)
+    Policy(model=model, tokenizer=TOKENIZER, eos_token_ids=(2,), pad_token_id=0).save(folder)
     return str(folder)
 
 
