@@ -47,7 +47,7 @@ fi
 
 packages=$(grep -c '==' "$lock")
 case $kind in
-    cpu) size="about 0.9 GB to fetch, 2.7 GB on disk" ;;
+    cpu) size="about 1.0 GB to fetch, 3.0 GB on disk" ;;
     *) size="several GB" ;;
 esac
 say "installing $packages packages from $lock ($size); all that pip says goes to $log"

@@ -48,10 +48,11 @@ STOREYS = {
     "experiments/runs": {"recipes", "trackers"},
     "experiments/peers": {"recipes", "runs"},
     "experiments/schedule": {"recipes", "runs", "peers"},
+    "experiments/clusters": {"recipes", "runs", "schedule"},
     "experiments/inspection": {"recipes", "runs", "schedule"},
     "experiments/searching": {"recipes", "runs", "inspection"},
     "experiments/speed": {"recipes", "runs", "schedule"},
-    "experiments/commands": {"trackers", "recipes", "runs", "schedule", "inspection", "searching", "speed"},
+    "experiments/commands": {"trackers", "recipes", "runs", "schedule", "clusters", "inspection", "searching", "speed"},
 }
 MOST_MODULES = 18  # in one folder
 NO_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "types.py", "misc.py"}

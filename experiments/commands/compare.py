@@ -8,16 +8,79 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from experiments.commands.options import RecipeOptions, Repeated, checked_workers, results_in, seeds_from
+from experiments.commands.options import RecipeOptions, Repeated, checked_workers, results_in, say, seeds_from
 
 if TYPE_CHECKING:
+    from experiments.clusters.on_ray import RayCluster
+    from experiments.clusters.on_slurm import Slurm
     from experiments.recipes.config import Recipe
+    from experiments.schedule.places import Place
 
-__all__ = ["Compare", "Train"]
+__all__ = ["ClusterOptions", "Compare", "Train"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(RecipeOptions):
+class ClusterOptions(RecipeOptions):
+    """The common options of `compare` and `sweep`, whose runs can be done by other machines too."""
+
+    ray: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="[HOST:PORT]")] = None
+    """Run on a Ray cluster: the address of its head, or nothing for the cluster that this machine belongs to."""
+    slurm: Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="[NAME=VALUE …]")] = None
+    """Run on Slurm, each run a Slurm job: timeout_min, mem_gb and options of sbatch, such as partition=gpu."""
+    job_cpus: int = 1
+    """On a cluster: CPUs of a run, and its threads."""
+    job_gpus: float = 0
+    """On a cluster: GPUs of a run; on Ray also a part of one, 0.5."""
+
+    def cluster(self) -> RayCluster | Slurm | None:
+        """The cluster that is asked for.
+
+        Raises:
+            ValueError: two of them, several addresses, or numbers that cannot be.
+        """
+        if self.ray is None and self.slurm is None:
+            if (self.job_cpus, self.job_gpus) != (1, 0):
+                raise ValueError("--job-cpus and --job-gpus are for a cluster; give --ray or --slurm with them.")
+            return None
+        if self.job_cpus < 1 or self.job_gpus < 0:
+            raise ValueError(
+                f"--job-cpus is {self.job_cpus} and --job-gpus {self.job_gpus:g}; expected at least 1 and 0."
+            )
+        if self.ray is not None and self.slurm is not None:
+            raise ValueError("--ray and --slurm are two clusters; give one of them.")
+        if self.ray is not None:
+            from experiments.clusters.on_ray import RayCluster
+
+            if len(self.ray) > 1:
+                raise ValueError(f"--ray has {len(self.ray)} addresses ({' '.join(self.ray)}); expected at most one.")
+            address = self.ray[0] if self.ray else "auto"
+            return RayCluster(address=address, cpus=self.job_cpus, gpus=self.job_gpus, say=say)
+        from experiments.clusters.on_slurm import Slurm, slurm_settings
+
+        if self.job_gpus != int(self.job_gpus):
+            raise ValueError(f"--job-gpus is {self.job_gpus:g}; expected a whole number on Slurm.")
+        cluster, settings = slurm_settings(self.slurm or ())
+        return Slurm(settings=settings, cpus=self.job_cpus, gpus=int(self.job_gpus), say=say, cluster=cluster)
+
+    def device(self) -> str:
+        """See `RecipeOptions.device`: on a cluster it is not this machine's."""
+        return super().device() if self.cluster() is None else "cuda" if self.job_gpus else "cpu"
+
+    def side_by_side(self, out: Path) -> int:
+        """See `RecipeOptions.side_by_side`."""
+        workers = None if self.workers is None else checked_workers(self.workers)
+        cluster = self.cluster()
+        return checked_workers(workers) if cluster is None else cluster.room(out, workers)
+
+    def place(self) -> Place:
+        """Where the runs are done."""
+        from experiments.schedule.workers import THIS_MACHINE
+
+        return self.cluster() or THIS_MACHINE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare(ClusterOptions):
     """Train every method of a recipe from the same start policies for equally many steps, and write the report.
 
     Most methods draw equally many completions in them; DAPO draws more, and the report says what each arm spent.
@@ -56,7 +119,14 @@ class Compare(RecipeOptions):
 
         with results_in(out, recipe, with_coefficients=True) as board:
             compare(
-                recipe, out, workers=workers, board=board, evaluate_start=True, description=about, trackers=self.track
+                recipe,
+                out,
+                workers=workers,
+                board=board,
+                evaluate_start=True,
+                description=about,
+                trackers=self.track,
+                place=self.place(),
             )
 
     def _design(self, recipe: Recipe, out: Path) -> list[str]:

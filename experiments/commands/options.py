@@ -58,7 +58,8 @@ class RecipeOptions:
     out: Path | None = None
     """Folder of the results; a stopped run goes on from what it holds. Default: runs/ and the recipe's name."""
     workers: int | None = None
-    """Runs side by side. Default: one a core, at most 2 (each holds about 2 GB); one on a GPU."""
+    """Runs side by side. Default: one a core, at most 2 (each holds about 2 GB); one on a GPU; on a cluster, as many as
+    it has room for."""
     track: Repeated[tuple[str, ...]] = ()
     """Also tell a tracker what every run measures: tensorboard, trackio, wandb or wandb-offline. May be repeated."""
 
@@ -70,7 +71,7 @@ class RecipeOptions:
         check_trackers(self.track)
         make = find_recipe(name)  # before torch is loaded to ask for the device
         say(f"{name}: loading (the first start after set-up takes up to two minutes)")
-        recipe = make(current_device())
+        recipe = make(self.device())
         task = replace(
             recipe.task,
             benchmark=self.benchmark or recipe.task.benchmark,
@@ -91,6 +92,14 @@ class RecipeOptions:
             engine=replace(recipe.engine, name=self.engine or recipe.engine.name),
         )
 
+    def device(self) -> str:
+        """What the runs train on: ``"cuda"`` or ``"cpu"``."""
+        return current_device()
+
+    def side_by_side(self, out: Path) -> int:
+        """Runs at once; refused is what cannot be, such as a cluster that does not answer."""
+        return checked_workers(self.workers)
+
     def with_settings(self, recipe: Any) -> Any:
         """The recipe, its arms chosen, with every ``--set`` in it."""
         from experiments.recipes.fields import apply_settings
@@ -102,13 +111,12 @@ class RecipeOptions:
 
         Says on stderr what is about to run, and warns of training problems that hold a problem of the report.
         """
+        from experiments.runs.folder import check_folder
         from experiments.schedule.door import check_recipe, contamination
 
-        workers = checked_workers(self.workers)
-        recipe = check_recipe(recipe)
-        from experiments.runs.folder import check_folder
-
         check_folder(out)
+        workers = self.side_by_side(out)
+        recipe = check_recipe(recipe)
         overlaps = contamination(recipe)
         for line in overlaps:
             say(f"warning: {line}")

@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from experiments.commands.options import (
-    RecipeOptions,
-    Repeated,
-    checked_workers,
-    keep_coefficients,
-    seeds_from,
-    write_report_of,
-)
+from experiments.commands.compare import ClusterOptions
+from experiments.commands.options import Repeated, checked_workers, keep_coefficients, seeds_from, write_report_of
 
 if TYPE_CHECKING:
     from experiments.recipes.config import Recipe
@@ -26,7 +20,7 @@ __all__ = ["Sweep"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep(RecipeOptions):
+class Sweep(ClusterOptions):
     """Train every method at every point of a grid of settings, and write the report. A failed run stops no other."""
 
     recipe_name: Annotated[str, tyro.conf.arg(name="recipe")] = "arithmetic"
@@ -74,7 +68,7 @@ class Sweep(RecipeOptions):
 
         description: dict[str, Any] = {"sweep": {"vary": {item.name: list(item.values) for item in varied}}}
         failures: list[str] = []
-        workers = self._workers()
+        workers = self.side_by_side(out)
         checked = check_recipe(self._with_controls(grid))
         if chosen is not None:
             check_recipe(choice_recipe(grid, chosen))
@@ -90,6 +84,7 @@ class Sweep(RecipeOptions):
                     evaluate_start=evaluate_start,
                     description=about,
                     trackers=self.track,
+                    place=self.place(),
                 )
 
             if chosen is not None:
@@ -110,9 +105,6 @@ class Sweep(RecipeOptions):
             write_report_of(out)
         if failures:
             raise WorkerError("\n".join(failures))
-
-    def _workers(self) -> int:
-        return checked_workers(self.workers)
 
     def _with_controls(self, grid: Recipe) -> Recipe:
         from experiments.recipes.arms import with_controls
@@ -145,7 +137,7 @@ class Sweep(RecipeOptions):
             choice = cost_lines(costs[:on_validation], heading=False, width=width)
             lines = ["validation problems:", *choice, "comparison:", *lines]
         lines = [head, *lines]
-        workers = self._workers()
+        workers = checked_workers(self.workers)
         minutes = sum(cost.seconds for cost in costs) / 60
         completions = sum(cost.training_completions + cost.evaluation_completions for cost in costs)
         lines += [

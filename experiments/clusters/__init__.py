@@ -1,0 +1,1 @@
+"""The jobs of a comparison on other machines, through Ray or Slurm: the same processes, folder and numbers."""
