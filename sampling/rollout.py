@@ -28,6 +28,8 @@ class Rollout:
         policy_version: number of weight updates the sampler had loaded when it drew this.
         sampler_logprobs: log π_sampler of each completion token, in nats, 0 of a tool's; ``None`` unless they were
             asked for.
+        old_logprobs: log π of each token that the model drew under the trainer's weights of `policy_version`, in nats;
+            ``None`` where that policy is the one that trains on it.
         opening: what the prompt's end opens and the completion is to close, ``<think>``; empty where it opens nothing.
         own_tokens: of each completion token whether the model drew it; False for a tool's output, which the model reads
             and which is neither trained on nor counted. ``None`` where it drew them all.
@@ -43,6 +45,7 @@ class Rollout:
     seed: int
     policy_version: int
     sampler_logprobs: tuple[float, ...] | None = None
+    old_logprobs: tuple[float, ...] | None = None
     opening: str = ""
     own_tokens: tuple[bool, ...] | None = None
     own_words: str | None = None

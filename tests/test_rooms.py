@@ -42,6 +42,7 @@ STOREYS = {
     "rewards/steps": {"", "algebra"},
     "training/models": set(),
     "training/peers": {"", "models"},
+    "training/staleness": {""},
     "training/reward_models": {"", "models"},
     "experiments/recipes": set(),
     "experiments/trackers": set(),

@@ -55,6 +55,9 @@ class TrainingConfig:
         iteration_steps: M, the steps of an iteration (Algorithm 1): before the first step of each but the first,
             π_ref ← π_θ where the method reads a reference, and an iterated method draws the completions of the whole
             iteration from π_θ; ``None`` is one iteration.
+        max_staleness: k, steps by which sampling runs ahead: step t trains on completions of the policy of step t − k,
+            the first k steps on those of the start policy. Methods with a ratio take it to that policy; others have no
+            correction (docs/sweeps.md). 0 samples from π_θ at every step.
     """
 
     steps: int
@@ -86,6 +89,7 @@ class TrainingConfig:
     use_autocast: bool = False
     iteration_steps: int | None = None
     context_tokens: int | None = None
+    max_staleness: int = 0
 
     def __post_init__(self) -> None:
         for name in (
@@ -106,6 +110,11 @@ class TrainingConfig:
             raise ValueError(
                 f"critic_warmup_steps is {self.critic_warmup_steps}; expected 0 or more and fewer than the "
                 f"{self.steps} steps of the run, or the policy is never updated."
+            )
+        if not 0 <= self.max_staleness < self.steps:
+            raise ValueError(
+                f"max_staleness is {self.max_staleness}; expected 0 or more and fewer than the {self.steps} steps of "
+                "the run, or every completion is of the start policy."
             )
         if not 0 <= self.adam_beta2 < 1:
             raise ValueError(f"adam_beta2 is {self.adam_beta2}; expected a number in [0, 1).")

@@ -23,6 +23,7 @@ from training.models.lora import has_adapters
 from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 from training.models.policy import named_weights
+from training.staleness.measures import staleness_metrics
 from training.stopping import Row, StopRule
 from training.trainer import Trainer
 from training.update import accumulate_gradients, denominator_of
@@ -124,6 +125,10 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     measured: Row = {"loss": None, "tokens_trained": 0}
     if batch is not None:
         measured = _update(trainer, batch, step, share)
+    if trainer.config.max_staleness:
+        measured |= staleness_metrics(
+            step, drawn.scored, ratio=measured.get("ratio"), ratio_square=measured.pop("ratio_square", None)
+        )
     if trainer.dynamic:
         measured["sampling_rounds"] = drawn.rounds
     sampled = rollout_metrics(drawn.scored)
@@ -168,7 +173,8 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
         model.zero_grad()
         options = trainer.forward(tokens)
         split = _reporting(trainer, split)
-        return accumulate_gradients(model, algorithm, batch, credit, split, options, trainer.numbers)
+        stale = config.max_staleness > 0
+        return accumulate_gradients(model, algorithm, batch, credit, split, options, trainer.numbers, spread=stale)
 
     measured: dict[str, float] = {}
     warming_up = trainer.critic is not None and step < config.critic_warmup_steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from algorithms.interface import Algorithm, BatchUnit, DataSource, Need
+from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
 from training.config import TrainingConfig
 
 __all__ = ["check_packages", "check_requirements"]
@@ -26,6 +26,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
     """
     check_packages(training)
     _check_truncation(algorithm, training, name)
+    _check_staleness(algorithm, training, name)
     needs = algorithm.needs
     pairs = needs & {Need.PAIRS, Need.RANKED_PAIRS}
     if (pairs or Need.GROUPS in needs) and training.group_size < 2:
@@ -57,6 +58,32 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         raise ValueError(
             f"{name} trains on data that do not change with the policy; iteration_steps is "
             f"{training.iteration_steps}, expected null."
+        )
+
+
+def _check_staleness(algorithm: Algorithm, training: TrainingConfig, name: str) -> None:
+    """Refuse to sample ahead where completions are not π_θ's, or where a step asks π_θ for more of them.
+
+    Raises:
+        ValueError: names the field and what the method asks for.
+    """
+    if not training.max_staleness:
+        return
+    ahead = f"{name}: max_staleness is {training.max_staleness}"
+    if algorithm.data_source is not DataSource.ONLINE:
+        raise ValueError(
+            f"{ahead}, and its data are {algorithm.data_source}, which do not follow the policy from step to step; "
+            f"expected 0, or data source {DataSource.ONLINE}."
+        )
+    if Need.GREEDY_REWARD in algorithm.needs:
+        raise ValueError(
+            f"{ahead}, and it compares with the greedy completion of the policy that is trained; expected 0, or "
+            "another baseline."
+        )
+    if Exclusion.EQUAL_GROUPS in algorithm.exclude:
+        raise ValueError(
+            f"{ahead}, and dynamic sampling draws further problems at the step itself, from another policy than the "
+            "first ones; expected 0, or exclude_equal_groups=false."
         )
 
 

@@ -22,6 +22,8 @@ from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 from training.durable import put_in_place, writing
 from training.models.policy import Policy
 
+_LOGPROBS = ("sampler_logprobs", "old_logprobs")
+
 __all__ = [
     "IteratedSource",
     "OfflineSource",
@@ -234,13 +236,23 @@ class OfflineSource:
         return self.spent[step - self.first_step] if self.spent else Spent()
 
     @staticmethod
-    def draw(source: Drawing, steps: range, file: Path, *, on_progress: Callable[[int], None] | None = None) -> None:
+    def draw(
+        source: Drawing,
+        steps: range,
+        file: Path,
+        *,
+        version: int | None = None,
+        kept: Callable[[list[Rollout]], list[Rollout]] = lambda block: block,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
         """Draw the blocks of `steps` from the weights that the sampler holds, unless `file` holds them already.
 
         Args:
-            source: says what is drawn; its sampler must hold the policy of the first of these steps.
+            source: says what is drawn.
             steps: consecutive steps of the run.
             file: JSON Lines, one block a line, written whole before it gets its name.
+            version: steps before the policy that draws; ``None`` for the first of `steps`.
+            kept: what is kept of a block just drawn, within its seconds.
             on_progress: called with the number of completions just drawn.
 
         Raises:
@@ -248,9 +260,10 @@ class OfflineSource:
         """
         if file.is_file():
             return
-        if source.sampler.policy_version != steps.start:
+        version = steps.start if version is None else version
+        if source.sampler.policy_version != version:
             raise RuntimeError(
-                f"{file} is to hold completions of the policy of step {steps.start}, and the sampler holds that of "
+                f"{file} is to hold completions of the policy of step {version}, and the sampler holds that of "
                 f"step {source.sampler.policy_version}; the file was there and is gone. Remove {file.parent} to start "
                 "this run anew."
             )
@@ -259,7 +272,7 @@ class OfflineSource:
         with writing(file), temporary.open("w", encoding="utf-8") as out:
             for step in steps:
                 started = time.perf_counter()
-                block = source.rollouts(step)
+                block = kept(source.rollouts(step))
                 seconds = time.perf_counter() - started
                 rows, spent = [_to_row(rollout) for rollout in block], source.spent_beside(step)
                 beside = {} if spent == Spent() else {"spent": vars(spent)}
@@ -367,6 +380,7 @@ def _to_row(rollout: Rollout) -> dict[str, object]:
         **({"opening": rollout.opening} if rollout.opening else {}),
         **({} if rollout.own_tokens is None else {"own_tokens": list(map(int, rollout.own_tokens))}),
         **({} if rollout.own_words is None else {"own_words": rollout.own_words}),
+        **{name: list(numbers) for name in _LOGPROBS if (numbers := getattr(rollout, name)) is not None},
     }
 
 
@@ -375,4 +389,5 @@ def _from_row(row: dict[str, object], problem: Problem, prompt_ids: tuple[int, .
     fields["completion_ids"] = tuple(row["completion_ids"])  # type: ignore[arg-type]
     if "own_tokens" in row:
         fields["own_tokens"] = tuple(map(bool, row["own_tokens"]))  # type: ignore[call-overload]
+    fields |= {name: tuple(row[name]) for name in _LOGPROBS if name in row}  # type: ignore[arg-type]
     return Rollout(problem=problem, prompt_ids=prompt_ids, **fields)  # type: ignore[arg-type]

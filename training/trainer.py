@@ -31,6 +31,7 @@ from training.models.scores import score_entropies, score_kl, score_logprobs, sc
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.pieces import PieceSize
 from training.sources import Source
+from training.staleness.ahead import AheadSource
 from training.update import TokenNumbers, log_probabilities
 
 __all__ = ["Trainer", "TrainingConfig"]
@@ -115,6 +116,8 @@ class Trainer:
                 "`add_adapters` where, and only where, a rank is given."
             )
         self.pieces = PieceSize(tokens=self.config.microbatch_tokens)
+        if isinstance(self.source, AheadSource) and needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
+            self.source.logprobs = self._fresh_logprobs
         if self._packs:
             for model in (self.policy.model, self.reference, getattr(self.critic, "backbone", None)):
                 if model is not None:
@@ -199,6 +202,13 @@ class Trainer:
             batch = batch.with_tokens(replace(batch.tokens, greedy_rewards=of_rows.to(batch.tokens.rewards)))
         return None if batch is None else self._score_tokens(batch.to(self.policy.device))
 
+    def _fresh_logprobs(self, rollouts: Sequence[Rollout]) -> list[tuple[float, ...]]:
+        """log π_θ now of completions that π_θ has just drawn and that are trained on later; see `AheadSource`."""
+        unjudged = [ScoredRollout(rollout=rollout, verdict=_DEMONSTRATED, reward=0.0) for rollout in rollouts]
+        batch = build_batch(unjudged, pad_token_id=self.policy.pad_token_id).to(self.policy.device)
+        found = self.pieces.run(lambda size: score_logprobs(self.policy.model, batch, self.forward(size))).cpu()
+        return [tuple(row[: rollout.num_own_tokens].tolist()) for row, rollout in zip(found, rollouts, strict=True)]
+
     def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:
         """Attach logprobs, the KL's estimate, entropies and values, as far as the algorithm reads them."""
         needs, config = self.algorithm.needs, self.config
@@ -210,7 +220,9 @@ class Trainer:
 
         tokens = replace(batch.tokens, max_length=config.max_completion_tokens)
         several_updates = config.updates_per_batch > 1 and Need.OLD_LOGPROBS in needs
-        if several_updates or Need.OLD_LOGPROBS_FOR_CREDIT in needs:
+        if tokens.old_logprobs is not None:  # an older policy's, of when it drew; counted now, as their tokens are
+            self.count_flops(2, batch)
+        elif several_updates or Need.OLD_LOGPROBS_FOR_CREDIT in needs:
             tokens = replace(tokens, old_logprobs=logprobs(self.policy.model))
         if Need.REFERENCE_LOGPROBS in needs and self.reference is not None:
             tokens = replace(tokens, reference_logprobs=logprobs(self.reference))

@@ -43,6 +43,8 @@ def accumulate_gradients(
     split: Iterable[Tensor],
     options: ForwardOptions,
     numbers: TokenNumbers = log_probabilities,
+    *,
+    spread: bool = False,
 ) -> dict[str, float]:
     """Add the gradient of the surrogate loss over all microbatches to `.grad`; how it is split changes nothing.
 
@@ -57,6 +59,7 @@ def accumulate_gradients(
         split: row indices of each microbatch.
         options: temperature and precision of the passes.
         numbers: what the model says of a token; a reward model's score takes the place of log π_θ.
+        spread: add the token mean of ρ², ``ratio_square``, where the algorithm tells its ratio.
 
     Returns:
         ``loss`` (the surrogate's value), ``coefficient_abs_mean``, ``tokens_trained`` (tokens whose coefficient is not
@@ -95,6 +98,9 @@ def accumulate_gradients(
             add("kl", torch.where(mask, kl, 0).sum().double() / denominator.tokens)
         add("coefficient_abs_mean", coefficients.values.abs().sum().double() / denominator.tokens)
         add("tokens_trained", (coefficients.values != 0).sum())
-        for name, values in coefficients.diagnostics.items():
+        told = dict(coefficients.diagnostics)
+        if spread and "ratio" in told:
+            told["ratio_square"] = told["ratio"].double().square()
+        for name, values in told.items():
             add(name, torch.where(mask, values, 0).sum().double() / denominator.tokens)
     return {name: float(value) for name, value in sums.items()}

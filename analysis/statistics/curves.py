@@ -27,6 +27,8 @@ DIAGNOSTICS = {
     "tokens_per_completion": "tokens a completion",
     "grad_norm": "gradient norm",
     "clip_fraction": "clip fraction (share of tokens)",
+    "staleness": "staleness (steps)",
+    "effective_share": "effective sample size (share of tokens)",
     "nll": "negative log-likelihood (nats a token)",
     "loss": "loss",
 }

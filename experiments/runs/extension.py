@@ -54,6 +54,11 @@ def check_longer(config: RunConfig, held_steps: int) -> None:
     """
     training = config.training
     assert training is not None
+    if training.max_staleness:
+        raise ConfigMismatchError(
+            f"{config.arm} has run {held_steps} steps with max_staleness {training.max_staleness}, and no completions "
+            "were drawn for later ones while their policies were there; choose another folder with --out."
+        )
     source = load_method(config.algorithm, config.settings).data_source
     every = training.iteration_steps
     if source is DataSource.ITERATED and every is not None and held_steps % every:

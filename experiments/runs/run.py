@@ -41,6 +41,7 @@ from training.models.policy import Policy, load_policy, named_weights
 from training.peers.methods import TrlMethod
 from training.restore import restore
 from training.sources import IteratedSource, OfflineSource, OnlineSource, Source
+from training.staleness.ahead import AheadSource
 from training.stopping import AtStep, StopRule
 from training.trainer import Trainer
 
@@ -177,7 +178,7 @@ class LiveRun:
             trainer, rule, self.folder.checkpoints, agreed=self.agreed(), rows_digest=self.folder.rows_digest
         )
         models.forget_after(restored.step)
-        if isinstance(trainer.source, IteratedSource):
+        if isinstance(trainer.source, IteratedSource | AheadSource):
             trainer.source.forget_after(restored.step)
         self.go_on(restored.step, restored.passed_over, evaluated_start)
         return trainer, rule, restored.step
@@ -339,4 +340,13 @@ class LiveRun:
         if algorithm.data_source is DataSource.ITERATED:
             every = training.iteration_steps or training.steps
             return IteratedSource(online=online, every=every, steps=training.steps, folder=self.folder.path)
+        if training.max_staleness:
+            if not algorithm.needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
+                self.folder.note(
+                    f"max_staleness {training.max_staleness}: {config.algorithm} takes no ratio, so that completions "
+                    "of older policies are trained on as if they were of today's"
+                )
+            return AheadSource(
+                online=online, staleness=training.max_staleness, steps=training.steps, folder=self.folder.path
+            )
         return online

@@ -24,6 +24,7 @@ from training.models.lora import frozen_copy
 from training.models.policy import Policy, load_policy, named_weights
 from training.restore import restore
 from training.sources import IteratedSource, OnlineSource, Prompts, Source
+from training.staleness.ahead import AheadSource
 from training.stopping import AtStep, Row
 from training.trainer import Trainer, TrainingConfig
 
@@ -96,7 +97,7 @@ def run(
     rule = AtStep(trainer.config, checkpoint_every=1)
     done = restore(trainer, rule, folder, agreed=len(rows)).step
     rows.drop_after(done)
-    if isinstance(trainer.source, IteratedSource):
+    if isinstance(trainer.source, IteratedSource | AheadSource):
         trainer.source.forget_after(done)
     assert trainer.sampler is not None
     trainer.sampler.load_weights(named_weights(trainer.policy.model), done)
@@ -123,6 +124,8 @@ def make_trainer(
     if algorithm.data_source is DataSource.ITERATED:
         assert training.iteration_steps is not None
         source = IteratedSource(online=source, every=training.iteration_steps, steps=training.steps, folder=folder)
+    elif training.max_staleness:
+        source = AheadSource(online=source, staleness=training.max_staleness, steps=training.steps, folder=folder)
     return Trainer(
         policy=policy,
         algorithm=algorithm,

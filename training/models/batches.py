@@ -120,7 +120,8 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
         rewards=torch.tensor([item.reward for item in scored], dtype=torch.float32),
         correct=torch.tensor([item.correct for item in scored]),
         group=torch.tensor([groups[problem_id] for problem_id in _problem_ids(scored)]),
-        sampler_logprobs=_pad_sampler_logprobs(scored),
+        sampler_logprobs=_pad_logprobs(_sampler_logprobs(scored)),
+        old_logprobs=_pad_logprobs([item.rollout.old_logprobs for item in scored]),
         step_rewards=step_rewards,
         step_ends=step_ends,
         truncated=torch.tensor([item.rollout.truncated for item in scored]),
@@ -240,14 +241,19 @@ def _prompts(scored: Sequence[ScoredRollout]) -> Tensor | None:
     return torch.tensor(of_rows) if len(numbers) < len(of_rows) else None
 
 
-def _pad_sampler_logprobs(scored: Sequence[ScoredRollout]) -> Tensor | None:
-    """(B, T) log π_sampler, 0 at the padding; ``None`` where the engine was not asked for them."""
-    rows = list[Tensor]()
-    for rollout in (item.rollout for item in scored):
-        if rollout.sampler_logprobs is None:
-            return None
-        rows.append(torch.tensor([rollout.sampler_logprobs[index] for index in _own(rollout)]))
-    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+def _sampler_logprobs(scored: Sequence[ScoredRollout]) -> list[Sequence[float] | None]:
+    """log π_sampler of the tokens that the model drew; ``None`` where the engine was not asked for them."""
+    rollouts = [item.rollout for item in scored]
+    return [
+        None if rollout.sampler_logprobs is None else [rollout.sampler_logprobs[index] for index in _own(rollout)]
+        for rollout in rollouts
+    ]
+
+
+def _pad_logprobs(rows: Sequence[Sequence[float] | None]) -> Tensor | None:
+    """(B, T), 0 at the padding; ``None`` where a completion has none."""
+    held = [torch.tensor(row) for row in rows if row is not None]
+    return torch.nn.utils.rnn.pad_sequence(held, batch_first=True) if len(held) == len(rows) else None
 
 
 def _pad_steps(scored: Sequence[ScoredRollout]) -> tuple[Tensor, Tensor]:

@@ -175,6 +175,7 @@ _NOT_OF_TRL: dict[str, tuple[Any, ...]] = {
     "lora_rank": (None,),
     "optimizer": ("adamw",),
     "iteration_steps": (None,),
+    "max_staleness": (0,),
 }
 
 
