@@ -77,3 +77,13 @@ def test_the_default_comparison_has_five_arms_and_seven_questions_of_four_seeds(
     cells = [name.split("@")[0] for name in rates]
     assert {name: cells.count(name) for name in cells} == dict.fromkeys(made.arms, 3), "equal tuning for every method"
     assert set(RECIPES["arithmetic-rates"]("cpu").seeds).isdisjoint(made.seeds)
+
+
+def test_online_minus_offline_is_asked_alone_of_seeds_that_nothing_else_was_run_on() -> None:
+    made, default = RECIPES["online-offline"]("cpu"), RECIPES["arithmetic"]("cpu")
+    assert list(select_arms(made, ())) == ["rft", "grpo"]
+    assert asked(made) == [("online − offline", 0)], "one question, and so no correction"
+    used = {*default.seeds, *RECIPES["arithmetic-rates"]("cpu").seeds, *range(100, 104)}
+    assert len(made.seeds) == 7 and used.isdisjoint(made.seeds)
+    assert (made.supervised, made.task) == (default.supervised, default.task), "the same start policy"
+    assert {name: made.arms[name] for name in made.arms} == {name: default.arms[name] for name in made.arms}
