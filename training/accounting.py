@@ -32,18 +32,23 @@ class Counters:
     seconds: float = 0.0
 
 
-def rollout_metrics(scored: Sequence[ScoredRollout]) -> dict[str, float | None]:
+def rollout_metrics(scored: Sequence[ScoredRollout], *, judged: bool) -> dict[str, float | None]:
     """Means over the step's completions, as sampled; ``reward/<part>`` for each part of the reward.
 
     Where steps are rewarded, ``step_reward_mean`` is the mean over completions of the mean of their steps, and
     ``reward_auc`` how often a right completion's worst step has more than a wrong one's; under a learned outcome reward
     ``reward_auc`` is how often a right completion has more: the reward's own accuracy on today's policy. Where all are
     right, or none is, it is ``None``.
+
+    Args:
+        scored: of the step, at least one.
+        judged: whether the verdicts are a checker's; shares of verdicts that were taken at their word, as those of
+            demonstrations are, say nothing and are ``None``.
     """
     count = len(scored)
 
-    def share(status: Status) -> float:
-        return sum(item.verdict.status is status for item in scored) / count
+    def share(status: Status) -> float | None:
+        return sum(item.verdict.status is status for item in scored) / count if judged else None
 
     return {
         "reward_mean": sum(item.reward for item in scored) / count,

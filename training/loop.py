@@ -131,7 +131,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         )
     if trainer.dynamic:
         measured["sampling_rounds"] = drawn.rounds
-    sampled = rollout_metrics(drawn.scored)
+    sampled = rollout_metrics(drawn.scored, judged=trainer.judges)
     clash = measured.keys() & (sampled.keys() | vars(trainer.counters).keys()) - {"tokens_trained"}
     if clash:
         raise ValueError(f"diagnostics {sorted(clash)} have the name of a column of metrics.jsonl; rename them.")

@@ -146,6 +146,11 @@ class Trainer:
         return {**self.policy_optimizers, **critic}
 
     @property
+    def judges(self) -> bool:
+        """Whether its completions have verdicts; demonstrations are taken at their word."""
+        return self.reward is not None or self.known is not None
+
+    @property
     def moving_reference(self) -> nn.Module | None:
         """π_ref where it follows the policy (Algorithm 1), so that a checkpoint must hold it too."""
         return self.reference if self.config.iteration_steps is not None else None

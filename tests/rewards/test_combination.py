@@ -42,11 +42,11 @@ def test_weighted_sum_by_hand() -> None:
 
 
 def test_every_part_is_a_column_of_the_metrics() -> None:
-    row = rollout_metrics(score_rollouts(ROLLOUTS, reward=COMBINED))
+    row = rollout_metrics(score_rollouts(ROLLOUTS, reward=COMBINED), judged=True)
     assert row["reward_mean"] == pytest.approx((0.75 - 0.75 - 1.0) / 3)
     parts = {name: value for name, value in row.items() if name.startswith("reward/")}
     assert parts == {"reward/correct": 2 / 3, "reward/format": 2 / 3, "reward/overlong": pytest.approx(-1.75 / 3)}
-    plain = rollout_metrics(score_rollouts(ROLLOUTS, reward=correctness_reward))
+    plain = rollout_metrics(score_rollouts(ROLLOUTS, reward=correctness_reward), judged=True)
     assert not [name for name in plain if name.startswith("reward/")]
 
 

@@ -59,6 +59,7 @@ def test_the_rate_falls_when_the_target_is_reached(tmp_path: Path) -> None:
     rate = config.learning_rate
     assert [row["learning_rate"] for row in rows] == [rate, rate, rate, rate, rate, rate / 2]
     assert [row.get("validation_pass_at_1") for row in rows] == [None, 0.1, None, 0.25, None, 0.5]
+    assert [(row["accuracy"], row["no_answer_rate"], row["reward_mean"]) for row in rows] == [(None, None, 1.0)] * 6
 
 
 def test_epochs_end_a_training_that_measures_nothing(tmp_path: Path) -> None:

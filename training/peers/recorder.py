@@ -117,7 +117,7 @@ class Recorder(TrainerCallback):
         return {
             "step": step,
             **vars(self.counters),
-            **rollout_metrics(drawn.scored),
+            **rollout_metrics(drawn.scored, judged=self._method.data_source is not DataSource.DEMONSTRATIONS),
             "loss": None,
             "kl": None,
             **measured,

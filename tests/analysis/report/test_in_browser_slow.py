@@ -149,10 +149,12 @@ HOVER = """
 """
 VERDICTS = """
   const table = [...page.querySelectorAll("table")].find((each) => each.tHead.textContent.includes("verdict"));
-  const column = [...table.tHead.rows[0].cells].findIndex((cell) => cell.textContent.startsWith("verdict"));
   const frame = table.closest(".scroll").getBoundingClientRect();
-  return [...table.rows].map((row) => row.cells[column].getBoundingClientRect())
+  const headings = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  const boxes = (name) => [...table.rows]
+    .map((row) => row.cells[headings.findIndex((each) => each.startsWith(name))].getBoundingClientRect())
     .map((box) => [box.left - frame.left, frame.right - box.right]);
+  return [...boxes("verdict"), ...boxes("difference")];
 """
 
 
@@ -271,7 +273,7 @@ def test_samples_are_filtered_and_found(report_page: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("width", [1400, 390])
-def test_verdicts_are_seen_without_scrolling(report_page: Path, tmp_path: Path, width: int) -> None:
+def test_verdicts_and_differences_are_seen_without_scrolling(report_page: Path, tmp_path: Path, width: int) -> None:
     for left, right in act_in(report_page, tmp_path, VERDICTS, width):
         assert left >= 0 and right >= 0
 

@@ -186,6 +186,25 @@ def test_where_reward_rises_and_accuracy_falls_is_said_with_step_and_band(folder
     assert over_optimisation_sentence(prm) == "prm: accuracy was highest at the end; no over-optimisation."
 
 
+def test_an_arm_of_demonstrations_which_nobody_judges_has_no_trace(tmp_path: Path) -> None:
+    """Its rows say null of accuracy, as those of continued SFT do in a comparison of reward models."""
+    run = save_learned(
+        tmp_path,
+        arm="continued_sft",
+        seed=0,
+        votes={4: ["AB"]},
+        scores=[[0.9, 0.1]],
+        reward=[1.0] * 4,
+        accuracy=[0.5] * 4,
+        config=OUTCOME,
+    )
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    (run / "metrics.jsonl").write_text("".join(json.dumps({**row, "accuracy": None}) + "\n" for row in rows))
+    comparison = load_comparison(tmp_path)
+    assert [arm.arm for arm in learned_arms(comparison)] == ["continued_sft"]
+    assert reward_traces(comparison) == ()
+
+
 def test_the_page_has_a_section_where_a_model_is_in_use_and_only_there(folder: Path, report: Path) -> None:
     html = write_report(folder).read_text(encoding="utf-8")
     section = html[html.index("<h2>Reward models</h2>") :]
