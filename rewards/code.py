@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.problem import Tolerance
 from rewards.checker.answers import check_answer
+from rewards.checker.extraction import without_draft
 from rewards.reward import Reward, Rewards
 from rewards.sandbox.run import (
     DEFAULT_LIMITS,
@@ -52,9 +53,10 @@ class ProgramVerdict:
 def extract_program(completion: str) -> str | None:
     """The last closed Markdown block ```` ```python ```` (or ``py``, ``python3``), ``None`` where there is none.
 
-    A block that is cut off is no program, and no earlier one stands in for it: like a last box that is cut off.
+    A block that is cut off is no program, and no earlier one stands in for it: like a last box that is cut off. Nor is
+    one in a thought (``<think>``), closed or not.
     """
-    programs = [block for block in code_blocks(completion) if block.is_program]
+    programs = [block for block in code_blocks(without_draft(completion)) if block.is_program]
     return programs[-1].code if programs and programs[-1].closed else None
 
 
@@ -150,7 +152,7 @@ class CodeReward(Reward):
 
     def _judge(self, rollout: Rollout) -> ProgramVerdict:
         return judge_program(
-            rollout.completion,
+            rollout.opening + rollout.completion,
             rollout.problem.gold_answer,
             tolerance=rollout.problem.tolerance,
             limits=self.limits,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.problem import Problem, Statement
+from rewards.checker.extraction import without_draft
 from rewards.reward import Reward, Rewards
 from rewards.sandbox.run import Isolation, Outcome, ProgramRun, SandboxLimits, check_sandbox, run_program
 from rewards.verdict import Status, Verdict
@@ -247,10 +248,14 @@ def _unfinished(run: ProgramRun) -> str:
 
 
 def proof_of(completion: str) -> str:
-    """The proof in a completion: its last block of code, or all of it where it has none; nothing where that is cut."""
-    blocks = code_blocks(completion)
+    """The proof in a completion: its last block of code, or all of it where it has none; nothing where that is cut.
+
+    A thought (``<think>``), closed or not, is no proof.
+    """
+    text = without_draft(completion)
+    blocks = code_blocks(text)
     if not blocks:
-        return completion.strip()
+        return text.strip()
     return blocks[-1].code.strip() if blocks[-1].closed else ""
 
 

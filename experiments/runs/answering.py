@@ -191,7 +191,7 @@ def run_programs(rollouts: Sequence[Rollout], *, begun: bool) -> list[Verdict]:
     """
 
     def judged(rollout: Rollout) -> Verdict:
-        text = f"```python\n{rollout.completion}\n```" if begun else rollout.completion
+        text = f"```python\n{rollout.completion}\n```" if begun else rollout.opening + rollout.completion
         problem = rollout.problem
         return judge_program(text, problem.gold_answer, tolerance=problem.tolerance).verdict
 

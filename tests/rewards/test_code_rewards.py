@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from benchmarks.problem import Tolerance
+from experiments.runs.answering import run_programs
 from rewards import GoldAnswerError, Status
 from rewards.code import (
     CodeReward,
@@ -40,6 +42,9 @@ PROGRAMS: list[tuple[str, str | None, str]] = [
     ("print(5)", None, "no block"),
     ("```python\nprint(4)\n```\n```python\nprint(5", None, "the last block is cut off: no earlier one rescues it"),
     ("```python\n```", "", "an empty block"),
+    ("<think>\n```python\nprint(4)\n```\n", None, "a thought that is not closed is no answer"),
+    ("<think>\n```python\nprint(4)\n```\n</think>\nIt is 4.", None, "nor is one that is"),
+    ("<think>\n```python\nprint(4)\n```\n</think>\n```python\nprint(5)\n```", "print(5)\n", "behind a thought"),
     ("", None, "nothing"),
 ]
 
@@ -137,3 +142,11 @@ def test_programs_of_a_batch_run_at_the_same_time_and_keep_their_order() -> None
     assert rewards.total == (1.0, 0.0, 1.0, 0.0)
     assert time.perf_counter() - started < 3.5
     assert CodeReward()([], []).total == ()
+
+
+@needs_namespaces
+def test_a_program_in_a_thought_that_the_template_opened_is_none() -> None:
+    written = [block("print(5)"), f"{block('print(5)')}</think>", f"hm</think>\n{block('print(5)')}"]
+    completions = [replace(rollout_of(text), opening="<think>") for text in written]
+    assert code_reward(completions, [WRONG] * 3).total == (0.0, 0.0, 1.0)
+    assert [verdict.correct for verdict in run_programs(completions, begun=False)] == [False, False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from rewards.proof import (
     proof_of,
     prove,
 )
-from rewards.sandbox.run import why_unavailable
+from rewards.sandbox.run import SandboxLimits, why_unavailable
 from rewards.verdict import Status
 from sampling.rollout import Rollout
 
@@ -80,23 +81,54 @@ def test_a_theorem_of_the_large_database() -> None:
     assert prove(problem, "wph wps ax-1", Metamath()).status is Status.INCORRECT
 
 
+def rollout(completion: str, opening: str = "") -> Rollout:
+    return Rollout(
+        problem=GOAL,
+        prompt_ids=(1,),
+        completion_ids=(1,),
+        completion=completion,
+        finish_reason="stop",
+        sample_index=0,
+        seed=0,
+        policy_version=0,
+        opening=opening,
+    )
+
+
 @installed
 def test_the_reward_is_what_is_proved_and_no_proof_depends_on_another() -> None:
-    def rollout(completion: str) -> Rollout:
-        return Rollout(
-            problem=GOAL,
-            prompt_ids=(1,),
-            completion_ids=(1,),
-            completion=completion,
-            finish_reason="stop",
-            sample_index=0,
-            seed=0,
-            policy_version=0,
-        )
-
     rewards = ProofReward(checker=SMALL)([rollout(text) for text in ("no", REFLEXIVE, "mp mp", "tt th1")], [])
     assert rewards.total == (0.0, 1.0, 0.0, 1.0)
     assert rewards.correct == (False, True, False, True)
+
+
+@installed
+@pytest.mark.parametrize("opening", ["", "<think>"])
+def test_what_is_thought_is_no_proof(opening: str) -> None:
+    """A thought that the template or the model opened: what stands in it does not count, closed or not."""
+    thought = opening or "<think>"  # the template's, which the completion does not repeat
+    written = [
+        f"```metamath\n{REFLEXIVE}\n```",
+        f"```metamath\n{REFLEXIVE}\n```</think>It is done.",
+        f"it may be mp</think>```metamath\n{REFLEXIVE}\n```",
+        f"it may be mp</think>{REFLEXIVE}",
+    ]
+    completions = [rollout(text if opening else thought + text, opening) for text in written]
+    assert ProofReward(checker=SMALL)(completions, []).total == (0.0, 0.0, 1.0, 1.0)
+
+
+@installed
+def test_a_statement_that_cannot_be_read_is_never_proved() -> None:
+    """The proof of the theorem itself would be accepted: Metamath goes on past what it could not read."""
+    problem = theorem("goal $p |- t = t", "other $a |- nonsense $.")
+    assert prove(problem, REFLEXIVE, SMALL).status is Status.INCORRECT
+
+
+@sandboxed
+def test_a_checker_that_fails_to_start_is_told_as_it_speaks() -> None:
+    verdict = prove(GOAL, REFLEXIVE, replace(SMALL, program=Path("/bin/ls")))
+    assert verdict.status is Status.INCORRECT
+    assert "ls: cannot access" in verdict.reason
 
 
 def test_a_checker_that_is_missing_is_named_with_the_remedy() -> None:
@@ -106,6 +138,8 @@ def test_a_checker_that_is_missing_is_named_with_the_remedy() -> None:
         replace(SMALL, program=Path("/no/metamath")).check()
     with pytest.raises(ProofCheckerMissingError, match="no folder /no/lean"):
         lean4(["lean", "{file}"], folders=["/no/lean"]).check()
+    with pytest.raises(ProofCheckerMissingError, match=r"no /no/set\.mm"):
+        replace(SMALL, program=Path("/bin/sh"), database=Path("/no/set.mm")).check()
 
 
 LEAN = theorem("theorem t : 1 + 1 = 2 := by\n", "import Mathlib\n", "lean4")
@@ -135,6 +169,44 @@ def stand_in(script: str) -> CommandChecker:
 )
 def test_what_lean_says_decides_with_the_axioms_it_names(script: str, proof: str, status: Status) -> None:
     assert prove(LEAN, proof, stand_in(script)).status is status
+
+
+ACCEPTS = "echo \"'t' does not depend on any axioms\""
+
+
+@sandboxed
+@pytest.mark.parametrize("word", ["sorry", "admit", "axiom", "native_decide", "unsafe", "implemented_by", "extern"])
+def test_a_word_of_lean_that_proves_nothing_is_refused(word: str) -> None:
+    verdict = prove(LEAN, f"by\n  {word} x", stand_in(ACCEPTS))
+    assert (verdict.status, verdict.reason) == (Status.INCORRECT, f"the proof says {word!r}, which proves nothing")
+
+
+@sandboxed
+@pytest.mark.parametrize(
+    "word",
+    ["sorry", "oops", "axiomatization", "axioms", "oracle", "ML", "ML_file", "setup", "quick_and_dirty"],
+)
+def test_a_word_of_isabelle_that_proves_nothing_is_refused(word: str) -> None:
+    goal = theorem('theorem t: "a"', "theory t imports Main\nbegin\n", "isabelle")
+    assert prove(goal, "by simp", isabelle(["true"])).correct
+    verdict = prove(goal, f"by simp\n{word} x", isabelle(["true"]))
+    assert (verdict.status, verdict.reason) == (Status.INCORRECT, f"the proof says {word!r}, which proves nothing")
+
+
+@sandboxed
+def test_a_checker_that_does_not_end_is_a_time_out_and_no_verdict() -> None:
+    slow = replace(stand_in(f"sleep 60; {ACCEPTS}"), limits=SandboxLimits(wall_seconds=3))
+    assert prove(LEAN, "rfl", slow).status is Status.TIMEOUT
+
+
+@sandboxed
+def test_a_checker_sees_its_own_folders_and_no_other() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "says").write_text("'t' does not depend on any axioms\n")
+        command = ["/bin/sh", "-c", f"cat {folder}/says"]
+        assert prove(LEAN, "rfl", lean4(command, folders=[folder])).correct
+        assert not prove(LEAN, "rfl", lean4(command)).correct
 
 
 @sandboxed

@@ -121,6 +121,7 @@ def test_steps_take_rows_and_an_epoch_shows_everything_once(policy: Policy) -> N
     assert again == names  # the same step gives the same rows
     second = [each.problem.problem_id for number in range(step, step + 3) for each in rows.rollouts(number)]
     assert second != names[: len(second)]  # put together anew
+    assert rows.sampling_seconds(0, elapsed=2.5) == 2.5
     three = replace(rows, rows_per_step=3)
     assert [each.problem.problem_id for each in three.rollouts(1)] == [
         each.problem.problem_id for number in (3, 4, 5) for each in rows.rollouts(number)
