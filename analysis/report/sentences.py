@@ -24,7 +24,7 @@ INTERVAL_NOTE = (
 QUANTITIES = {"pass": "Pass@{k}", "majority": "Maj@{k}"}
 TWO_SEEDS = (
     "with two seeds the training noise is known from one number a contrast, and taken to be normal: the interval is "
-    "wide, and right only if that holds"
+    "wide, and right only if that holds; what such a design finds four times in five is not stated"
 )
 
 

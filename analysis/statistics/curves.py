@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.noise.intervals import Band, Resampling, problem_means, within
 from analysis.noise.seeds import difference_noise
-from analysis.noise.simultaneous import curve_factor, share_band
+from analysis.noise.simultaneous import along_curve, curve_factor, share_band
 from analysis.records.evaluations import accuracy_by_step, spent_by_step
 from analysis.records.frames import column
 from analysis.records.record import ComparisonRecord, RunRecord
@@ -114,8 +114,9 @@ def _difference_curve(arm: ArmScores, base: ArmScores, quantity: str, resampling
     by_seed_SPK = ours_SPK - theirs_SPK if paired else np.empty((0, *ours_SPK.shape[1:]))
     noise = difference_noise(ours_SPK, theirs_SPK, paired=paired)
     band = noise.band(resampling.confidence)
-    factor = curve_factor(noise, problem_means(ours_SPK) - problem_means(theirs_SPK), resampling.confidence)
-    half_K = factor * (band.high - band.point)
+    means_PK, together = problem_means(ours_SPK) - problem_means(theirs_SPK), along_curve(noise)
+    factor = curve_factor(together, means_PK, resampling.confidence, one_policy=True)
+    half_K = factor * together.half_width(resampling.confidence)
     ks = np.array(arm.ks)
     return Curve(
         arm=arm.arm,
@@ -161,7 +162,7 @@ def learning_curves(comparison: ComparisonRecord, x: str, resampling: Resampling
             if spends_none or not np.isfinite(spent_SX).all():
                 continue
             seeds = tuple(run.seed for run in runs)
-            curves.append(_curve(arm, benchmark, "pass", spent_SX, accuracy_SPX, seeds, resampling))
+            curves.append(_curve(arm, benchmark, "pass", spent_SX, accuracy_SPX, seeds, resampling, one_policy=False))
     return tuple(curves)
 
 
@@ -231,7 +232,7 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
 
 def _k_curve(arm: ArmScores, quantity: str, resampling: Resampling) -> Curve:
     ks_SX = np.tile(np.array(arm.ks), (len(arm.seeds), 1))
-    return _curve(arm.arm, arm.benchmark, quantity, ks_SX, arm.values(quantity), arm.seeds, resampling)
+    return _curve(arm.arm, arm.benchmark, quantity, ks_SX, arm.values(quantity), arm.seeds, resampling, one_policy=True)
 
 
 def _curve(
@@ -242,6 +243,8 @@ def _curve(
     values_SPX: np.ndarray,
     seeds: tuple[int, ...],
     resampling: Resampling,
+    *,
+    one_policy: bool,
 ) -> Curve:
     return Curve(
         arm=arm,
@@ -249,7 +252,7 @@ def _curve(
         quantity=quantity,
         x_X=x_SX.mean(axis=0) if np.ptp(x_SX, axis=0).any() else x_SX[0],
         band=share_band(values_SPX, resampling.confidence),
-        simultaneous=share_band(values_SPX, resampling.confidence, simultaneous=True),
+        simultaneous=share_band(values_SPX, resampling.confidence, simultaneous=True, one_policy=one_policy),
         seeds=seeds,
         seed_x_SX=x_SX,
         seed_y_SX=values_SPX.mean(axis=1),

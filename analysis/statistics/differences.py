@@ -53,7 +53,7 @@ class Difference:
     p_value: float
     p_holm: float  # over `num_comparisons`; NaN where the contrast was not declared
     num_comparisons: int
-    detectable: float  # NaN where no variance can be estimated
+    detectable: float  # NaN with fewer than three seeds, or where no variance can be estimated
     confidence: float
 
     def _repr_html_(self) -> str:
@@ -260,7 +260,7 @@ def contrast_difference(
         p_value=p_value(noise),
         p_holm=np.nan,
         num_comparisons=num_comparisons,
-        detectable=detectable_difference(noise, level=level),
+        detectable=detectable_difference(noise, level=level) if noise.seed_freedom > 1 else np.nan,
         confidence=confidence,
     )
 

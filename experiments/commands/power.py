@@ -9,7 +9,7 @@ import tyro
 
 __all__ = ["Power"]
 
-SEEDS = (2, 3, 4, 5, 8, 12)  # columns of the table
+SEEDS = (3, 4, 5, 8, 12, 16)  # columns of the table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Power:
     """The seeds, problems and samples that would tell a given difference apart, and what they cost."""
 
     comparison: tyro.conf.Positional[Path]
-    """A finished comparison of two seeds or more."""
+    """A finished comparison of three seeds or more; two state no power."""
     difference: float = 2.0
     """In points of Pass@1."""
     problems: int | None = None

@@ -21,8 +21,15 @@ __all__ = ["design_lines"]
 # The variances of the embedded comparison of 2026-11-29 (four seeds), a contrast's divided by the sum of its squared
 # weights: greedily the means over its six declared contrasts, at temperature 1 those of online − offline. Each seed has
 # a start policy of its own, which is most of the second; known from 3 degrees of freedom.
-GREEDY = Components(problem=0.0065, seed=0.0051, local=0.121, completion=0.0, pilot_freedom=3)
-SAMPLED = Components(problem=0.0033, seed=0.0042, local=0.0094, completion=0.140, pilot_freedom=3)
+GREEDY = Components(problem=0.0065, seed=0.0051, local=0.121, completion=0.0, pilot_freedom=3, pilot_rest=0.121 / 400)
+SAMPLED = Components(
+    problem=0.0033,
+    seed=0.0042,
+    local=0.0094,
+    completion=0.140,
+    pilot_freedom=3,
+    pilot_rest=(0.0094 + 0.140 / 16) / 400,
+)
 
 
 def design_lines(recipe: Recipe, out: Path, *, workers: int, pilot: Path | None) -> list[str]:
@@ -57,10 +64,10 @@ def design_lines(recipe: Recipe, out: Path, *, workers: int, pilot: Path | None)
         f"greedily; at 5 % over {len(contrasts)} contrasts, by the first step of Holm's correction, which is cautious",
         design_text(parts, contrasts, seeds=seeds, problems=problems, samples=samples),
     ]
+    if seeds == 2:
+        lines.append("two seeds: what they find 4 times in 5 is often more than everything, and is not stated")
     if seeds < 2:
-        lines.append(
-            "one seed: no contrast gets a verdict, whatever the chances above; ask for two or more (--seeds 2)"
-        )
+        lines.append("one seed: no contrast gets a verdict, whatever the difference; ask for two or more (--seeds 2)")
     if assumed:
         which = "all contrasts" if len(assumed) == len(parts) else ", ".join(assumed)
         lines.append(f"variances of {which}: assumed, as the embedded comparison had them; --pilot DIR takes another's")
@@ -88,4 +95,5 @@ def _assumed(contrast: Contrast, evaluation: EvaluationConfig) -> Components:
         local=own.local * squares,
         completion=own.completion * squares,
         pilot_freedom=own.pilot_freedom,
+        pilot_rest=own.pilot_rest * squares,
     )

@@ -6,7 +6,7 @@ from scipy import stats
 
 from analysis import bootstrap_mean, share_band
 from analysis.noise.seeds import FLOOR, contrast_noise, difference_noise, total_band, total_noise
-from analysis.noise.simultaneous import curve_factor
+from analysis.noise.simultaneous import along_curve, curve_factor
 from analysis.noise.two_noises import half_width, miss_rate
 
 
@@ -148,3 +148,28 @@ def test_a_simultaneous_band_of_independent_points_follows_sidak():
     assert curve_factor(total_noise(together_PX[None]), together_PX, 0.95) == pytest.approx(1.0, abs=0.01)
     still_PX = np.hstack([means_PX[:, :1], np.ones((20_000, 3))])  # what never moves
     assert curve_factor(total_noise(still_PX[None]), still_PX, 0.95) == 1.0
+
+
+def test_where_the_curves_of_two_seeds_cross_the_band_does_not_close():
+    """Seeds differ by +4, 0 and -4 points at three K, problems vary alike: (2² + 0 + 2²)/3 in place of 0 in the middle.
+
+    The half width of one position is then t_1 (the seeds' quantile, 12.7) times 1.63 points where problems hardly vary.
+    """
+    rng = np.random.default_rng(4)
+    shared_P = 0.01 * rng.standard_normal(2000)
+    by_seed_SX = np.array([[0.52, 0.5, 0.48], [0.48, 0.5, 0.52]])
+    values_SPX = by_seed_SX[:, None, :] + (shared_P - shared_P.mean())[None, :, None]
+    noise = total_noise(values_SPX)
+    assert np.sqrt(noise.seeds_X) == pytest.approx([0.02, 0.0, 0.02])
+    together = along_curve(noise)
+    assert np.sqrt(together.seeds_X) == pytest.approx([0.02, 0.02 * np.sqrt(2 / 3), 0.02])
+    assert together.half_width(0.95)[1] == pytest.approx(12.706 * 0.02 * np.sqrt(2 / 3), rel=0.01)
+
+    def middle(*, one_policy: bool) -> float:
+        band = share_band(values_SPX, 0.95, simultaneous=True, one_policy=one_policy)
+        return float(band.high[1] - band.low[1]) / 2
+
+    assert middle(one_policy=True) > 0.15
+    assert middle(one_policy=False) < 0.05  # along a learning curve one step may truly be sure and another not
+    one_seed = total_noise(values_SPX[:1])
+    assert along_curve(one_seed) is one_seed

@@ -232,12 +232,18 @@ def test_a_leader_that_is_not_sure_at_one_sample_may_cross_before():
 
 
 def test_the_detectable_difference_allows_for_all_contrasts():
-    """Two contrasts: each is tested at 2.5 % in Holm's first step."""
-    arms = [arm_of(name, [[a, b, 3]]) for name, a, b in (("x", 6, 4), ("y", 4, 4), ("z", 2, 6))]
+    """Two contrasts: each is tested at 2.5 % in Holm's first step. One seed or two state nothing."""
+    rows = {"x": ([6, 4, 3], [5, 4, 4], [7, 4, 3]), "y": ([4, 4, 3],) * 3, "z": ([2, 6, 3],) * 3}
     contrasts = [Contrast(name=name, plus=(name,), minus=("y",)) for name in ("x", "z")]
-    found = judge_contrasts(arms, contrasts, resampling=FEW)[0]
-    noise = total_noise(np.array([2 / 8, 0, 0])[None, :, None])
-    assert found.detectable == pytest.approx(detectable_difference(noise, level=0.025), nan_ok=True)
+
+    def detectable(seeds: int) -> float:
+        arms = [arm_of(name, [list(row) for row in by_seed[:seeds]]) for name, by_seed in rows.items()]
+        return judge_contrasts(arms, contrasts, resampling=FEW)[0].detectable
+
+    noise = total_noise(np.array([[2, 0, 0], [1, 0, 1], [3, 0, 0]])[:, :, None] / 8)
+    expected = detectable_difference(noise, level=0.025)
+    assert np.isfinite(expected) and detectable(3) == pytest.approx(expected)
+    assert np.isnan([detectable(1), detectable(2)]).all()
 
 
 def test_curves_that_do_not_cross_or_start_together():

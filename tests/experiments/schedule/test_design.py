@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.noise.power import Components, components_of, detectable_difference
+from analysis.noise.power import Components, components_of
 from analysis.report.terminal import design_text
 from analysis.statistics.contrasts import Contrast
 from experiments.commands.compare import Compare
@@ -84,10 +84,9 @@ def test_a_pilot_gives_the_variances_of_the_contrasts_that_it_can_answer(
     assert "variances of PS − outcome: assumed" in printed
     values = [np.array([[0.75, 0.5], [0.5, 0.75]]), np.array([[0.25, 0.5], [0.0, 0.5]])]
     parts = components_of(values, (1.0, -1.0), 4)
-    noise = parts.noise(seeds=4, problems=6, samples=4)
-    by_hand = detectable_difference(noise, level=0.025, pilot_freedom=parts.pilot_freedom)
-    smallest = cells(printed, "GRPO − start")[1]
-    assert smallest == ("–" if np.isnan(by_hand) else f"{100 * by_hand:.1f}")
+    assert parts.pilot_freedom == 1
+    assert cells(printed, "GRPO − start") == ["–"] * 5  # not decoded at one temperature; and two seeds state nothing
+    assert "the pilot has two seeds" in printed
 
 
 def test_a_pilot_without_a_dry_run_is_refused(tmp_path: Path) -> None:
