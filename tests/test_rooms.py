@@ -41,6 +41,7 @@ STOREYS = {
     "rewards/sandbox": set(),
     "rewards/steps": {"", "algebra"},
     "training/models": set(),
+    "training/parallel": {"models"},
     "training/peers": {"", "models"},
     "training/staleness": {""},
     "training/reward_models": {"", "models"},

@@ -86,15 +86,17 @@ def train(
 
 
 def _save(trainer: Trainer, rule: StopRule, checkpoints: Path, step: int, rows: str) -> None:
-    save_checkpoint(
-        checkpoints,
-        step=step,
-        policy=trainer.policy,
-        optimizers=trainer.optimizers,
-        state={**vars(trainer.counters), **rule.state(), "rows": rows},
-        critic=trainer.critic,
-        reference=trainer.moving_reference,
-    )
+    if trainer.ranks.rank == 0:
+        save_checkpoint(
+            checkpoints,
+            step=step,
+            policy=trainer.policy,
+            optimizers=trainer.optimizers,
+            state={**vars(trainer.counters), **rule.state(), "rows": rows},
+            critic=trainer.critic,
+            reference=trainer.moving_reference,
+        )
+    trainer.ranks.wait()
 
 
 def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
@@ -180,7 +182,7 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
     warming_up = trainer.critic is not None and step < config.critic_warmup_steps
     tokens_trained, rate = 0.0, 0.0 if warming_up else config.learning_rate * share
     for _ in range(config.updates_per_batch):
-        measured = trainer.pieces.run(accumulate)
+        measured = trainer.ranks.add_up(model, trainer.pieces.run(accumulate))
         tokens_trained += measured["tokens_trained"]
         norm = _clip(model, config.max_grad_norm)
         check_finite(step, "coefficient", measured["coefficient_abs_mean"])
@@ -197,8 +199,11 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
 
 
 def _split(trainer: Trainer, batch: TrainingBatch, unit: BatchUnit, tokens: int, *, packed: bool) -> list[torch.Tensor]:
-    """Rows of each piece of at most `tokens`."""
-    return microbatches(batch, unit, tokens=tokens, sequences=trainer.config.microbatch_size, packed=packed)
+    """Rows of each piece of at most `tokens` that is this process's."""
+    most = trainer.config.microbatch_size
+    return trainer.ranks.split(
+        batch, unit, lambda share: microbatches(share, unit, tokens=tokens, sequences=most, packed=packed)
+    )
 
 
 def _reporting(trainer: Trainer, split: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -229,7 +234,7 @@ def _update_critic(trainer: Trainer, batch: TrainingBatch, step: int, share: flo
 
     total = 0.0
     for _ in range(trainer.config.critic_updates_per_batch):
-        total = trainer.pieces.run(accumulate)
+        total = trainer.ranks.add_up(critic, {"loss": trainer.pieces.run(accumulate)})["loss"]
         norm = _clip(critic, trainer.config.max_grad_norm)
         check_finite(step, "critic's loss", total)
         check_finite(step, "critic's gradient norm", norm)

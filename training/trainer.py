@@ -29,6 +29,7 @@ from training.models.packing import can_pack, checkpoint_layers, compile_layers,
 from training.models.policy import Policy
 from training.models.scores import score_entropies, score_kl, score_logprobs, score_values
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
+from training.parallel.ranks import Ranks
 from training.pieces import PieceSize
 from training.sources import Source
 from training.staleness.ahead import AheadSource
@@ -62,6 +63,7 @@ class Trainer:
         make_optimizers: those of the policy.
         counters: what has been used so far.
         report: told of progress within a step: `(what, done, total, unit)`.
+        ranks: the processes that share the update; one unless said.
         pieces: how much is passed through a model at once; less where memory runs out.
     """
 
@@ -81,6 +83,7 @@ class Trainer:
     make_optimizers: OptimizerFactory = named_adamw
     counters: Counters = field(default_factory=Counters)
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
+    ranks: Ranks = field(default_factory=Ranks)
     policy_optimizers: Optimizers = field(init=False)
     critic_optimizer: torch.optim.Optimizer | None = field(init=False, default=None)
     pieces: PieceSize = field(init=False)

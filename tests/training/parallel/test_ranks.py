@@ -1,0 +1,133 @@
+"""Two processes take the steps of one: same gradients, same trajectory, and the same again after a kill."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+from algorithms import DPO, GRPO, PPO, SFT, Algorithm, BatchUnit, DataSource
+from tests.training.small_run import Rows, make_trainer, run, save_start, weights
+from tests.training.test_update_and_batches import eight_rollouts, gradient, make_model, with_arrays
+from training.models.batches import build_batch, build_pair_batch
+from training.models.logprobs import ForwardOptions
+from training.models.microbatches import microbatches
+from training.parallel.ranks import Ranks
+from training.update import accumulate_gradients
+
+METHODS: dict[str, Algorithm] = {
+    "sft": SFT(),
+    "dpo": DPO(data_source=DataSource.ONLINE),
+    "ppo": PPO(normalize_advantages=True),
+    "grpo": GRPO(),
+    "process": GRPO(supervision="process"),
+}
+
+
+def whole_batch(algorithm: Algorithm):
+    build = build_pair_batch if algorithm.batch_unit is BatchUnit.PAIR else build_batch
+    built = build(eight_rollouts(), pad_token_id=0)
+    assert built is not None
+    return with_arrays(built, make_model())
+
+
+def share_of_gradient(algorithm: Algorithm, ranks: Ranks) -> torch.Tensor:
+    """What a rank holds after the gradients are added up."""
+    batch, model, unit = whole_batch(algorithm), make_model(), algorithm.batch_unit
+    split = ranks.split(batch, unit, lambda share: microbatches(share, unit, tokens=40))
+    sums = accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, ForwardOptions())
+    total = ranks.add_up(model, sums)
+    flat = torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+    return torch.cat([flat, torch.tensor([total["loss"], total["tokens_trained"]], dtype=torch.float64)])
+
+
+def trajectory(name: str, start: Path, folder: Path, ranks: Ranks, *, killed: bool = False) -> torch.Tensor:
+    """Weights after five steps, and loss and norm of each; PPO's critic too."""
+    rows = Rows()
+    for stop_after in (2, None) if killed else (None,):
+        trainer = make_trainer(start, METHODS[name], folder)
+        trainer.ranks = ranks
+        run(trainer, folder, rows, stop_after=stop_after)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+    numbers = [float(row.get(key) or 0.0) for row in rows for key in ("loss", "grad_norm", "critic_loss")]
+    critic = [] if trainer.critic is None else [weights(trainer.critic)]
+    return torch.cat([weights(trainer.policy.model), *critic, torch.tensor(numbers)])
+
+
+def process(rank: int, folder: Path, start: Path) -> None:
+    """One of two."""
+    torch.set_num_threads(1)
+    store = distributed.FileStore(str(folder / "store"), 2)
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
+    ranks = Ranks(rank=rank, world=2)
+    found = {f"gradient {name}": share_of_gradient(algorithm, ranks) for name, algorithm in METHODS.items()}
+    for name in ("dpo", "ppo", "grpo"):
+        for killed in (False, True):
+            shared = folder / f"{name}-{killed}"
+            found[f"{name} {killed}"] = trajectory(name, start, shared, ranks, killed=killed)
+    torch.save(found, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, torch.Tensor]]]:
+    """The start, and what each of two processes found."""
+    folder = tmp_path_factory.mktemp("ranks")
+    start = save_start(folder / "start")
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    multiprocessing.spawn(process, args=(folder, start), nprocs=2)
+    return start, [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_two_processes_have_the_gradient_of_one(name: str, two: tuple[Path, list[dict[str, torch.Tensor]]]) -> None:
+    algorithm = METHODS[name]
+    batch = whole_batch(algorithm)
+    whole = gradient(algorithm, batch, [torch.arange(len(batch))])
+    assert whole.abs().max() > 1e-4
+    for found in two[1]:
+        torch.testing.assert_close(found[f"gradient {name}"][:-2], whole, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dpo", "ppo", "grpo"])
+def test_two_processes_train_as_one_does_and_resume_bit_for_bit(
+    name: str, two: tuple[Path, list[dict[str, torch.Tensor]]], tmp_path: Path
+) -> None:
+    start, (first, second) = two
+    single = trajectory(name, start, tmp_path, Ranks())
+    at_start = weights(make_trainer(start, METHODS[name], tmp_path / "start").policy.model)
+    assert (single[: len(at_start)] - at_start).abs().max() > 1e-3
+    torch.testing.assert_close(first[f"{name} False"], single, rtol=1e-5, atol=1e-6)
+    assert torch.equal(first[f"{name} False"], second[f"{name} False"])
+    assert torch.equal(first[f"{name} False"], first[f"{name} True"])
+
+
+def test_shares_are_disjoint_whole_and_even() -> None:
+    batch = whole_batch(GRPO())
+    lengths = batch.lengths
+    shares = [
+        torch.cat(Ranks(rank=rank, world=3).split(batch, BatchUnit.SEQUENCE, lambda share: [torch.arange(len(share))]))
+        for rank in range(3)
+    ]
+    assert sorted(torch.cat(shares).tolist()) == list(range(8))
+    tokens = [int(lengths[share].sum()) for share in shares]
+    assert max(tokens) - min(tokens) <= int(lengths.max())
+
+
+def test_pairs_stay_together_and_a_rank_may_have_none() -> None:
+    batch = whole_batch(DPO())
+    pair = batch.tokens.require("pair", "the test")
+    everything = lambda share: [torch.arange(len(share))]  # noqa: E731
+    shares = [Ranks(rank=rank, world=5).split(batch, BatchUnit.PAIR, everything) for rank in range(5)]
+    assert [len(share) for share in shares] == [1, 1, 1, 0, 0]
+    for (rows,) in shares[:3]:
+        assert len(rows) == 2 and len(pair[rows].unique()) == 1
+
+
+def test_a_rank_beyond_the_world_is_refused() -> None:
+    with pytest.raises(ValueError, match="rank 2 of 2 processes; expected 0 to 1"):
+        Ranks(rank=2, world=2)

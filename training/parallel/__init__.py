@@ -1,0 +1,1 @@
+"""One update on several processes."""
