@@ -61,7 +61,7 @@ def trajectory(name: str, start: Path, folder: Path, ranks: Ranks, *, killed: bo
 def process(rank: int, folder: Path, start: Path) -> None:
     """One of two."""
     torch.set_num_threads(1)
-    store = distributed.FileStore(str(folder / "store"), 2)
+    store = distributed.FileStore(str(folder / "store"), 2)  # type: ignore[reportPrivateImportUsage]
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
     ranks = Ranks(rank=rank, world=2)
     found = {f"gradient {name}": share_of_gradient(algorithm, ranks) for name, algorithm in METHODS.items()}
@@ -79,7 +79,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, 
     folder = tmp_path_factory.mktemp("ranks")
     start = save_start(folder / "start")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    multiprocessing.spawn(process, args=(folder, start), nprocs=2)
+    multiprocessing.spawn(process, args=(folder, start), nprocs=2)  # type: ignore[reportPrivateImportUsage]
     return start, [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
