@@ -44,7 +44,9 @@ class EngineConfig:
             )
 
 
-def build_sampler(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int, ...], max_positions: int) -> Sampler:
+def build_sampler(
+    model: Path, config: EngineConfig, *, eos_token_ids: tuple[int, ...], max_positions: int, apart: bool = False
+) -> Sampler:
     """The engine on the weights in `model`.
 
     Args:
@@ -52,12 +54,13 @@ def build_sampler(model: Path, config: EngineConfig, *, eos_token_ids: tuple[int
         config: which engine, on which device.
         eos_token_ids: tokens that end a completion.
         max_positions: most tokens that the model takes.
+        apart: vLLM gets a process of its own, since it would take the process group of this one for its own.
 
     Raises:
         VllmUnavailableError: vLLM is asked for and not installed.
     """
     build = partial(_build_here, model, config, eos_token_ids=eos_token_ids, max_positions=max_positions)
-    if config.replicas == 1 and not _needs_a_process(model, config):
+    if config.replicas == 1 and not (apart and config.name == "vllm") and not _needs_a_process(model, config):
         return build()
     from sampling.replicas import ReplicatedSampler
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from torch import nn
 from algorithms.interface import BatchUnit, DataSource
 from training.accounting import rollout_metrics
 from training.checkpoints import save_checkpoint
+from training.drawing import Drawn
 from training.finite import check_finite, check_weights
 from training.models.batches import TrainingBatch
 from training.models.critic import critic_loss
@@ -29,6 +30,8 @@ from training.trainer import Trainer
 from training.update import accumulate_gradients, denominator_of
 
 __all__ = ["Row", "RunLog", "take_step", "train"]
+
+_Result = TypeVar("_Result")
 
 
 class RunLog(Protocol):
@@ -76,13 +79,26 @@ def train(
     while not rule.ends(step):
         row = take_step(trainer, step, rule.share(step))
         step += 1
-        log.append({**row, **rule.look(step)})
+        log.append({**row, **_look(trainer, rule, step)})
         trainer.report("train", step, max(step, rule.expected_steps), "steps")
-        after_step(step)
+        _led(trainer, after_step, step)
         if rule.leaves_checkpoint(step):
             check_weights(trainer.policy.model, step)
             _save(trainer, rule, checkpoints, step, log.sync())
     return step
+
+
+def _look(trainer: Trainer, rule: StopRule, step: int) -> Row:
+    """What the rule measures after `step` steps, and decides from it, on rank 0."""
+    row, state = trainer.ranks.lead(lambda: (rule.look(step), rule.state()))
+    if trainer.ranks.rank > 0:
+        rule.restore(state)
+    return row
+
+
+def _led(trainer: Trainer, work: Callable[[int], _Result], step: int) -> _Result:
+    """What `work(step)` gives on rank 0."""
+    return trainer.ranks.lead(lambda: work(step))
 
 
 def _save(trainer: Trainer, rule: StopRule, checkpoints: Path, step: int, rows: str) -> None:
@@ -118,10 +134,10 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     on_gpu = trainer.policy.device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(trainer.policy.device)
-    trainer.before_step(step)
+    _led(trainer, trainer.before_step, step)
     if trainer.moving_reference is not None and trainer.config.starts_iteration(step):
         trainer.moving_reference.load_state_dict(trainer.policy.model.state_dict())
-    drawn = trainer.draw(step)
+    drawn = _led(trainer, trainer.draw, step)
     judged = time.perf_counter()
     batch = trainer.batch(drawn.kept, drawn.greedy)
     measured: Row = {"loss": None, "tokens_trained": 0}
@@ -141,8 +157,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     if on_gpu:
         measured["peak_memory_gib"] = torch.cuda.max_memory_allocated(trainer.policy.device) / 2**30
     trained = time.perf_counter()
-    _reload(trainer, step + 1)
-    sampling_seconds = trainer.source.sampling_seconds(step, elapsed=drawn.sampling_seconds)
+    sampling_seconds = _led(trainer, lambda done: _reload(trainer, done, drawn), step + 1)
     trainer.counters.seconds += time.perf_counter() - started - drawn.sampling_seconds + sampling_seconds
     return {
         "step": step + 1,
@@ -156,12 +171,17 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     }
 
 
-def _reload(trainer: Trainer, step: int) -> None:
-    """Give the engine the policy of `step` where the next completions are drawn from it."""
+def _reload(trainer: Trainer, step: int, drawn: Drawn) -> float:
+    """Give the engine the policy of `step` where the next completions are drawn from it.
+
+    Returns:
+        Seconds that drawing what was trained on took.
+    """
     source = trainer.algorithm.data_source
     iterated = source is DataSource.ITERATED and trainer.config.starts_iteration(step)
     if trainer.sampler is not None and (iterated or source is DataSource.ONLINE):
         trainer.sampler.load_weights(named_weights(trainer.policy.model), step)
+    return trainer.source.sampling_seconds(step - 1, elapsed=drawn.sampling_seconds)
 
 
 def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -64,6 +65,26 @@ def restore(
     Raises:
         CheckpointError: a whole checkpoint belongs to another model.
     """
+    found = trainer.ranks.lead(lambda: _newest(checkpoints, agreed, rows_digest))
+    if found.checkpoint is None:
+        return Restored(step=0, passed_over=found.passed_over)
+    _load(trainer, found.checkpoint)
+    trainer.counters = Counters(**{name: found.state[name] for name in vars(Counters())})
+    rule.restore(found.state)
+    return Restored(step=checkpoint_step(found.checkpoint), passed_over=found.passed_over)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A checkpoint to go on from and its state; ``None`` where there is none."""
+
+    checkpoint: Path | None = None
+    state: dict[str, Any]
+    passed_over: tuple[str, ...]
+
+
+def _newest(checkpoints: Path, agreed: int, rows_digest: Callable[[int], str] | None) -> _Found:
+    """The newest checkpoint that can be gone on from; see `restore`."""
     passed_over = []
     for checkpoint in reversed(checkpoints_in(checkpoints)):
         step = checkpoint_step(checkpoint)
@@ -79,11 +100,8 @@ def restore(
         if written is not None and rows_digest is not None and written != rows_digest(step):
             passed_over.append(f"{checkpoint.name} was written beside other rows than there are up to its step")
             continue
-        _load(trainer, checkpoint)
-        trainer.counters = Counters(**{name: state[name] for name in vars(Counters())})
-        rule.restore(state)
-        return Restored(step=step, passed_over=tuple(passed_over))
-    return Restored(step=0, passed_over=tuple(passed_over))
+        return _Found(checkpoint=checkpoint, state=state, passed_over=tuple(passed_over))
+    return _Found(state={}, passed_over=tuple(passed_over))
 
 
 def _load(trainer: Trainer, checkpoint: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
 from rewards.reward import Reward, StepReward, StepRewardFunction
@@ -222,7 +222,7 @@ class Trainer:
         needs, config = self.algorithm.needs, self.config
 
         def logprobs(model: nn.Module) -> torch.Tensor:
-            found = self.pieces.run(lambda size: score_logprobs(model, batch, self.forward(size)))
+            found = self._shared(batch, lambda share, options: score_logprobs(model, share, options))
             self.count_flops(2, batch)
             return found
 
@@ -240,15 +240,20 @@ class Trainer:
             tokens = replace(tokens, kl_estimate=estimate)
             self.count_flops(4, batch)
         if Need.ENTROPIES in needs:
-            entropies = self.pieces.run(lambda size: score_entropies(self.policy.model, batch, self.forward(size)))
+            model = self.policy.model
+            entropies = self._shared(batch, lambda share, options: score_entropies(model, share, options))
             tokens = replace(tokens, entropies=entropies)
             self.count_flops(2, batch)
         if Need.CRITIC in needs and self.critic is not None:
             critic = self.critic
-            values = self.pieces.run(lambda size: score_values(critic, batch, self.forward(size)))
+            values = self._shared(batch, lambda share, options: score_values(critic, share, options))
             tokens = replace(tokens, values=values)
             self.count_flops(2, batch)
         return batch.with_tokens(tokens)
+
+    def _shared(self, batch: TrainingBatch, score: Callable[[TrainingBatch, ForwardOptions], Tensor]) -> Tensor:
+        """Numbers of every completion token, each rank's share in pieces that fit. (B, T)."""
+        return self.ranks.by_rows(batch, lambda share: self.pieces.run(lambda size: score(share, self.forward(size))))
 
     def forward(self, tokens: int) -> ForwardOptions:
         """How passes are run, in pieces of at most `tokens`."""

@@ -13,6 +13,7 @@ from experiments.commands.options import RecipeOptions, Repeated, checked_worker
 if TYPE_CHECKING:
     from experiments.clusters.on_ray import RayCluster
     from experiments.clusters.on_slurm import Slurm
+    from experiments.clusters.together import Together
     from experiments.recipes.config import Recipe
     from experiments.schedule.places import Place
 
@@ -150,9 +151,70 @@ class Train(RecipeOptions):
     """In place of the recipe's."""
     seed: int = 0
     """Of everything random in the run."""
+    gpus: int | None = None
+    """GPUs that train the run together, one process each; torchrun in front of the command does the same."""
+    ranks: int | None = None
+    """As many processes that train the run together on this machine's CPUs, to try it."""
 
     def run(self) -> None:
-        """Run what is missing of the run and write its report."""
+        """Run what is missing of the run and write its report; with several processes, this one's part of it."""
+        from experiments.clusters.ranks import rank_of_environment
+
+        rank, asked = rank_of_environment(), self._asked()
+        if rank is None and asked > 1:
+            self._launch(asked)
+        elif rank is None or rank.world == 1:
+            self._train(None)
+        elif asked not in (1, rank.world):
+            raise ValueError(
+                f"{asked} processes are asked for, and torchrun started {rank.world}; leave the option out."
+            )
+        else:
+            rank.enter(gpu=self.ranks is None)
+            from experiments.clusters.together import Together, follow
+
+            if rank.rank > 0:
+                follow(rank)
+            self._train(Together(rank=rank))
+
+    def device(self) -> str:
+        """See `RecipeOptions.device`."""
+        return "cpu" if self.ranks is not None else super().device()
+
+    def _asked(self) -> int:
+        """Processes that the options ask for; 1 where they say nothing.
+
+        Raises:
+            ValueError: fewer than one, or both options.
+        """
+        if self.gpus is not None and self.ranks is not None:
+            raise ValueError("--gpus is for GPUs and --ranks for CPUs; give one of them.")
+        option, count = ("--ranks", self.ranks) if self.gpus is None else ("--gpus", self.gpus)
+        if count is not None and count < 1:
+            raise ValueError(f"{option} is {count}; expected at least 1.")
+        return count or 1
+
+    def _launch(self, count: int) -> None:
+        """Start so many processes of this command.
+
+        Raises:
+            ValueError: more GPUs are asked for than there are.
+            RankError: see `launch`.
+        """
+        from experiments.clusters.ranks import launch
+
+        if self.gpus is not None:
+            import torch
+
+            found = torch.cuda.device_count()
+            if found < count:
+                raise ValueError(
+                    f"--gpus is {count}, and this machine has {found}; --ranks {count} runs as many processes on CPUs."
+                )
+        launch(count)
+
+    def _train(self, together: Together | None) -> None:
+        """The run, with the processes that share it; ``None`` for one process."""
         recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
 
@@ -161,10 +223,26 @@ class Train(RecipeOptions):
             arm = replace(arm, training=replace(arm.training, learning_rate=self.learning_rate))
         recipe = replace(recipe, arms={name: arm}, seeds=(self.seed,))
         out = self.out or Path("runs") / f"train-{recipe.name}-{name}-seed{self.seed}"
-        recipe, workers, about = self.checked(self.with_settings(recipe), out, evaluate_start=False)
+        recipe = self.with_settings(recipe)
+        workers = self.workers
+        if together is not None:
+            together.check(recipe.arms[name], workers)
+            workers = 1
+        recipe, workers, about = replace(self, workers=workers).checked(recipe, out, evaluate_start=False)
+        from experiments.clusters.together import other_number
         from experiments.schedule.compare import compare
+        from experiments.schedule.workers import THIS_MACHINE
 
+        if (warning := other_number(out, 1 if together is None else together.rank.world)) is not None:
+            say(f"warning: {warning}")
         with results_in(out, recipe, with_coefficients=False) as board:
             compare(
-                recipe, out, workers=workers, board=board, evaluate_start=False, description=about, trackers=self.track
+                recipe,
+                out,
+                workers=workers,
+                board=board,
+                evaluate_start=False,
+                description=about,
+                trackers=self.track,
+                place=together or THIS_MACHINE,
             )

@@ -12,6 +12,7 @@ from sampling.sampler import Sampler
 
 if TYPE_CHECKING:
     from training.models.policy import Policy
+    from training.parallel.ranks import Ranks
 
 __all__ = ["Report", "SamplerCache"]
 
@@ -20,11 +21,42 @@ Report = Callable[[str, float, float, str], None]
 
 
 class SamplerCache:
-    """Keeps one engine for all runs of a process: it takes seconds to build, and weights are loaded in place."""
+    """Keeps one engine for all runs of a process: it takes seconds to build, and weights are loaded in place.
 
-    def __init__(self) -> None:
+    Args:
+        ranks: the processes that share each run, of which this is one; ``None`` is one process, until it joins others.
+    """
+
+    def __init__(self, ranks: Ranks | None = None) -> None:
+        self._ranks = ranks
         self._sampler: Sampler | None = None
         self._key: tuple[Any, ...] = ()
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that share each run."""
+        from training.parallel.ranks import Ranks
+
+        self._ranks = self._ranks or Ranks()
+        return self._ranks
+
+    def join(self, ranks: Ranks) -> None:
+        """Share each run with others from here on."""
+        self._ranks = ranks
+
+    def shared(self, sampler: Sampler, policy: Policy) -> Sampler:
+        """The engines of all ranks as one; of one process its own.
+
+        Args:
+            sampler: of this process.
+            policy: whose weights it holds.
+        """
+        from training.models.policy import named_weights
+        from training.parallel.sampler import SharedSampler
+
+        if self.ranks.world == 1:
+            return sampler
+        return SharedSampler(sampler, self.ranks, lambda: named_weights(policy.model))
 
     def get(self, engine: EngineConfig, folder: Path, policy: Policy) -> Sampler:
         """The engine of that configuration, built from `folder` if there is none of that model yet, weights aside."""
@@ -34,7 +66,11 @@ class SamplerCache:
         key = (engine, shapes, policy.architecture, policy.eos_token_ids)
         if self._sampler is None or key != self._key:
             self._sampler = build_sampler(
-                folder, engine, eos_token_ids=policy.eos_token_ids, max_positions=policy.max_positions
+                folder,
+                engine,
+                eos_token_ids=policy.eos_token_ids,
+                max_positions=policy.max_positions,
+                apart=self.ranks.world > 1,
             )
             self._key = key
             gc.freeze()  # a full collection would walk all that is imported, again and again, between the steps

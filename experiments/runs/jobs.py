@@ -49,6 +49,7 @@ class StartJob:
         folder = RunFolder(self.folder, self.config)
         if folder.finished:
             return "was already trained"
+        samplers.ranks.call(self)
         live = LiveStart.open(folder, samplers, report)
         trainer, rule, done = live.prepare()
         steps = train(trainer, rule, done=done, checkpoints=folder.checkpoints, log=folder)
@@ -79,6 +80,8 @@ class OfflineJob:
         """Draw them, or find them drawn; a line for the reader."""
         from experiments.runs.offline import draw_offline
 
+        if not self.file.is_file():
+            samplers.ranks.call(self)
         return draw_offline(self.config, self.start.folder(), self.file, samplers, report, self.guide)
 
 
@@ -149,10 +152,11 @@ class RunJob:
         )
         with tracking(self.trackers, run, folder.note) as tell:
             folder.listeners.append(tell)
+            samplers.ranks.call(self)
             live = LiveRun.open(folder, self.start, samplers, report, self.reward_models)
             steps = self.training(live)()
             cost = live.evaluate_last(steps)
-        return live.close(steps, cost)  # what a tracker did wrong until its end is known now
+        return live.ranks.lead(lambda: live.close(steps, cost))  # what a tracker did wrong until its end is known now
 
     def training(self, live: LiveRun) -> Callable[[], int]:
         """The steps that are left, ready to be taken; called, it says how many are done in all."""
@@ -188,6 +192,7 @@ class EvaluationJob:
         folder = RunFolder(self.folder, self.config)
         if folder.finished:
             return "was already finished"
+        samplers.ranks.call(self)
         return LiveRun.open(folder, self.start, samplers, report, {}).finish(0)
 
 

@@ -64,7 +64,7 @@ def draw_offline(
         policy_version=0,
         seed=config.seed,
     )
-    source = _source(config, policy, sampler, prompts, guide)
+    source = _source(config, policy, samplers.shared(sampler, policy), prompts, guide)
     total, drawn = config.steps * config.problems_per_step * config.group_size, 0
 
     def on_progress(count: int) -> None:
@@ -72,7 +72,7 @@ def draw_offline(
         drawn += count
         report("draw", drawn, total, "completions")
 
-    OfflineSource.draw(source, range(config.steps), file, on_progress=on_progress)
+    samplers.ranks.lead(lambda: OfflineSource.draw(source, range(config.steps), file, on_progress=on_progress))
     how = "" if config.search is None else f", searched ({config.search.method}, {config.search.budget:,} tokens each)"
     return f"{drawn:,} completions of the start policy for all offline arms{how}"
 

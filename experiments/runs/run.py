@@ -38,6 +38,7 @@ from training.models.critic import Critic
 from training.models.engine_check import check_weight_loading
 from training.models.lora import add_adapters, frozen_copy
 from training.models.policy import Policy, load_policy, named_weights
+from training.parallel.ranks import Ranks
 from training.peers.methods import TrlMethod
 from training.restore import restore
 from training.sources import IteratedSource, OfflineSource, OnlineSource, Source
@@ -62,6 +63,7 @@ class LiveRun:
         further: problems of further benchmarks that the last policy is asked, with theirs.
         models: the reward models of the run; none where it only evaluates.
         report: told of progress.
+        ranks: the processes that share the run.
     """
 
     folder: RunFolder[RunConfig]
@@ -73,6 +75,7 @@ class LiveRun:
     further: list[tuple[Problem, RenderedPrompt]]
     models: LiveRewardModels
     report: Report
+    ranks: Ranks
 
     @classmethod
     def open(
@@ -116,6 +119,7 @@ class LiveRun:
         tolerance = config.engine.logprob_tolerance
         check = check_weight_loading(sampler, policy, ids[:8], tolerance=tolerance, policy_version=0, seed=config.seed)
         folder.keep("sampler_check", dataclasses.asdict(check))
+        sampler = samplers.shared(sampler, policy)
         models = LiveRewardModels(
             config=config,
             first=reward_models,
@@ -135,6 +139,7 @@ class LiveRun:
             further=further,
             models=models,
             report=report,
+            ranks=samplers.ranks,
         )
 
     def prepare(self, *, offline: Path | None, evaluated_start: Path | None) -> tuple[Trainer, StopRule, int]:
@@ -171,6 +176,7 @@ class LiveRun:
             reference=frozen_copy(self.policy.model) if Need.REFERENCE_LOGPROBS in needs else None,
             critic=Critic(self.start, device=self.policy.device) if Need.CRITIC in needs else None,
             report=self.report,
+            ranks=self.ranks,
         )
         trainer.before_step = partial(self._before_step, trainer)
         rule = AtStep(training, checkpoint_every=config.checkpoint_every)
@@ -180,7 +186,7 @@ class LiveRun:
         models.forget_after(restored.step)
         if isinstance(trainer.source, IteratedSource | AheadSource):
             trainer.source.forget_after(restored.step)
-        self.go_on(restored.step, restored.passed_over, evaluated_start)
+        self.ranks.lead(lambda: self.go_on(restored.step, restored.passed_over, evaluated_start))
         return trainer, rule, restored.step
 
     def _before_step(self, trainer: Trainer, step: int) -> None:
@@ -267,10 +273,14 @@ class LiveRun:
 
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""
-        return self.close(steps, self.evaluate_last(steps))
+        cost = self.evaluate_last(steps)
+        return self.ranks.lead(lambda: self.close(steps, cost))
 
     def evaluate_last(self, steps: int) -> Cost:
         """Evaluate the policy after its last step, at every temperature; what the evaluation's own cost."""
+        return self.ranks.lead(lambda: self._evaluate_last(steps))
+
+    def _evaluate_last(self, steps: int) -> Cost:
         evaluation = self.folder.config.evaluation
         self.models.end(steps)
         cost = self.evaluate(steps, evaluation.samples, last=True)

@@ -22,6 +22,7 @@ from training.models.engine_check import check_weight_loading
 from training.models.folder import resolve_model
 from training.models.policy import Policy, load_policy, named_weights
 from training.optimizers import muon_and_adamw, named_adamw
+from training.parallel.ranks import Ranks
 from training.restore import restore
 from training.stopping import StopRule, UntilCompetent
 from training.trainer import Trainer
@@ -42,6 +43,7 @@ class LiveStart:
         sampler: measures Pass@1; ``None`` where nothing is measured.
         validation: problems with the token ids of their prompts, on which Pass@1 is measured.
         report: told of progress.
+        ranks: the processes that share the training.
     """
 
     folder: RunFolder[StartConfig]
@@ -50,6 +52,7 @@ class LiveStart:
     sampler: Sampler | None
     validation: list[tuple[Problem, tuple[int, ...]]]
     report: Report
+    ranks: Ranks
 
     @classmethod
     def open(cls, folder: RunFolder[StartConfig], samplers: SamplerCache, report: Report) -> LiveStart:
@@ -59,7 +62,7 @@ class LiveStart:
             SamplerMismatchError: the engine does not hold the policy's weights after a load.
         """
         config = folder.config
-        policy, model = _untrained(config, folder.path / "untrained")
+        policy, model = _untrained(config, folder.path / "untrained", samplers.ranks)
         supervised = config.supervised
         source = demonstrations(
             config.task,
@@ -78,10 +81,19 @@ class LiveStart:
                 sampler, policy, prompts, tolerance=tolerance, policy_version=0, seed=config.seed
             )
             folder.keep("sampler_check", dataclasses.asdict(check))
+            sampler = samplers.shared(sampler, policy)
             problems = load_problems(config.task, "validation")
             rendered = render_prompts(problems, config.task, policy.tokenizer)
             validation = [(problem, prompt.ids) for problem, prompt in zip(problems, rendered, strict=True)]
-        return cls(folder=folder, policy=policy, source=source, sampler=sampler, validation=validation, report=report)
+        return cls(
+            folder=folder,
+            policy=policy,
+            source=source,
+            sampler=sampler,
+            validation=validation,
+            report=report,
+            ranks=samplers.ranks,
+        )
 
     def prepare(self) -> tuple[Trainer, StopRule, int]:
         """Trainer and rule for the loop, at the step that the folder allows to go on from, and that step."""
@@ -95,6 +107,7 @@ class LiveStart:
             reward=None,
             make_optimizers=muon_and_adamw if supervised.optimizer == "muon" else named_adamw,
             report=lambda what, done, total, unit: self.report(f"{what} start policy by SFT", done, total, unit),
+            ranks=self.ranks,
         )
         demonstrations = len(self.source.prompts.problems)
         rule = UntilCompetent(supervised, demonstrations=demonstrations, measure=self.pass_at_1)
@@ -125,14 +138,17 @@ class LiveStart:
 
     def finish(self, steps: int) -> str:
         """Mark the training complete; a line for the reader."""
+        return self.ranks.lead(lambda: self._finish(steps))
+
+    def _finish(self, steps: int) -> str:
         pass_at_1 = self.folder.rows()[-1].get("validation_pass_at_1")
         self.folder.finish({"checkpoint": f"step-{steps:06d}", "validation_pass_at_1": pass_at_1})
         measured = "" if pass_at_1 is None else f", validation Pass@1 {pass_at_1:.3f}"
         return "; ".join([f"trained for {steps} steps{measured}", *self.folder.notes])
 
 
-def _untrained(config: StartConfig, folder: Path) -> tuple[Policy, Path]:
-    """The policy before its training, on the CPU, and a folder that holds it."""
+def _untrained(config: StartConfig, folder: Path, ranks: Ranks) -> tuple[Policy, Path]:
+    """The policy before its training, on the CPU, and a folder that holds it, which is rank 0's."""
     if config.model is not None:
         model = resolve_model(config.model)
         return load_policy(model), model
@@ -144,5 +160,9 @@ def _untrained(config: StartConfig, folder: Path) -> tuple[Policy, Path]:
         eos_token_ids=(vocabulary[str(tokenizer.eos_token)],),
         pad_token_id=vocabulary[str(tokenizer.pad_token)],
     )
-    policy.save(folder)
-    return policy, folder
+
+    def saved() -> Path:
+        policy.save(folder)
+        return folder
+
+    return policy, ranks.lead(saved)  # transformers writes on rank 0 alone; all read what it wrote

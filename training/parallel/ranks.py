@@ -1,13 +1,16 @@
 """The processes of one run: each passes its share of a batch, and the gradients are added up.
 
-Every rank holds the whole batch, so credit, coefficients and denominators are those of a single process; only forward
-and backward passes are split. A single process is the default, for which nothing here does anything.
+Every rank holds the whole batch, so credit, coefficients and denominators are those of a single process; only passes
+through models and the drawing of completions are split. What must be the same everywhere and what touches files is
+done once: rank 0 *leads* (draws, judges, evaluates, chooses the checkpoint), the others help its engine meanwhile, and
+all go on with what it found. A single process is the default, for which nothing here does anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -15,24 +18,111 @@ from torch import Tensor, distributed, nn
 from algorithms.interface import BatchUnit
 from training.models.batches import TrainingBatch
 
-__all__ = ["Ranks"]
+__all__ = ["LeaderError", "Ranks"]
+
+_Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, kw_only=True)
+class LeaderError(RuntimeError):
+    """Rank 0 failed in what it did for all."""
+
+
+def _no_help(what: str, arguments: tuple[Any, ...]) -> None:
+    raise RuntimeError(f"rank 0 asks for {what}, and this process has no engine to help with.")
+
+
+@dataclass(kw_only=True)
 class Ranks:
     """This process among those of the run.
 
     Attributes:
         rank: from 0.
         world: number of processes; more than 1 needs torch's default process group.
+        control: the group that words go through, over gloo and as patient as need be; ``None`` takes the default group.
+        help: what this process does when rank 0 asks for it while it leads: `(what, arguments)`.
     """
 
     rank: int = 0
     world: int = 1
+    control: Any = None
+    help: Callable[[str, tuple[Any, ...]], None] = _no_help
+    _leading: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
             raise ValueError(f"rank {self.rank} of {self.world} processes; expected 0 to {self.world - 1}.")
+
+    # Words: from rank 0 to the others.
+
+    def tell(self, word: object) -> None:
+        """Rank 0: give all others a picklable word, which each takes with `hear`."""
+        distributed.broadcast_object_list([word], src=0, group=self.control)
+
+    def hear(self) -> Any:
+        """The others: wait for the next word of rank 0."""
+        word = [None]
+        distributed.broadcast_object_list(word, src=0, group=self.control)
+        return word[0]
+
+    def lead(self, work: Callable[[], _Result]) -> _Result:
+        """What `work()` returns on rank 0, on every rank; the others do what it asks of them until it is done.
+
+        Within it rank 0 may lead again, and asks with `ask`. The result must be picklable.
+
+        Raises:
+            LeaderError: on the others, where rank 0 raised an exception; that one goes its own way there.
+        """
+        if self.world == 1 or self._leading:
+            return work()
+        if self.rank == 0:
+            return self._lead(work)
+        while True:
+            what, *arguments = self.hear()
+            if what == "result":
+                return arguments[0]
+            if what == "failed":
+                raise LeaderError(f"rank 0 failed: {arguments[0]}")
+            self.help(what, tuple(arguments))
+
+    def _lead(self, work: Callable[[], _Result]) -> _Result:
+        self._leading = True
+        try:
+            result = work()
+        except Exception as error:
+            self.tell(("failed", f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            self._leading = False
+        self.tell(("result", result))
+        return result
+
+    def ask(self, what: str, *arguments: object) -> None:
+        """Rank 0, while it leads: have the others call `help` with this, and go on beside them.
+
+        Raises:
+            RuntimeError: nobody is listening, because rank 0 does not lead.
+        """
+        if not self._leading:
+            raise RuntimeError(f"{what} is asked of the other ranks, which do not listen now; expected Ranks.lead.")
+        self.tell((what, *arguments))
+
+    def call(self, word: object) -> None:
+        """Rank 0: have the others begin what this process begins, which `word` says; they are waiting for it."""
+        if self.world > 1 and self.rank == 0:
+            self.tell(word)
+
+    def gather(self, own: _Result) -> list[_Result]:
+        """On rank 0 what every rank has, by rank; on the others nothing. Called by all."""
+        everyone: list[Any] | None = [None] * self.world if self.rank == 0 else None
+        distributed.gather_object(own, everyone, dst=0, group=self.control)
+        return everyone or []
+
+    def wait(self) -> None:
+        """Return when every rank has come here."""
+        if self.world > 1:
+            distributed.barrier(group=self.control)
+
+    # Numbers: the passes of a batch.
 
     def split(
         self, batch: TrainingBatch, unit: BatchUnit, pieces: Callable[[TrainingBatch], list[Tensor]]
@@ -70,6 +160,24 @@ class Ranks:
             shares[lightest].extend(rows)
         return sorted(shares[self.rank])
 
+    def by_rows(self, batch: TrainingBatch, score: Callable[[TrainingBatch], Tensor]) -> Tensor:
+        """Numbers of every completion token, each rank's share scored by itself. (B, T), the same on every rank.
+
+        Args:
+            batch: B sequences, the same on every rank.
+            score: (B', T') numbers of some of them, zero outside the mask.
+        """
+        if self.world == 1:
+            return score(batch)
+        own = self._share(batch, BatchUnit.SEQUENCE)
+        rows = torch.tensor(own or [0])  # a rank without any scores one, so that all have the same type
+        part = score(batch.rows(rows))
+        result = torch.zeros(batch.tokens.completion_mask.shape, dtype=part.dtype, device=part.device)
+        if own:
+            result[rows, : part.shape[1]] = part
+        distributed.all_reduce(result)  # each number is one rank's, and 0 elsewhere: exact
+        return result
+
     def add_up(self, model: nn.Module, sums: Mapping[str, float]) -> dict[str, float]:
         """The gradients of all ranks, added up in `.grad`, and their sums likewise; the same on every rank.
 
@@ -82,7 +190,7 @@ class Ranks:
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         mine = (dict(sums), [parameter.grad is not None for parameter in trained])
         everyone = [mine] * self.world
-        distributed.all_gather_object(everyone, mine)
+        distributed.all_gather_object(everyone, mine, group=self.control)
         for number, parameter in enumerate(trained):
             if any(reached[number] for _, reached in everyone):
                 if parameter.grad is None:
@@ -93,8 +201,3 @@ class Ranks:
             for name, value in of_rank.items():
                 total[name] = total.get(name, 0.0) + value
         return total
-
-    def wait(self) -> None:
-        """Return when every rank has come here."""
-        if self.world > 1:
-            distributed.barrier()
