@@ -13,6 +13,7 @@ from experiments.commands.options import RecipeOptions, Repeated, checked_worker
 if TYPE_CHECKING:
     from experiments.clusters.on_ray import RayCluster
     from experiments.clusters.on_slurm import Slurm
+    from experiments.clusters.ranks import Rank
     from experiments.clusters.together import Together
     from experiments.recipes.config import Recipe
     from experiments.schedule.places import Place
@@ -160,61 +161,10 @@ class Train(RecipeOptions):
         """Run what is missing of the run and write its report; with several processes, this one's part of it."""
         from experiments.clusters.ranks import rank_of_environment
 
-        rank, asked = rank_of_environment(), self._asked()
-        if rank is None and asked > 1:
-            self._launch(asked)
-        elif rank is None or rank.world == 1:
-            self._train(None)
-        elif asked not in (1, rank.world):
-            raise ValueError(
-                f"{asked} processes are asked for, and torchrun started {rank.world}; leave the option out."
-            )
-        else:
-            rank.enter(gpu=self.ranks is None)
-            from experiments.clusters.together import Together, follow
-
-            if rank.rank > 0:
-                follow(rank)
-            self._train(Together(rank=rank))
-
-    def device(self) -> str:
-        """See `RecipeOptions.device`."""
-        return "cpu" if self.ranks is not None else super().device()
-
-    def _asked(self) -> int:
-        """Processes that the options ask for; 1 where they say nothing.
-
-        Raises:
-            ValueError: fewer than one, or both options.
-        """
-        if self.gpus is not None and self.ranks is not None:
-            raise ValueError("--gpus is for GPUs and --ranks for CPUs; give one of them.")
-        option, count = ("--ranks", self.ranks) if self.gpus is None else ("--gpus", self.gpus)
-        if count is not None and count < 1:
-            raise ValueError(f"{option} is {count}; expected at least 1.")
-        return count or 1
-
-    def _launch(self, count: int) -> None:
-        """Start so many processes of this command.
-
-        Raises:
-            ValueError: more GPUs are asked for than there are.
-            RankError: see `launch`.
-        """
-        from experiments.clusters.ranks import launch
-
-        if self.gpus is not None:
-            import torch
-
-            found = torch.cuda.device_count()
-            if found < count:
-                raise ValueError(
-                    f"--gpus is {count}, and this machine has {found}; --ranks {count} runs as many processes on CPUs."
-                )
-        launch(count)
-
-    def _train(self, together: Together | None) -> None:
-        """The run, with the processes that share it; ``None`` for one process."""
+        rank = rank_of_environment()
+        if rank is None and self._launched():
+            return
+        together = None if rank is None or rank.world == 1 else self._joined(rank)
         recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
 
@@ -246,3 +196,59 @@ class Train(RecipeOptions):
                 trackers=self.track,
                 place=together or THIS_MACHINE,
             )
+
+    def _joined(self, rank: Rank) -> Together:
+        """The processes that torchrun started, on rank 0; the others do their part, and end here.
+
+        Raises:
+            ValueError: the options ask for another number of them.
+        """
+        if self._asked() not in (1, rank.world):
+            raise ValueError(
+                f"{self._asked()} processes are asked for, and torchrun started {rank.world}; leave the option out."
+            )
+        rank.enter(gpu=self.ranks is None)
+        from experiments.clusters.together import Together, follow
+
+        if rank.rank > 0:
+            follow(rank)
+        return Together(rank=rank)
+
+    def device(self) -> str:
+        """See `RecipeOptions.device`."""
+        return "cpu" if self.ranks is not None else super().device()
+
+    def _asked(self) -> int:
+        """Processes that the options ask for; 1 where they say nothing.
+
+        Raises:
+            ValueError: fewer than one, or both options.
+        """
+        if self.gpus is not None and self.ranks is not None:
+            raise ValueError("--gpus is for GPUs and --ranks for CPUs; give one of them.")
+        option, count = ("--ranks", self.ranks) if self.gpus is None else ("--gpus", self.gpus)
+        if count is not None and count < 1:
+            raise ValueError(f"{option} is {count}; expected at least 1.")
+        return count or 1
+
+    def _launched(self) -> bool:
+        """Start as many processes of this command as are asked for, and wait for them; false where it is one.
+
+        Raises:
+            ValueError: more GPUs are asked for than there are.
+            RankError: see `launch`.
+        """
+        from experiments.clusters.ranks import launch
+
+        count = self._asked()
+        if self.gpus is not None:
+            import torch
+
+            found = torch.cuda.device_count()
+            if found < count:
+                raise ValueError(
+                    f"--gpus is {count}, and this machine has {found}; --ranks {count} runs as many processes on CPUs."
+                )
+        if count > 1:
+            launch(count)
+        return count > 1

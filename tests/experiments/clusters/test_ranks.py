@@ -160,6 +160,7 @@ def test_half_of_what_torchrun_sets_is_refused(
     ("options", "message"),
     [
         ({"gpus": 1000}, "--gpus is 1000, and this machine has"),
+        ({"gpus": torch.cuda.device_count() + 1}, "--ranks . runs as many processes on CPUs"),
         ({"gpus": 2, "ranks": 2}, "--gpus is for GPUs and --ranks for CPUs; give one of them"),
         ({"ranks": 0}, "--ranks is 0; expected at least 1"),
     ],
