@@ -111,12 +111,13 @@ class RecipeOptions:
 
         Says on stderr what is about to run, and warns of training problems that hold a problem of the report.
         """
-        from experiments.runs.folder import check_folder
         from experiments.schedule.door import check_recipe, contamination
+
+        recipe = check_recipe(recipe)
+        from experiments.runs.folder import check_folder  # loads pandas, before which a typo is told
 
         check_folder(out)
         workers = self.side_by_side(out)
-        recipe = check_recipe(recipe)
         overlaps = contamination(recipe)
         for line in overlaps:
             say(f"warning: {line}")
