@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.hub import SOURCES
-from benchmarks.registry import BENCHMARKS, Benchmark
+from benchmarks.prompts.choice import language_of
+from benchmarks.registry import BENCHMARKS, AnswerKind, Benchmark
 
 __all__ = ["UnknownBenchmarkNameError", "benchmark_lines", "benchmarks_page", "print_benchmark", "print_benchmarks"]
 
@@ -64,11 +65,22 @@ def benchmark_lines(name: str) -> list[str]:
     tolerance = "exact" if benchmark.tolerance is None else f"within {float(benchmark.tolerance.relative):.0%} of gold"
     lines += [
         f"  answers: {benchmark.answer}, {tolerance}; language: {benchmark.language}; metric: accuracy",
+        f"  asked: {_asked(name, benchmark)}",
         f"  in the paper: {benchmark.paper_name or 'no'}; examples for a base model: {benchmark.shots or 'none'}",
         f"  licence: {benchmark.licence}",
         f"  source: {benchmark.citation}",
     ]
     return lines + ([f"  note: {benchmark.note}"] if benchmark.note else [])
+
+
+def _asked(name: str, benchmark: Benchmark) -> str:
+    """How `--prompt auto` asks, which the model decides too."""
+    if benchmark.answer is AnswerKind.PROOF:
+        return "--prompt proof with --set checker=lean4, isabelle or metamath"
+    return (
+        f"chain_of_thought in {language_of(name)!r} where the model has a chat template, else few_shot; "
+        f"`coeflab prompt --benchmark {name} --model M` prints it"
+    )
 
 
 def print_benchmark(name: str) -> None:

@@ -21,6 +21,9 @@ def test_one_benchmark_with_its_tolerance_and_its_file() -> None:
     assert "272 problems, minerva_math/test.jsonl(.gz)" in told
     assert "within 1% of gold" in told
     assert "in the paper: OCW; examples for a base model: 4" in told
+    assert "asked: chain_of_thought in 'en' where the model has a chat template, else few_shot" in told
+    assert "asked: chain_of_thought in 'zh'" in "\n".join(benchmark_lines("cmath"))
+    assert "asked: --prompt proof with --set checker=" in "\n".join(benchmark_lines("minif2f"))
 
 
 def test_a_wrong_name_gets_the_nearest() -> None:
