@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +34,8 @@ def open_scorer(
 
     Args:
         model: folder of a fit (`reward_models/…` of a comparison), or a scalar-head model's folder or hub id.
-        device: ``"cpu"`` or ``"cuda"``.
+        device: ``"cpu"`` or ``"cuda"``; on a GPU a fit is read in the precision that it was fitted in, weights on their
+            own in float32.
         microbatch_tokens: most tokens of a pass.
         supervision: that a fit must have had; ``None`` takes either. Weights on their own do not say: they are taken
             for a model of steps.
@@ -62,7 +63,7 @@ def open_scorer(
     fitted = RewardModel(
         members=members,
         temperatures=held["temperatures"],
-        options=options,
+        options=replace(options, use_autocast=own["use_autocast"] and device != "cpu"),
         combine=own["combine"],
         std_weight=own["std_weight"],
     )

@@ -11,6 +11,7 @@ import torch
 
 from analysis.verification.process_bench import PUBLISHED_F1
 from experiments.commands.evaluate_rewards import EvaluateRewards
+from experiments.inspection import scorer
 from experiments.inspection.process_bench import evaluate_process_bench, process_bench_lines
 from experiments.recipes.config import TaskConfig
 from experiments.runs.config import RewardFitConfig
@@ -20,6 +21,7 @@ from sampling.engines import EngineConfig
 from tests.training.reward_models.small_model import scalar_model
 from tests.training.reward_models.test_solutions import byte_tokenizer
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model
+from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy
 from training.reward_models.config import RewardModelConfig
 from training.reward_models.model import RewardModelError, load_reward_model
@@ -119,6 +121,22 @@ def test_a_causal_model_is_no_reward_model(tmp_path: Path, data: Path) -> None:
             device="cpu",
             microbatch_tokens=64,
         )
+
+
+@pytest.mark.parametrize(
+    ("device", "fitted_so", "expected"), [("cuda", True, True), ("cuda", False, False), ("cpu", True, False)]
+)
+def test_a_fit_is_read_on_a_gpu_as_training_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, fitted_so: bool, expected: bool
+) -> None:
+    """In bfloat16 where it was fitted so; on a CPU, and for weights on their own, in float32."""
+    monkeypatch.setattr(scorer, "open_reward_model", lambda folder, device: folder)
+    own = {"supervision": "process", "combine": "mean", "std_weight": 1.0, "use_autocast": fitted_so}
+    (tmp_path / "config.json").write_text(json.dumps({"model": own}))
+    (tmp_path / "finished.json").write_text(json.dumps({"models": ["member"], "temperatures": [2.0]}))
+    opened = scorer.open_scorer(str(tmp_path), device, 4096).model
+    assert opened.options == ForwardOptions(microbatch_tokens=4096, use_autocast=expected)
+    assert not scorer.open_scorer(str(tmp_path / "weights"), device, 4096).model.options.use_autocast
 
 
 def rated_path(number: int, draw: random.Random) -> dict:
