@@ -38,7 +38,7 @@ def load_joined(paths: Sequence[str | Path], *, on_mismatch: OnMismatch = "refus
     if len(set(names)) < len(names):
         raise RecordError(f"folders named {names}; expected different names, which tell their arms apart; rename one")
     parts = [load_comparison(path, on_mismatch=on_mismatch) for path in paths]
-    _check_temperatures(parts, names)
+    temperature_notes = _check_temperatures(parts, names)
     renamed = _renaming(parts, names)
     runs = tuple(
         replace(run, arm=renamed[name, run.arm])
@@ -63,6 +63,7 @@ def load_joined(paths: Sequence[str | Path], *, on_mismatch: OnMismatch = "refus
         notes=(
             f"Joined from {len(parts)} folders, {', '.join(names)}: their arms were not run side by side, and nothing "
             "between folders was declared beforehand.",
+            *temperature_notes,
             *checker_notes,
             *problem_notes,
             *seed_notes(runs),
@@ -70,8 +71,15 @@ def load_joined(paths: Sequence[str | Path], *, on_mismatch: OnMismatch = "refus
     )
 
 
-def _check_temperatures(parts: Sequence[ComparisonRecord], names: Sequence[str]) -> None:
-    """A difference between arms that were sampled at different temperatures would be one of decoding."""
+def _check_temperatures(parts: Sequence[ComparisonRecord], names: Sequence[str]) -> tuple[str, ...]:
+    """A difference between arms that were sampled at different temperatures would be one of decoding.
+
+    Returns:
+        A note for the folders that do not say at which.
+
+    Raises:
+        RecordError: they say different ones.
+    """
     by_name = {
         name: sorted({run.temperature for run in part.runs if run.temperature is not None})
         for name, part in zip(names, parts, strict=True)
@@ -82,6 +90,13 @@ def _check_temperatures(parts: Sequence[ComparisonRecord], names: Sequence[str])
         raise RecordError(
             f"the folders were evaluated at different temperatures ({listed}); expected one; evaluate one of them again"
         )
+    silent = [name for name, values in by_name.items() if not values]
+    if not silent:
+        return ()
+    return (
+        f"{', '.join(silent)} {'does' if len(silent) == 1 else 'do'} not say at which temperature the samples were "
+        "drawn: a difference between folders may be one of decoding.",
+    )
 
 
 def _renaming(parts: Sequence[ComparisonRecord], names: Sequence[str]) -> dict[tuple[str, str], str]:

@@ -56,6 +56,22 @@ def test_arms_of_other_starts_are_compared_within_their_folder(folders):
     assert joined.baseline_of("rft", "sft_start") == "sft_start (B)"
 
 
+def test_a_folder_that_does_not_say_its_temperature_is_noted(folders):
+    def silent() -> list[str]:
+        return [note for note in load_joined(folders).notes if "temperature" in note]
+
+    assert [note.partition(":")[0] for note in silent()] == [
+        "A, B do not say at which temperature the samples were drawn"
+    ]
+    for folder, expected in zip(
+        folders, (["B does not say at which temperature the samples were drawn"], []), strict=True
+    ):
+        for path in folder.glob("runs/*/config.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"evaluation": {"temperature": 1.0}}))
+            (path.parent / "finished.json").write_text("{}")
+        assert [note.partition(":")[0] for note in silent()] == expected
+
+
 def test_folders_that_are_not_alike_are_refused_by_what_differs(folders, tmp_path):
     edit(folders[1], problem_id=lambda ids: "other " + ids)
     with pytest.raises(RecordError, match="different problems"):
