@@ -24,6 +24,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from benchmarks.problem import Problem
@@ -158,6 +159,12 @@ def generate_problems(
         raise ValueError(f"unknown split {split!r} of benchmark 'arithmetic'; expected one of {', '.join(SPLITS)}.")
     if count < 1:
         raise ValueError(f"count is {count}; expected at least 1 problem.")
+    return list(_drawn(split, count, seed, shortcut_probability, benchmark))
+
+
+@lru_cache(maxsize=4)  # the jobs of a comparison ask one process for the same ones again and again
+def _drawn(split: SplitName, count: int, seed: int, shortcut_probability: float, benchmark: str) -> tuple[Problem, ...]:
+    """See `generate_problems`."""
     generator = random.Random(f"{benchmark}/{split}/{seed}")
     lengths = LONG_NUM_OPERATIONS if benchmark == LONG_BENCHMARK else NUM_OPERATIONS
     problems: dict[str, Problem] = {}
@@ -176,7 +183,7 @@ def generate_problems(
             program=render_program(chain),
             tool_solution=render_tool_solution(chain),
         )
-    return list(problems.values())
+    return tuple(problems.values())
 
 
 def _nested(start: str, operations: tuple[tuple[str, int], ...]) -> str:

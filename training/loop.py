@@ -130,11 +130,11 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         NotFiniteError: see `train`; the weights are those of before the step.
         ValueError: a diagnostic of the algorithm has the name of another column.
     """
-    started = time.perf_counter()
     on_gpu = trainer.policy.device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(trainer.policy.device)
     _led(trainer, trainer.before_step, step)
+    started = time.perf_counter()  # what is done before a step counts its own seconds, those before a kill too
     if trainer.moving_reference is not None and trainer.config.starts_iteration(step):
         trainer.moving_reference.load_state_dict(trainer.policy.model.state_dict())
     drawn = _led(trainer, trainer.draw, step)

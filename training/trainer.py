@@ -58,7 +58,7 @@ class Trainer:
         known: what the source's completions are worth, where that is known already and no reward is asked.
         numbers: what is trained of each token; log π_θ in every method of Table 10.
         before_step: called with each step, counted from 0, before anything of it: a reward model is brought up to date
-            here (Algorithm 1).
+            here (Algorithm 1), and what that takes is added to the counters, seconds too.
         reward_parameters: of the reward models that every completion is scored with, for the counters.
         make_optimizers: those of the policy.
         counters: what has been used so far.

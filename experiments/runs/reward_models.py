@@ -12,7 +12,8 @@ from analysis.records.schema import FITS_FILE
 from experiments.recipes.plugins import learned_name, load_reward, load_step_reward
 from experiments.runs.config import RewardFitConfig, RunConfig
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.prompts import training_prompts
+from experiments.runs.problems import load_problems
+from experiments.runs.prompts import render_prompts
 from experiments.runs.reward_fit import FINISHED, Cost, Earlier, RewardFit
 from experiments.runs.same import FolderDamagedError, read_json, write_json
 from rewards import warm_up_checker
@@ -66,11 +67,11 @@ def _engine(config: RewardFitConfig, start: Path, policy: Policy, samplers: Samp
     """The engine with the start policy, seen to hold it."""
     warm_up_checker()
     sampler = samplers.get(config.engine, start, policy)
-    prompts = training_prompts(config.task, policy, per_step=1, seed=config.seed)
+    problems = load_problems(config.task, "train", config.task.train_problems)
     check_weight_loading(
         sampler,
         policy,
-        list(prompts.prompt_ids[:8]),
+        [prompt.ids for prompt in render_prompts(problems[:8], config.task, policy.tokenizer)],
         tolerance=config.engine.logprob_tolerance,
         policy_version=0,
         seed=config.seed,

@@ -6,6 +6,7 @@ import copy
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -164,6 +165,23 @@ def test_a_step_of_an_iteration_counts_the_seconds_of_its_own_completions(start:
     assert [len(block) for block in lines] == [2, 2, 1]
     drawn = [float(line.split(",")[0].removeprefix('{"seconds": ')) for block in lines for line in block]
     assert [row["sampling_seconds"] for row in rows] == drawn
+
+
+def test_what_is_done_before_a_step_counts_its_own_seconds(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock stands still but for a fit of 100 s before the step, which counts them: they are not counted twice."""
+    now = [0.0]
+    monkeypatch.setattr("training.loop.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    trainer = make_trainer(start, GRPO(), tmp_path)
+
+    def fit(step: int) -> None:
+        now[0] += 100.0
+        trainer.counters.seconds += 100.0
+
+    trainer.before_step = fit
+    row = take_step(trainer, 0, 1.0)
+    assert row["seconds"] == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize(
