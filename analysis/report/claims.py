@@ -139,7 +139,7 @@ def answer_section(claims: Claims, figures: str = "") -> str:
     ]
     if found:
         when = "before anything ran" if claims.declared else "by the default rule, not before the runs"
-        html += page.heading("The declared contrasts") + page.table(contrast_columns(claims.contrasts))
+        html += page.heading("The declared contrasts") + page.table(contrast_columns(claims.contrasts), "dense")
         html += page.paragraph(f"In points. Declared {when}. {INTERVAL_NOTE}", "note")
         html += page.folded("The contrasts in sentences", page.bullets(found, "answers"))
     if claims.not_run:

@@ -28,8 +28,8 @@ def contrast_columns(differences: Sequence[Difference]) -> list[TextColumn]:
     columns = {
         "contrast": [each.name for each in differences],
         "verdict": [VERDICT_WORDS[each.verdict] for each in differences],
-        "benchmark": [each.benchmark for each in differences],
         "difference": [interval_cell(each) for each in differences],
+        "benchmark": [each.benchmark for each in differences],
         "decoded": [decoded_text(each.temperature) for each in differences],
         "p (Holm)": [_p_text(each.p_holm) for each in differences],
         "by seed": [" ".join(signed(value) for value in each.seed_points) or DASH for each in differences],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.noise.intervals import Interval
+from analysis.report.contrast_tables import contrast_columns
 from analysis.report.sentences import (
     budget_sentence,
     control_sentence,
@@ -137,3 +138,13 @@ def test_controls():
 
 def test_a_rounded_zero_has_no_minus():
     assert [minus(value) for value in (-0.04, 0.04, -0.06, 3.14)] == ["0.0", "0.0", "−0.1", "3.1"]
+
+
+def test_a_contrast_says_by_how_much_before_anything_that_a_narrow_window_hides():
+    """Two benchmarks have a column of their own, which had pushed the difference out of sight at 390 px."""
+    columns = contrast_columns([AHEAD, replace(AHEAD, benchmark="svamp")])
+    assert [column.heading for column in columns[:5]] == ["contrast", "verdict", "difference", "benchmark", "decoded"]
+    assert [column.cells[1] for column in columns[:5]] == [
+        "GRPO+OS − RFT", "higher", "+4.1 [2.0, 6.2]", "svamp", "at 0.7"
+    ]  # fmt: skip
+    assert "benchmark" not in [column.heading for column in contrast_columns([AHEAD])]
