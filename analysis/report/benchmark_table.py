@@ -67,6 +67,9 @@ def load_suite(folder: Path) -> Suite:
         raise RecordError(f"{file} cannot be read ({type(error).__name__}); evaluate again into this folder") from error
     about, rows, missing = {}, {}, {}
     for name, each in listed.items():
+        if not (folder / Path(name).name).is_dir():
+            missing[name] = "not begun"
+            continue
         try:
             table = summary_table(load_comparison(folder / Path(name).name))
         except RecordError as error:

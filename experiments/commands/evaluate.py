@@ -132,7 +132,7 @@ class Evaluate:
         benchmark, own_prompt = split_name(name)
         if own_prompt is not None and self.prompt is not None:
             raise ValueError(f"{name} has a prompt of its own, and --prompt gives another; expected one of them.")
-        likeliest = self.prompt == "likelihood"
+        likeliest, device = self.prompt == "likelihood", current_device()
         task = TaskConfig(
             benchmark=benchmark,
             data_dir=self.data_dir,
@@ -144,10 +144,10 @@ class Evaluate:
             samples=1 if likeliest else self.samples,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
-            chunk_problems=64,
+            chunk_problems=max(64, 4096 // max(1, self.samples)) if device == "cuda" else 64,
             decoding_temperatures=() if several or likeliest else EvaluationConfig.decoding_temperatures,
         )
-        engine = replace(real_model_engine(current_device()), name=self.engine)
+        engine = replace(real_model_engine(device), name=self.engine)
         recipe = Recipe(name="evaluate", model=self.model, task=task, evaluation=evaluation, engine=engine, arms={})
         return apply_settings(recipe, self.settings, within=("evaluation", "task", "engine"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,18 @@ def test_the_columns_with_python_and_the_rows_with_a_tool(suite: Path) -> None:
     tools = [line.split()[-3:] for line in text.splitlines() if "(Table 5, tool)" in line]
     assert tools == [["–", "–", "83.7"], ["–", "–", "86.7"]]
     assert "at most 4 programs a completion, 128 tokens of each output are shown" in text
+
+
+@pytest.mark.parametrize(("device", "samples", "expected"), [("cpu", 4, 64), ("cuda", 4, 1024), ("cuda", 256, 64)])
+def test_on_a_gpu_a_chunk_fills_the_engines(
+    device: str, samples: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.commands.evaluate.current_device", lambda: device)
+    asked = Evaluate(model="m", samples=samples)._recipe("gsm8k", several=True)
+    assert asked.evaluation.chunk_problems == expected
+
+
+def test_a_benchmark_that_was_not_begun_says_so_and_no_more(suite: Path, tmp_path: Path) -> None:
+    shutil.copytree(suite / "out", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "sat_math")
+    assert "left out: sat_math: not begun\n" in suite_text(load_suite(tmp_path / "out"))
