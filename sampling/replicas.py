@@ -50,6 +50,7 @@ class ReplicatedSampler:
         self.policy_version = 0
         self._dtype = dtype
         self._block: torch.Tensor | None = None
+        self._layout = list[_Place]()
         self.engines = tuple(_RemoteEngine(build, number) for number in range(count))
         for engine in self.engines:
             engine.answer()  # all are built side by side
@@ -102,7 +103,10 @@ class ReplicatedSampler:
         for name, tensor in tensors:
             layout.append(_Place(name=name, start=size, shape=tuple(tensor.shape)))
             size += tensor.numel()
-        if self._block is None or len(self._block) != size:
+        if (
+            self._block is None or self._layout != layout
+        ):  # another policy may hand over the same weights in another order
+            self._layout = layout
             self._block = torch.empty(size, dtype=dtype, device=device)
             if device.type == "cpu":
                 self._block.share_memory_()

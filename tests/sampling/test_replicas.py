@@ -16,7 +16,7 @@ from sampling.replicas import EngineProcessError, ReplicatedSampler
 from sampling.transformers_engine import TransformersSampler
 from sampling.vllm_engine import VllmConfig
 from training.models.engine_check import SamplerMismatchError, check_weight_loading
-from training.models.policy import load_policy
+from training.models.policy import load_policy, named_weights
 
 PROBLEMS = generate_problems("train", 10)
 
@@ -63,6 +63,16 @@ def test_every_engine_holds_the_weights_after_a_load(two: ReplicatedSampler, che
     sequences = [(prompts[0], (5, 9, 18, 11, 2))]
     first, second = (engine.logprobs(sequences) for engine in two.engines)
     assert first == second
+
+
+def test_the_order_of_the_weights_may_change(two: ReplicatedSampler, checkpoint: Path) -> None:
+    policy = load_policy(checkpoint)
+    sequences = [(requests_of(checkpoint)[0].prompt_ids, (5, 9, 18, 11, 2))]
+    found = []
+    for weights in (list(named_weights(policy.model)), list(named_weights(policy.model))[::-1]):
+        two.load_weights(weights, 0)
+        found.append(two.logprobs(sequences))
+    assert found[0] == found[1] == TransformersSampler(checkpoint, eos_token_ids=(2,)).logprobs(sequences)
 
 
 def test_the_check_sees_one_stale_engine_among_two(

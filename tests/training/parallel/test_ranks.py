@@ -14,9 +14,10 @@ from torch import distributed, multiprocessing
 from algorithms import DPO, GRPO, PPO, SFT, Algorithm, BatchUnit, DataSource
 from tests.training.small_run import Rows, make_trainer, run, save_start, weights
 from tests.training.test_update_and_batches import eight_rollouts, gradient, make_model, with_arrays
-from training.models.batches import build_batch, build_pair_batch
+from training.models.batches import TrainingBatch, build_batch, build_pair_batch
 from training.models.logprobs import ForwardOptions
 from training.models.microbatches import microbatches
+from training.models.scores import score_logprobs
 from training.parallel.ranks import LeaderError, Ranks
 from training.update import accumulate_gradients
 
@@ -46,6 +47,10 @@ def share_of_gradient(algorithm: Algorithm, ranks: Ranks) -> torch.Tensor:
     return torch.cat([flat, torch.tensor([total["loss"], total["tokens_trained"]], dtype=torch.float64)])
 
 
+def logprobs(batch: TrainingBatch) -> torch.Tensor:
+    return score_logprobs(make_model(), batch, ForwardOptions(microbatch_tokens=40))
+
+
 def trajectory(name: str, start: Path, folder: Path, ranks: Ranks, *, killed: bool = False) -> torch.Tensor:
     """Weights after five steps, and loss and norm of each; PPO's critic too."""
     rows = Rows()
@@ -67,6 +72,10 @@ def process(rank: int, folder: Path, start: Path) -> None:
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
     ranks = Ranks(rank=rank, world=2)
     found = {f"gradient {name}": share_of_gradient(algorithm, ranks) for name, algorithm in METHODS.items()}
+    batch = whole_batch(METHODS["grpo"])
+    found["numbers"] = ranks.by_rows(batch, logprobs)
+    found["of one row"] = ranks.by_rows(batch.rows(torch.tensor([5])), logprobs)
+    found["led"] = torch.tensor(ranks.lead(lambda: [10.0 + rank]))
     for name in ("dpo", "ppo", "grpo"):
         for killed in (False, True):
             shared = folder / f"{name}-{killed}"
@@ -93,6 +102,18 @@ def test_two_processes_have_the_gradient_of_one(name: str, two: tuple[Path, list
     assert whole.abs().max() > 1e-4
     for found in two[1]:
         torch.testing.assert_close(found[f"gradient {name}"][:-2], whole, rtol=1e-10, atol=1e-12)
+
+
+def test_both_have_the_numbers_of_every_row_and_what_rank_0_found(
+    two: tuple[Path, list[dict[str, torch.Tensor]]],
+) -> None:
+    batch = whole_batch(METHODS["grpo"])
+    whole, single = logprobs(batch), logprobs(batch.rows(torch.tensor([5])))
+    assert (whole.abs().sum(dim=1) > 1).all()  # no row is empty
+    for found in two[1]:
+        torch.testing.assert_close(found["numbers"], whole, rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(found["of one row"], single, rtol=1e-10, atol=1e-12)
+        assert found["led"].tolist() == [10.0]
 
 
 @pytest.mark.parametrize("name", ["dpo", "ppo", "grpo"])
@@ -133,3 +154,9 @@ def test_pairs_stay_together_and_a_rank_may_have_none() -> None:
 def test_a_rank_beyond_the_world_is_refused() -> None:
     with pytest.raises(ValueError, match="rank 2 of 2 processes; expected 0 to 1"):
         Ranks(rank=2, world=2)
+
+
+def test_rank_0_asks_only_while_it_leads() -> None:
+    with pytest.raises(RuntimeError, match="generate is asked of the other ranks, which do not listen now"):
+        Ranks(rank=0, world=2).ask("generate")
+    assert Ranks().lead(lambda: 7) == 7
