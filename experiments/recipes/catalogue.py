@@ -186,8 +186,8 @@ def _smollm2_arm(algorithm: str, learning_rate: float, device: str, *, steps: in
 def real_model_engine(device: str) -> EngineConfig:
     """vLLM in bfloat16 for a real model; the tolerance is that type's rounding, measured at 0.04 nats a token.
 
-    Three engines on a GPU: they draw 69,000 tokens/s within training, two 47,000, one in the trainer's process 18,000 to
-    24,000 (docs/performance.md). A model that fills the card by itself wants ``engine.replicas=1``.
+    Three engines on a GPU: they draw 69,000 tokens/s within training, two 47,000, one in the trainer's process 18,000
+    to 24,000 (docs/performance.md). A model that fills the card by itself wants ``engine.replicas=1``.
     """
     return EngineConfig(
         device="cuda" if device == "cuda" else "cpu",
