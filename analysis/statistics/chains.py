@@ -32,13 +32,16 @@ CHAIN_COLUMNS = (
 def verified_scores(comparison: ComparisonRecord, benchmark: str) -> tuple[ArmScores, ...]:
     """Scores of every arm at its last step, only verified samples right; none where no chain was checked.
 
-    The majority of these scores means nothing: samples with a right answer and a wrong chain vote as wrong ones.
+    An arm that has right answers and no chain of which was checked is left out: nothing is known of it. The majority of
+    these scores means nothing: samples with a right answer and a wrong chain vote as wrong ones.
     """
     if not any(_checked(run, benchmark) for run in comparison.runs):
         return ()
     found = []
     for arm in comparison.arms:
         runs = comparison.runs_of(arm)
+        if not any(_checked(run, benchmark) for run in runs) and any(_right(run, benchmark).any() for run in runs):
+            continue
         votes = [count_votes(_verified(run.final_samples_on(benchmark))) for run in runs]
         fewest = min(int(table.num_samples_P.min()) for table in votes)
         found.append(
@@ -82,10 +85,9 @@ def wrong_chain_rate(runs: Sequence[RunRecord], benchmark: str) -> float:
     """The share of right answers whose chain is wrong, all seeds together; NaN where no answer is right."""
     right = wrong = 0
     for run in runs:
-        samples = run.final_samples_on(benchmark)
-        correct_N = _is(samples, "verdict", "CORRECT")
+        correct_N = _right(run, benchmark)
         right += int(correct_N.sum())
-        wrong += int((correct_N & _is(samples, "chain", "WRONG")).sum())
+        wrong += int((correct_N & _is(run.final_samples_on(benchmark), "chain", "WRONG")).sum())
     return wrong / right if right else np.nan
 
 
@@ -98,6 +100,10 @@ def _verified(samples: pd.DataFrame) -> pd.DataFrame:
 def _checked(run: RunRecord, benchmark: str) -> bool:
     chain_N, chains = codes_of(run.final_samples_on(benchmark), "chain")
     return bool((chains != "")[chain_N].any())
+
+
+def _right(run: RunRecord, benchmark: str) -> np.ndarray:
+    return _is(run.final_samples_on(benchmark), "verdict", "CORRECT")
 
 
 def _is(samples: pd.DataFrame, name: str, value: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt
 from experiments.recipes.config import EvaluationConfig
-from experiments.recipes.plugins import load_step_rule
+from experiments.recipes.plugins import learned_name, load_step_rule
 from experiments.runs.answering import answers, proof_checker, tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
@@ -23,7 +23,7 @@ from sampling.sampler import Sampler, SamplingConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Cost", "Scorer", "evaluate"]
+__all__ = ["Cost", "Scorer", "chain_rule", "evaluate"]
 
 Progress = Callable[[int], None]
 Scorer = Callable[[Sequence[Rollout]], Sequence[float]]
@@ -89,7 +89,7 @@ def evaluate(
         max_tokens=config.max_tokens,
     )
     rounds, checker = tool_rounds(folder.config.task, prompt), proof_checker(folder.config.task)
-    rule = load_step_rule(folder.config.task.step_reward)
+    rule = load_step_rule(chain_rule(folder.config))
     seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
     for start in range(0, len(left), config.chunk_problems):
         started = time.perf_counter()
@@ -115,3 +115,12 @@ def evaluate(
         if into is None:
             folder.keep("evaluation", {"step": step, "seconds": seconds})
     return Cost(tokens=file.tokens(step), seconds=seconds)
+
+
+def chain_rule(config: RunConfig) -> str:
+    """The rule that chains are checked with: the step reward, or the rule that a learnt one is measured against.
+
+    So an arm under a model of steps is checked like those beside it.
+    """
+    name = learned_name(config.task.step_reward)
+    return config.task.step_reward if name is None else config.reward_models[name].step_rule

@@ -62,6 +62,15 @@ def test_the_terminal_and_the_files_have_the_table(checked: Path) -> None:
     assert rows[1][:4] == ["grpo", "50.0", "%", "18.8"]
 
 
+def test_an_arm_whose_chains_nobody_checked_is_left_out(checked: Path, make_run) -> None:
+    """It was 0 % wrong chains and 0 verified samples beside 5 right answers, which is neither known nor possible."""
+    for seed, letters in enumerate((["uuua", "uuaa"], ["aaaa", "aaaa"])):
+        with_chains(make_run("dpo", seed, {2: ["CCCa", "CCaa"]}, steps=2), letters)
+    comparison = load_comparison(checked)
+    assert [arm.arm for arm in verified_scores(comparison, "sums")] == ["sft_start", "grpo"]
+    assert set(chain_table(comparison, resampling=Resampling())["arm"]) == {"sft_start", "grpo"}
+
+
 def test_where_no_chain_was_checked_there_is_no_table(comparison_dir: Path) -> None:
     """Also of files of earlier versions, which have no such column."""
     comparison = load_comparison(comparison_dir)

@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification
 
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.runs.engines import SamplerCache
+from experiments.runs.evaluation import chain_rule
 from experiments.runs.folder import RunFolder
 from experiments.runs.jobs import Job, RewardFitJob, RunJob
 from experiments.schedule.door import check_recipe
@@ -166,6 +167,13 @@ def test_samples_of_the_last_policy_are_scored_by_the_model_of_the_last_iteratio
         assert sample["score"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_chains_under_a_model_of_steps_are_checked_by_the_rule(tmp_path: Path) -> None:
+    """They had no verdict, since the arm's step reward is no rule, and the report took them for wrong."""
+    jobs = plan_jobs(check_recipe(recipe()), tmp_path, evaluate_start=False)
+    rules = {job.config.arm: chain_rule(job.config) for job in jobs if isinstance(job, RunJob)}
+    assert rules == dict.fromkeys(["outcome", "process", "frozen"], "next_operations")
+
+
 def test_a_run_tells_how_its_models_did_in_every_iteration(done: tuple[Path, dict[str, Job]]) -> None:
     out, jobs = done
     told = json.loads((out / "runs" / "outcome-seed0" / "reward_models.json").read_text())["fits"]
@@ -234,6 +242,7 @@ from pathlib import Path
 import torch
 from tests.experiments.runs.test_reward_models import recipe
 from experiments.runs.engines import SamplerCache
+from experiments.runs.evaluation import chain_rule
 from experiments.schedule.plan import plan_jobs
 torch.set_num_threads(1)
 import training.reward_models.fit
