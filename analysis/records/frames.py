@@ -20,7 +20,14 @@ from analysis.records.reading import (
     unsealed,
     whole_number_in,
 )
-from analysis.records.schema import BUDGET_COLUMNS, JUDGEMENT_COLUMNS, LATER_COLUMNS, SAMPLE_COLUMNS
+from analysis.records.schema import (
+    BUDGET_COLUMNS,
+    JUDGEMENT_COLUMNS,
+    LATER_COLUMNS,
+    SAMPLE_COLUMNS,
+    START_KL_COLUMNS,
+    START_KL_FILE,
+)
 
 WHOLE_NUMBERS = ("seed", "step", "sample_index", "num_tokens")
 NAMES = ("arm", "benchmark", "verdict", "finish_reason")
@@ -133,6 +140,35 @@ def read_rows(path: Path, rows_N: np.ndarray) -> pd.DataFrame:
     samples = pd.concat(parts).sort_index()
     samples.index = pd.Index(rows)
     return _without_gaps(samples).reindex(columns=list(SAMPLE_COLUMNS))
+
+
+def read_start_kl(run: Path) -> dict[int, float]:
+    """KL(π_θ ‖ π_start) of a run by evaluated step, in nats: the mean over the completions that were measured.
+
+    0 at step 0, which is the start policy, whether it was evaluated or not. Steps at which nothing was measured have
+    none, and a run without the file, as of earlier versions, has no step at all.
+
+    Raises:
+        RecordError: the file cannot be read, or lacks a column.
+    """
+    path = run / START_KL_FILE
+    if not path.is_file():
+        return {}
+    try:
+        frame = pq.read_table(path, page_checksum_verification=True).to_pandas()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        why = printable(str(error), 300)
+        raise RecordError(f"{path}: cannot be read ({why}); put back a copy, or remove the file") from error
+    absent = [name for name in START_KL_COLUMNS if name not in frame]
+    if absent:
+        raise RecordError(f"{path}: lacks the column(s) {absent}; expected {list(START_KL_COLUMNS)}; remove the file")
+    for name, kinds in (("step", "iu"), ("start_kl", "iuf")):
+        if frame[name].dtype.kind not in kinds:
+            raise RecordError(f"{path}: the column {name} holds {frame[name].dtype}; expected numbers; remove the file")
+    steps_N, kl_N = column(frame, "step"), column(frame, "start_kl").astype(float)
+    known_N = np.isfinite(kl_N)
+    means = {int(step): float(kl_N[known_N & (steps_N == step)].mean()) for step in np.unique(steps_N[known_N])}
+    return {0: 0.0, **means} if means else {}
 
 
 def _without_gaps(samples: pd.DataFrame) -> pd.DataFrame:

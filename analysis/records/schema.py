@@ -13,6 +13,8 @@ __all__ = [
     "SAMPLE_COLUMNS",
     "SCORE_COLUMNS",
     "START_ARM",
+    "START_KL_COLUMNS",
+    "START_KL_FILE",
     "TEXT_COLUMNS",
     "VERDICTS",
 ]
@@ -40,6 +42,10 @@ LATER_COLUMNS = ("level", "chain")  # texts that files of earlier versions lack;
 # `scores.parquet`: what the reward model of a run says of its last evaluation's samples, a probability of being right;
 # of a model of steps the least that it says of a step (Math-Shepherd, arXiv 2312.08935, section 3.4).
 SCORE_COLUMNS = ("step", "benchmark", "problem_id", "sample_index", "score")
+# How far the policy of each evaluation is from the start policy of its run, completion by completion: "start_kl" is the
+# k3 estimate of KL(π_θ ‖ π_start), summed over the completion's tokens, in nats.
+START_KL_FILE = "start_kl.parquet"
+START_KL_COLUMNS = ("step", "benchmark", "problem_id", "sample_index", "start_kl")
 FITS_FILE = "reward_models.json"  # "fits": a row a fit of a run's reward models, what each did on held-out problems
 TEXT_COLUMNS = ("question", "completion", "answer")  # most of a file's bytes; no number depends on them
 JUDGEMENT_COLUMNS = tuple(name for name in SAMPLE_COLUMNS if name not in TEXT_COLUMNS)

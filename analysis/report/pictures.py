@@ -43,7 +43,8 @@ LEARNING_CAPTION = (
 DIAGNOSTICS_CAPTION = (
     "Training metrics where an arm has them, as a running mean over 1/20 of the steps. Thick: mean over seeds; thin: "
     "each seed. Rewards and losses of different methods are not on one scale. Entropy is that of completions drawn "
-    "from the policy itself; where an arm trains on others', the negative log-likelihood of those stands in its place."
+    "from the policy itself; where an arm trains on others', the negative log-likelihood of those stands in its place. "
+    "The KL from the start policy is that of completions of the evaluations, for every arm that trains."
 )
 GROUP_NAMES = {
     LEVEL: ("by level", "level of the problem, as its source gives it"),

@@ -13,7 +13,7 @@ from analysis.noise.intervals import Band, Resampling, problem_means, within
 from analysis.noise.seeds import difference_noise
 from analysis.noise.simultaneous import along_curve, curve_factor, share_band
 from analysis.records.evaluations import accuracy_by_step, spent_by_step
-from analysis.records.frames import column
+from analysis.records.frames import column, read_start_kl
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.showing import table_html
 from analysis.statistics.scores import ArmScores
@@ -24,6 +24,7 @@ DIAGNOSTICS = {
     "reward_auc": "right above wrong in the reward (AUC)",
     "entropy": "entropy (nats a token)",
     "kl": "KL from the reference (nats a token)",
+    "start_kl": "KL from the start policy (nats a completion)",
     "tokens_per_completion": "tokens a completion",
     "grad_norm": "gradient norm",
     "clip_fraction": "clip fraction (share of tokens)",
@@ -170,7 +171,8 @@ def diagnostic_traces(comparison: ComparisonRecord) -> tuple[Trace, ...]:
     """The metrics of `DIAGNOSTICS`, a trace an arm, where the arm's metrics hold them at two steps or more.
 
     Each seed is smoothed by a centred running mean over 1/20 of its rows. Tokens a completion are the tokens generated
-    between two rows over the completions sampled between them; steps that sample nothing have none.
+    between two rows over the completions sampled between them; steps that sample nothing have none. The KL from the
+    start policy is that of the evaluations, the mean over their completions, and 0 at step 0.
     """
     traces = []
     for quantity in DIAGNOSTICS:
@@ -261,6 +263,8 @@ def _curve(
 
 def _diagnostic(run: RunRecord, quantity: str) -> dict[int, float]:
     """One metric of one run by step, only where it is recorded."""
+    if quantity == "start_kl":
+        return read_start_kl(run.path)
     steps_N = column(run.metrics, "step")
     if quantity in run.metrics:
         values_N = column(run.metrics, quantity).astype(float)

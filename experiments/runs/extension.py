@@ -14,7 +14,7 @@ from algorithms.interface import DataSource
 from experiments.recipes.plugins import load_method
 from experiments.runs.config import RunConfig
 from experiments.runs.same import ConfigMismatchError, differences
-from experiments.runs.samples import SampleFile
+from experiments.runs.samples import NumberFile, SampleFile
 
 __all__ = ["check_longer", "extension_of", "grown", "keep_curve_point"]
 
@@ -68,7 +68,7 @@ def check_longer(config: RunConfig, held_steps: int) -> None:
         )
 
 
-def keep_curve_point(samples: SampleFile, config: RunConfig, step: int, decoding: Path) -> None:
+def keep_curve_point(samples: SampleFile, start_kl: NumberFile, config: RunConfig, step: int, decoding: Path) -> None:
     """Make the last evaluation of a run that goes on what a run under way has at `step`.
 
     A point of the learning curve keeps its first samples, which are those that it would have drawn; where the curve has
@@ -77,6 +77,8 @@ def keep_curve_point(samples: SampleFile, config: RunConfig, step: int, decoding
     evaluation = config.evaluation
     on_curve = bool(evaluation.every) and step % evaluation.every == 0
     samples.keep_first(step, evaluation.curve_samples if on_curve else 0)
+    if not on_curve:
+        start_kl.drop_after(step - 1)
     for file in decoding.glob("*.parquet"):
         file.unlink()
 

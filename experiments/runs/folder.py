@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from analysis.records.decoding import DECODING_FOLDER, decoding_file
-from analysis.records.schema import FITS_FILE
+from analysis.records.schema import FITS_FILE, SCORE_COLUMNS, START_KL_COLUMNS, START_KL_FILE
 from experiments.runs.config import RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.environment import environment, other_checker
 from experiments.runs.extension import check_longer, extension_of, grown, keep_curve_point
@@ -25,7 +25,7 @@ from experiments.runs.same import (
     to_json,
     write_json,
 )
-from experiments.runs.samples import SampleFile, ScoreFile
+from experiments.runs.samples import NumberFile, SampleFile
 from experiments.trackers.tracking import Tell
 from rewards.verdict import CHECKER_VERSION
 from training.durable import digest_of, flush, write_whole, writing
@@ -68,6 +68,7 @@ class RunFolder(Generic[AnyConfig]):
     Attributes:
         samples: the evaluation samples.
         scores: what the run's reward model says of those of the last evaluation, where it has one.
+        start_kl: how far the policies of its evaluations are from its start policy, where it trains.
         notes: what was found damaged and made anew, one sentence each, for the reader.
         listeners: told every row, and every evaluation of the learning curve, once it is written.
 
@@ -82,7 +83,8 @@ class RunFolder(Generic[AnyConfig]):
         self.notes: list[str] = []
         self.listeners: list[Tell] = []
         self.samples = SampleFile(path / "samples.parquet", arm=config.arm, seed=config.seed)
-        self.scores = ScoreFile(path / "scores.parquet")
+        self.scores = NumberFile(path / "scores.parquet", SCORE_COLUMNS)
+        self.start_kl = NumberFile(path / START_KL_FILE, START_KL_COLUMNS)
         if (path / "recipe.json").exists():
             raise FolderKindError(f"{path} holds a comparison; a single run needs a folder of its own (--out).")
         path.mkdir(parents=True, exist_ok=True)
@@ -99,6 +101,7 @@ class RunFolder(Generic[AnyConfig]):
         if not self.finished:
             self._set_aside_if_damaged(self.samples)
             self._set_aside_if_damaged(self.scores)
+            self._set_aside_if_damaged(self.start_kl, "what it held is not measured again")
 
     @property
     def checkpoints(self) -> Path:
@@ -124,6 +127,7 @@ class RunFolder(Generic[AnyConfig]):
         names = [
             *FINISHED_FILES,
             *LEARNED_FILES,
+            START_KL_FILE,
             *(f"{DECODING_FOLDER}/{file.name}" for file in self._decoding_files()),
         ]
         digests = {name: _digest(self.path / name) for name in names if (self.path / name).is_file()}
@@ -260,7 +264,7 @@ class RunFolder(Generic[AnyConfig]):
             check_longer(self.config, steps)
         (self.path / "finished.json").unlink(missing_ok=True)
         if longer:
-            keep_curve_point(self.samples, self.config, steps, self.path / DECODING_FOLDER)
+            keep_curve_point(self.samples, self.start_kl, self.config, steps, self.path / DECODING_FOLDER)
         print(f"{self.path.name}: goes on ({more})", flush=True)
 
     def _damaged_start(self, summary: dict[str, Any]) -> list[str]:
@@ -276,11 +280,11 @@ class RunFolder(Generic[AnyConfig]):
             return [f"checkpoints/{name}"]
         return [] if (self.checkpoints / name / "training" / "state.json").is_file() else [f"checkpoints/{name}"]
 
-    def _set_aside_if_damaged(self, file: SampleFile | ScoreFile) -> None:
+    def _set_aside_if_damaged(self, file: SampleFile | NumberFile, then: str = "its evaluations are made anew") -> None:
         try:
             file.read()
         except FolderDamagedError as error:
-            self.note(f"{error}: its evaluations are made anew")
+            self.note(f"{error}: {then}")
             file.path.rename(file.path.with_suffix(".damaged"))
 
 

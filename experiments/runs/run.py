@@ -16,7 +16,7 @@ from experiments.recipes.plugins import load_algorithm
 from experiments.runs.answering import tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.evaluation import Cost, evaluate
+from experiments.runs.evaluation import Cost, StartKl, evaluate, measured_from_start
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_further, load_problems
 from experiments.runs.prompts import (
@@ -210,6 +210,7 @@ class LiveRun:
             self.folder.note(f"went back to step {done}: {reason}")
         self.folder.drop_after(done)
         self.folder.samples.drop_after(done)
+        self.folder.start_kl.drop_after(done)
         if done:
             self.sampler.load_weights(named_weights(self.policy.model), done)
         elif evaluation.every:
@@ -241,7 +242,8 @@ class LiveRun:
         """Evaluate the policy at `step`; loads it into the engine where the engine holds an older one.
 
         At a `temperature` of its own the samples go into a file of their own. The last policy is asked the further
-        benchmarks too, and the reward model of the run scores what it says at the evaluation's temperature.
+        benchmarks too, and the reward model of the run scores what it says at the evaluation's temperature. There too
+        the policy's distance from its start is measured, on what is drawn for the evaluation anyway.
         """
         prompts = [*self.prompts, *self.further] if last else self.prompts
         if self.sampler.policy_version != step:
@@ -265,11 +267,15 @@ class LiveRun:
             temperature=temperature,
             into=None if temperature is None else self.folder.decoding(temperature),
             scorer=self.models.scorer() if last and temperature is None else None,
+            start_kl=self._start_kl() if temperature is None else None,
             on_progress=on_progress,
         )
         if temperature is None:
             self.folder.tell(step, {"evaluation/pass_at_1": self._pass_at_1(step)})
         return cost
+
+    def _start_kl(self) -> StartKl | None:
+        return measured_from_start(self.policy, self.start, self.folder.config, self.prompts)
 
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""

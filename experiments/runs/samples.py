@@ -1,4 +1,4 @@
-"""Evaluation samples of a run and their scores: Parquet files, replaced whole, with checksums in their pages."""
+"""Evaluation samples of a run and numbers of them: Parquet files, replaced whole, with checksums in their pages."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import SAMPLE_COLUMNS
-from analysis.records.schema import LATER_COLUMNS, SCORE_COLUMNS
+from analysis.records.schema import LATER_COLUMNS
 from experiments.runs.same import FolderDamagedError
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 from training.durable import put_in_place, writing
 
-__all__ = ["SampleFile", "ScoreFile"]
+__all__ = ["NumberFile", "SampleFile", "SampleKey", "key_of"]
 
 DIGEST = b"coeflab.sha256"
 """Key in the file's metadata: SHA-256 of the rows. The checksums of pages leave out what says where pages lie."""
+
+SampleKey = tuple[str, str, int]
+"""Benchmark, problem and sample index: which sample of a step."""
 
 
 class SampleFile:
@@ -135,46 +138,64 @@ class SampleFile:
         }
 
 
-class ScoreFile:
-    """``scores.parquet`` of one run: what its reward model says of the samples of its last evaluation.
+class NumberFile:
+    """One number of each of some evaluation samples of a run, beside ``samples.parquet``.
 
     Args:
         path: the file; it may be absent.
+        columns: step, benchmark, problem_id, sample_index, and the number's own name.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path, self._columns = path, list(columns)
 
     def read(self) -> pd.DataFrame:
-        """All scores so far.
+        """All numbers so far.
 
         Raises:
             FolderDamagedError: the file is not what was written.
         """
         if not self.path.exists():
-            return pd.DataFrame(columns=list(SCORE_COLUMNS))
+            return pd.DataFrame(columns=self._columns)
         frame = _read(self.path)
-        if list(frame.columns) != list(SCORE_COLUMNS):
+        if list(frame.columns) != self._columns:
             raise FolderDamagedError(f"{self.path} is damaged (it has columns {list(frame.columns)[:20]})")
         return frame
 
     def counts(self, step: int) -> Counter[str]:
-        """Number of scored samples of each problem at `step`."""
-        scores = self.read()
-        return Counter(scores.iloc[scores["step"].to_numpy() == step]["problem_id"])
+        """How many samples of each problem have a number at `step`."""
+        held = self.read()
+        return Counter(held.iloc[held["step"].to_numpy() == step]["problem_id"])
 
-    def add(self, step: int, rollouts: Sequence[Rollout], scores: Sequence[float]) -> None:
-        """Add scores of the policy at `step`; those of another policy go, and older ones of the same problems."""
-        new = pd.DataFrame(
-            [
-                (step, rollout.problem.benchmark, rollout.problem.problem_id, rollout.sample_index, score)
-                for rollout, score in zip(rollouts, scores, strict=True)
-            ],
-            columns=list(SCORE_COLUMNS),
-        )
-        old = self.read()
-        kept = (old["step"] == step).to_numpy() & ~old["problem_id"].isin(list(new["problem_id"])).to_numpy()
+    def add(self, step: int, keys: Sequence[SampleKey], numbers: Sequence[float], *, only: bool = False) -> None:
+        """Add a number a sample at `step`, in place of what the file had of their problems there.
+
+        Args:
+            step: optimiser step of the policy.
+            keys: which samples.
+            numbers: theirs.
+            only: forget all other steps.
+        """
+        if not keys:
+            return
+        rows = [(step, *key, number) for key, number in zip(keys, numbers, strict=True)]
+        new, old = pd.DataFrame(rows, columns=self._columns), self.read()
+        here = (old["step"] == step).to_numpy()
+        again = here & old["problem_id"].isin(list(new["problem_id"])).to_numpy()
+        kept = (here if only else True) & ~again
         _write(self.path, pd.concat([old.iloc[kept], new], ignore_index=True) if kept.any() else new)
+
+    def drop_after(self, step: int) -> None:
+        """Forget the numbers of later steps."""
+        held = self.read()
+        steps = held["step"].to_numpy()
+        if (steps > step).any():
+            _write(self.path, held.iloc[steps <= step])
+
+
+def key_of(rollout: Rollout) -> SampleKey:
+    """Which sample of its step a completion is."""
+    return rollout.problem.benchmark, rollout.problem.problem_id, rollout.sample_index
 
 
 def _read(path: Path) -> pd.DataFrame:

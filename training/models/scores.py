@@ -8,13 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.interface import BatchUnit
+from algorithms.ratios import kl_penalty
 from training.models.batches import TrainingBatch, with_other_completions
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions, token_entropies, token_logprobs
 from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 
-__all__ = ["by_microbatch", "score_entropies", "score_kl", "score_logprobs", "score_values"]
+__all__ = [
+    "by_microbatch",
+    "score_completion_kl",
+    "score_entropies",
+    "score_kl",
+    "score_logprobs",
+    "score_values",
+]
 
 
 def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
@@ -50,6 +58,24 @@ def score_kl(model: nn.Module, reference: nn.Module, batch: TrainingBatch, optio
     other = with_other_completions(batch)
     log_ratios = score_logprobs(model, other, options) - score_logprobs(reference, other, options)
     return max(0.0, float(log_ratios.double().sum(dim=-1).mean()))
+
+
+def score_completion_kl(model: nn.Module, start: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
+    """KL(π_θ ‖ π_start) as each completion that π_θ drew estimates it, in nats a completion. (B,) float64, at least 0.
+
+        Σ_t  π_start/π_θ − log(π_start/π_θ) − 1    of its tokens o_t, each given those before it
+
+    the estimator k3 (Schulman 2020, "Approximating KL divergence"; DeepSeekMath, arXiv 2402.03300, Eq. 4), summed. Its
+    mean over π_θ's completions is the KL of the two distributions of whole completions, by the chain rule.
+
+    Args:
+        model: π_θ.
+        start: π_start.
+        batch: B completions of π_θ; only their own tokens count.
+        options: the temperature that they were drawn at, and how passes are run.
+    """
+    logprobs, start_logprobs = (score_logprobs(each, batch, options).double() for each in (model, start))
+    return kl_penalty(logprobs, start_logprobs, "k3").sum(dim=-1)
 
 
 def score_values(critic: Critic, batch: TrainingBatch, options: ForwardOptions) -> Tensor:

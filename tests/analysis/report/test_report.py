@@ -16,6 +16,7 @@ from matplotlib.image import imread
 from analysis import RecordError, load_comparison, render_text, summary_table, verdict_table, write_report
 from analysis.figures.canvas import blank_figure, figure_pdf, figure_png, figure_svg, legend_below, short_number
 from analysis.figures.styles import KNOWN_STYLES
+from analysis.records.schema import START_KL_COLUMNS, START_KL_FILE
 from analysis.report.page import json_block, shown
 from analysis.report.sections import failures_section, run_section, warnings
 
@@ -209,6 +210,21 @@ def test_figures_are_inline_and_beside_and_show_every_arm(report):
         assert count_pixels(image, KNOWN_STYLES["grpo"].color) > 300, path.name
     image = imread(report.parent / "pass_at_k-sums.png")
     assert count_pixels(image, KNOWN_STYLES["sft_start"].color) > 300
+
+
+def test_the_kl_from_the_start_has_a_figure_and_its_data(comparison_dir):
+    for seed in (0, 1):
+        rows = [(step, "sums", "sums-0", 0, 0.25 * step * (1 + seed)) for step in (0, 2, 4)]
+        frame = pd.DataFrame(rows, columns=list(START_KL_COLUMNS))
+        frame.to_parquet(comparison_dir / "runs" / f"grpo-seed{seed}" / START_KL_FILE)
+    page = write_report(comparison_dir, baseline="sft_start")
+    values = pd.read_csv(page.parent / "training-start_kl.csv")
+    assert values[["quantity", "arm", "x", "point"]].to_numpy().tolist() == [
+        ["start_kl", "grpo", step, point] for step, point in ((0, 0.0), (2, 0.75), (4, 1.5))
+    ]
+    assert "KL from the start policy against the optimiser step, 1 arms" in page.read_text()
+    for kind in ("svg", "png", "pdf"):
+        assert (page.parent / f"training-start_kl.{kind}").is_file()
 
 
 def test_tables_beside_the_page_hold_the_same_numbers(report):

@@ -1,6 +1,7 @@
 """Scores and curves against hand computations on the small comparison of `conftest.py`."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import (
@@ -16,6 +17,8 @@ from analysis import (
     score_comparison,
 )
 from analysis.records.evaluations import spent_by_step
+from analysis.records.reading import RecordError
+from analysis.records.schema import START_KL_COLUMNS, START_KL_FILE
 from analysis.statistics.curves import diagnostic_traces
 from analysis.statistics.scores import powers_of_two
 
@@ -117,6 +120,41 @@ def test_diagnostics_hold_tokens_a_completion(comparison_dir):
     assert sorted(traces) == ["loss", "reward_mean", "tokens_per_completion"]  # no kl recorded, nothing for sft_start
     assert traces["tokens_per_completion"].mean_X.tolist() == [20, 20, 20, 20]
     assert traces["reward_mean"].mean_X.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def start_kl_of(run, by_step):
+    rows = [(step, "sums", f"sums-{i}", 0, kl) for step, values in by_step.items() for i, kl in enumerate(values)]
+    pd.DataFrame(rows, columns=list(START_KL_COLUMNS)).to_parquet(run / START_KL_FILE)
+
+
+def test_the_kl_from_the_start_is_the_mean_of_an_evaluation_and_0_at_its_start(comparison_dir):
+    """Step 0 is the start policy, evaluated or not; a completion without a number is left out."""
+    start_kl_of(comparison_dir / "runs" / "grpo-seed0", {0: [0.0, 0.0], 2: [1.0, 2.0], 4: [3.0, np.nan, 6.0]})
+    start_kl_of(comparison_dir / "runs" / "grpo-seed1", {2: [0.5, 0.5], 4: [0.5, 1.5]})
+    [trace] = [each for each in diagnostic_traces(load_comparison(comparison_dir)) if each.quantity == "start_kl"]
+    assert (trace.arm, trace.step_X.tolist()) == ("grpo", [0, 2, 4])
+    assert trace.seed_y_SX.tolist() == [[0, 1.5, 4.5], [0, 0.5, 1]]
+    assert trace.mean_X.tolist() == [0, 1, 2.75]
+
+
+def test_an_arm_of_which_a_seed_has_no_kl_from_the_start_has_no_trace(comparison_dir):
+    start_kl_of(comparison_dir / "runs" / "grpo-seed0", {0: [0.0], 2: [1.0], 4: [3.0]})
+    assert "start_kl" not in {trace.quantity for trace in diagnostic_traces(load_comparison(comparison_dir))}
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ({"step": [1], "start_kl": [0.5]}, r"lacks the column\(s\) \['benchmark', 'problem_id', 'sample_index'\]"),
+        ({name: ["far"] for name in START_KL_COLUMNS}, "the column step holds .*; expected numbers"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_kl_file_of_another_kind_is_named(comparison_dir, frame, said):
+    path = comparison_dir / "runs" / "grpo-seed0" / START_KL_FILE
+    path.write_bytes(b"no table") if frame is None else pd.DataFrame(frame).to_parquet(path)
+    with pytest.raises(RecordError, match=rf"{START_KL_FILE}.*{said}"):
+        diagnostic_traces(load_comparison(comparison_dir))
 
 
 def test_smoothing_is_a_centred_mean_over_a_twentieth(make_run):

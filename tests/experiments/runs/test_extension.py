@@ -63,9 +63,9 @@ def samples(file: Path) -> pd.DataFrame:
     return pd.read_parquet(file).sort_values(ORDER, ignore_index=True)
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize(("arm", "every"), [*((arm, 2) for arm in ARMS), ("rft", 3)])
 def test_a_run_made_longer_is_the_run_that_was_long_from_the_start(
-    arm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arm: str, every: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, reward = save_start(tmp_path / "model"), tmp_path / "reward.py"
     reward.write_text(REWARD)
@@ -74,9 +74,9 @@ def test_a_run_made_longer_is_the_run_that_was_long_from_the_start(
         return replace(asked(steps=steps, **evaluation), model=str(model), supervised=None, reward=f"{reward}:reward")
 
     further: dict[str, Any] = {"further_benchmarks": ("arithmetic-long",), "further_problems": 1}
-    more = of(4, samples=5, decoding_temperatures=(0.0, 0.4), **further)
+    more = of(4, samples=5, every=every, decoding_temperatures=(0.0, 0.4), **further)
     run(more, arm, tmp_path / "whole")
-    run(of(2, decoding_temperatures=(0.0,), **further), arm, tmp_path / "grown")
+    run(of(2, every=every, decoding_temperatures=(0.0,), **further), arm, tmp_path / "grown")
     grown_run, whole_run = (tmp_path / name / "runs" / f"{arm}-seed0" for name in ("grown", "whole"))
     before = (grown_run / "metrics.jsonl").read_text().splitlines()
     capsys.readouterr()
@@ -86,7 +86,9 @@ def test_a_run_made_longer_is_the_run_that_was_long_from_the_start(
     assert rows(grown_run) == rows(whole_run)
     assert len(before) == 2 and len(rows(grown_run)) == 4
     assert all(row["grad_norm"] > 0 for row in rows(grown_run))
-    pd.testing.assert_frame_equal(samples(grown_run / "samples.parquet"), samples(whole_run / "samples.parquet"))
+    for name in ("samples.parquet", "start_kl.parquet"):
+        pd.testing.assert_frame_equal(samples(grown_run / name), samples(whole_run / name))
+    assert set(samples(whole_run / "start_kl.parquet")["step"]) == {*range(0, 4, every), 4}
     assert {file.name for file in (grown_run / "decoding").iterdir()} == {
         file.name for file in (whole_run / "decoding").iterdir()
     }
