@@ -116,7 +116,7 @@ def _difference_curve(arm: ArmScores, base: ArmScores, quantity: str, resampling
     noise = difference_noise(ours_SPK, theirs_SPK, paired=paired)
     band = noise.band(resampling.confidence)
     means_PK, together = problem_means(ours_SPK) - problem_means(theirs_SPK), along_curve(noise)
-    factor = curve_factor(together, means_PK, resampling.confidence, one_policy=True)
+    factor = curve_factor(together, means_PK, resampling.confidence)
     half_K = factor * together.half_width(resampling.confidence)
     ks = np.array(arm.ks)
     return Curve(
@@ -163,7 +163,7 @@ def learning_curves(comparison: ComparisonRecord, x: str, resampling: Resampling
             if spends_none or not np.isfinite(spent_SX).all():
                 continue
             seeds = tuple(run.seed for run in runs)
-            curves.append(_curve(arm, benchmark, "pass", spent_SX, accuracy_SPX, seeds, resampling, one_policy=False))
+            curves.append(_curve(arm, benchmark, "pass", spent_SX, accuracy_SPX, seeds, resampling))
     return tuple(curves)
 
 
@@ -234,7 +234,7 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
 
 def _k_curve(arm: ArmScores, quantity: str, resampling: Resampling) -> Curve:
     ks_SX = np.tile(np.array(arm.ks), (len(arm.seeds), 1))
-    return _curve(arm.arm, arm.benchmark, quantity, ks_SX, arm.values(quantity), arm.seeds, resampling, one_policy=True)
+    return _curve(arm.arm, arm.benchmark, quantity, ks_SX, arm.values(quantity), arm.seeds, resampling)
 
 
 def _curve(
@@ -245,8 +245,6 @@ def _curve(
     values_SPX: np.ndarray,
     seeds: tuple[int, ...],
     resampling: Resampling,
-    *,
-    one_policy: bool,
 ) -> Curve:
     return Curve(
         arm=arm,
@@ -254,7 +252,7 @@ def _curve(
         quantity=quantity,
         x_X=x_SX.mean(axis=0) if np.ptp(x_SX, axis=0).any() else x_SX[0],
         band=share_band(values_SPX, resampling.confidence),
-        simultaneous=share_band(values_SPX, resampling.confidence, simultaneous=True, one_policy=one_policy),
+        simultaneous=share_band(values_SPX, resampling.confidence, simultaneous=True),
         seeds=seeds,
         seed_x_SX=x_SX,
         seed_y_SX=values_SPX.mean(axis=1),
