@@ -140,10 +140,11 @@ def test_prime_rls_traces_by_verifiers_own_record() -> None:
     assert list(rows["step"]) == [0] * 12 + [8] * 12 and set(rows["arm"]) == {"run"}
     assert list(rows["gold"])[:12] == ["5"] * 4 + ["3"] * 4 + ["42"] * 4
     assert list(rows["problem"])[:12] == ["sum-0"] * 4 + ["sum-1"] * 4 + ["sum-2"] * 4
-    assert rows["completion"][3] == "Yes: \\boxed{5}"  # the last of two turns
-    assert rows["completion"][8] == "" and rows["correct"][8] is None  # failed before it was scored
-    assert rows["question"][0] == "What is 2 + 3? Put your final answer within \\boxed{}."
-    scored = [row for row in rows.to_dict("records") if row["correct"] is not None]
+    each = rows.to_dict("records")
+    assert each[3]["completion"] == "Yes: \\boxed{5}"  # the last of two turns
+    assert each[8]["completion"] == "" and each[8]["correct"] is None  # failed before it was scored
+    assert each[0]["question"] == "What is 2 + 3? Put your final answer within \\boxed{}."
+    scored = [row for row in each if row["correct"] is not None]
     assert len(scored) == 23 and {True, False} == {row["correct"] for row in scored}
     assert all((f"\\boxed{{{row['gold']}}}" in row["completion"]) == row["correct"] for row in scored)
 

@@ -90,7 +90,7 @@ def test_arms_are_known_by_their_configuration(folder: Path) -> None:
 def test_a_fit_is_told_before_and_after(folder: Path) -> None:
     table = fit_table(load_comparison(folder))
     own = table[(table["arm"] == "orm") & (table["seed"] == 0)]
-    assert own[["step", "measured", "auc"]].values.tolist() == [
+    assert own.loc[:, ["step", "measured", "auc"]].to_numpy().tolist() == [
         [0, "after", 0.7],
         [2, "before", 0.6],
         [2, "after", 0.8],

@@ -8,8 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -126,7 +128,7 @@ def test_what_a_fit_costs_is_counted(done: tuple[Path, dict[str, Job]]) -> None:
     assert [row["completions_sampled"] for row in rows] == [40 + 16, 40 + 32, 40 + 48, 40 + 64]
 
 
-def heads_own_probabilities(model: Path, temperature: float, sample: pd.Series, prompt: str) -> list[float]:
+def heads_own_probabilities(model: Path, temperature: float, sample: dict[Hashable, Any], prompt: str) -> list[float]:
     """Of every token of a completion, by transformers alone: σ(head of its hidden state / temperature)."""
     loaded = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1, dtype=torch.float32).eval()
     asked = TOKENIZER(prompt, add_special_tokens=False).input_ids
@@ -136,6 +138,10 @@ def heads_own_probabilities(model: Path, temperature: float, sample: pd.Series, 
         hidden = loaded.base_model(torch.tensor([[*asked, *written]])).last_hidden_state[0]
         scores = loaded.score(hidden)[len(asked) :, 0]
     return torch.sigmoid(scores / temperature).tolist()
+
+
+def rows_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    return list(frame.itertuples(index=False, name=None))
 
 
 def prompt_of(run: Path, problem_id: str) -> str:
@@ -150,11 +156,11 @@ def test_samples_of_the_last_policy_are_scored_by_the_model_of_the_last_iteratio
     run = done[0] / "runs" / f"{arm}-seed0"
     samples, scores = pd.read_parquet(run / "samples.parquet"), pd.read_parquet(run / "scores.parquet")
     keys = ["step", "benchmark", "problem_id", "sample_index"]
-    assert sorted(map(tuple, scores[keys].values)) == sorted(map(tuple, samples[samples["step"] == 4][keys].values))
+    assert sorted(rows_of(scores.loc[:, keys])) == sorted(rows_of(samples.loc[samples["step"] == 4, keys]))
     fit = finished(run / f"reward-{name}-000002")
     path = run / f"reward-{name}-000002" / fit["models"][0]
     merged = samples[samples["step"] == 4].merge(scores, on=keys)
-    for _, sample in merged.iloc[:: max(1, len(merged) // 6)].iterrows():
+    for sample in merged.iloc[:: max(1, len(merged) // 6)].to_dict("records"):
         prompt = prompt_of(run, sample["problem_id"])
         every = heads_own_probabilities(path, fit["temperatures"][0], sample, prompt)
         lines, ends = sample["completion"].split("\n"), []

@@ -42,9 +42,8 @@ SLOW_ENGINE = EngineConfig(name="transformers", vllm=VllmConfig(dtype="float32")
 
 
 def save_model(folder: Path, **size: int) -> Path:
-    config = EmbeddedModelConfig(
-        **{"hidden_size": 32, "num_layers": 1, "intermediate_size": 48, "num_heads": 2, **size}
-    )
+    small = EmbeddedModelConfig(hidden_size=32, num_layers=1, intermediate_size=48, num_heads=2)
+    config = replace(small, **size)  # type: ignore[arg-type]
     model, tokenizer = build_embedded_model(config, seed=0), build_embedded_tokenizer()
     Policy(model=model, tokenizer=tokenizer, eos_token_ids=(2,), pad_token_id=0).save(folder)
     return folder
