@@ -21,7 +21,7 @@ from sampling.text import token_ends
 from training.accounting import Counters
 from training.config import TrainingConfig
 from training.drawing import Drawn, Score, draw_step
-from training.models.batches import TrainingBatch, build_batch, build_pair_batch
+from training.models.batches import TrainingBatch, build_batch, build_pair_batch, unjudged_batch
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions
 from training.models.lora import has_adapters
@@ -212,8 +212,7 @@ class Trainer:
 
     def _fresh_logprobs(self, rollouts: Sequence[Rollout]) -> list[tuple[float, ...]]:
         """log π_θ now of completions that π_θ has just drawn and that are trained on later; see `AheadSource`."""
-        unjudged = [ScoredRollout(rollout=rollout, verdict=_DEMONSTRATED, reward=0.0) for rollout in rollouts]
-        batch = build_batch(unjudged, pad_token_id=self.policy.pad_token_id).to(self.policy.device)
+        batch = unjudged_batch(rollouts, pad_token_id=self.policy.pad_token_id).to(self.policy.device)
         found = self.pieces.run(lambda size: score_logprobs(self.policy.model, batch, self.forward(size))).cpu()
         return [tuple(row[: rollout.num_own_tokens].tolist()) for row, rollout in zip(found, rollouts, strict=True)]
 

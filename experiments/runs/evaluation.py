@@ -22,12 +22,11 @@ from experiments.runs.config import RunConfig
 from experiments.runs.folder import RunFolder
 from experiments.runs.samples import NumberFile, SampleFile, key_of
 from rewards.scoring import judge_chains
-from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.prompt import RenderedPrompt
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler, SamplingConfig
 from training.config import TrainingConfig
-from training.models.batches import build_batch
+from training.models.batches import unjudged_batch
 from training.models.logprobs import ForwardOptions
 from training.models.packing import is_packed, pack_attention
 from training.models.policy import Policy, load_policy
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "Scorer", "StartKl", "chain_rule", "evaluate", "measured_from_start"]
 
 MOST_MEASURED = 512  # completions of an evaluation whose distance from the start policy is measured
-_UNJUDGED = Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
 
 Progress = Callable[[int], None]
 Scorer = Callable[[Sequence[Rollout]], Sequence[float]]
@@ -82,13 +80,13 @@ class StartKl:
         numbers = [0.0] * len(rollouts)
         if not drawn:
             return numbers
-        unjudged = [ScoredRollout(rollout=rollouts[index], verdict=_UNJUDGED, reward=0.0) for index in drawn]
+        measured = [rollouts[index] for index in drawn]
         model, device = self.policy.model, self.policy.device
         was_training = model.training  # TRL's trainers leave dropout on
         try:
             model.eval()
             start, pieces = self._start, PieceSize(tokens=self.training.microbatch_tokens)
-            batch = build_batch(unjudged, pad_token_id=self.policy.pad_token_id).to(device)
+            batch = unjudged_batch(measured, pad_token_id=self.policy.pad_token_id).to(device)
             found = pieces.run(lambda size: score_completion_kl(model, start, batch, self._forward(size)))
         except (RuntimeError, MemoryError) as error:
             if not is_memory_error(error):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from algorithms.interface import TokenBatch
-from rewards.verdict import ScoredRollout
+from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "build_batch",
     "build_pair_batch",
     "pairs_in",
+    "unjudged_batch",
     "with_other_completions",
 ]
 
@@ -134,6 +135,24 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
         places=_places(scored),
         prompts=_prompts(scored),
     )
+
+
+def unjudged_batch(rollouts: Sequence[Rollout], *, pad_token_id: int) -> TrainingBatch:
+    """The arrays of completions that nobody judged, for passes that read no reward; see `build_batch`.
+
+    Args:
+        rollouts: B completions.
+        pad_token_id: fills up `input_ids`.
+
+    Returns:
+        B sequences, rewards 0.
+
+    Raises:
+        ValueError: nothing to batch, or a completion without tokens.
+    """
+    nothing = Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
+    scored = [ScoredRollout(rollout=rollout, verdict=nothing, reward=0.0) for rollout in rollouts]
+    return build_batch(scored, pad_token_id=pad_token_id)
 
 
 def build_pair_batch(

@@ -16,10 +16,10 @@ import torch
 
 from rewards.reward import Reward, RewardError, Rewards, StepReward, sample_of
 from rewards.steps.steps import split_steps, step_token_ends
-from rewards.verdict import ScoredRollout, Status, StepVerdict, Verdict
+from rewards.verdict import StepVerdict, Verdict
 from sampling.rollout import Rollout
 from sampling.text import TokenTexts, token_ends
-from training.models.batches import build_batch
+from training.models.batches import unjudged_batch
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
 from training.reward_models.model import picked, score_tokens
@@ -37,8 +37,6 @@ __all__ = [
 ]
 
 Combine = Literal["mean", "minimum", "mean_minus_std"]
-
-_UNJUDGED = Verdict(status=Status.NO_ANSWER, answer="", answer_class="")
 
 
 @dataclass(kw_only=True)
@@ -92,8 +90,7 @@ class RewardModel:
         if not first:
             return result
         read = [rows[0] for rows in first.values()]
-        items = [ScoredRollout(rollout=rollouts[row], verdict=_UNJUDGED, reward=0.0) for row in read]
-        batch = build_batch(items, pad_token_id=member.pad_token_id).to(member.device)
+        batch = unjudged_batch([rollouts[row] for row in read], pad_token_id=member.pad_token_id).to(member.device)
         found = picked(score_tokens(member.model, batch, self.options), [ends[row] for row in read])
         for rows, scores in zip(first.values(), found, strict=True):
             for score in scores:

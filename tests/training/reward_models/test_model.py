@@ -177,8 +177,8 @@ def test_equal_completions_are_read_once_and_each_has_the_score(
     ends = [(last,), (last,), (last,), (1, last)]
     alone = [model.probabilities([rollout], [of_row])[0] for rollout, of_row in zip(rollouts, ends, strict=True)]
     read = []
-    build = serving.build_batch
-    monkeypatch.setattr(serving, "build_batch", lambda items, **k: read.append(len(items)) or build(items, **k))
+    build = serving.unjudged_batch
+    monkeypatch.setattr(serving, "unjudged_batch", lambda items, **k: read.append(len(items)) or build(items, **k))
     together = model.probabilities(rollouts, ends)
     assert read == [3]
     for mine, own in zip(together, alone, strict=True):

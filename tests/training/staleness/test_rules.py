@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from algorithms import DPO, GRPO, PPO, RFT, SFT, OnlineRFT
+from algorithms.interface import DataSource
 from experiments.recipes.plugins import load_algorithm
 from training.config import TrainingConfig
 from training.peers.methods import check_trl, trl_method
@@ -17,7 +18,10 @@ TRAINING = TrainingConfig(steps=10, problems_per_step=2, group_size=4, learning_
 
 @pytest.mark.parametrize("method", [GRPO(), PPO(), OnlineRFT(), load_algorithm("online_dpo", {})])
 def test_what_follows_the_policy_may_lag_behind_it(method):
-    check_requirements(method, TRAINING, "arm")
+    assert method.data_source is DataSource.ONLINE
+    check_requirements(method, TRAINING, "arm")  # not refused
+    with pytest.raises(ValueError, match="max_staleness is 2"):  # though the same configuration is of frozen samples
+        check_requirements(RFT(), TRAINING, "arm")
 
 
 @pytest.mark.parametrize(
