@@ -97,17 +97,37 @@ def sharpening_sentences(tuned: Sequence[TunedStart], contrasts: Sequence[Differ
     sentences = []
     for each in tuned:
         benchmark = each.scores.benchmark
-        low, high = sorted(each.temperatures)
-        chosen = f"{low:g}" if low == high else f"{low:g} and {high:g}, one for each half"
         accuracy = 100 * float(each.scores.pass_SPK.mean())
         sentences.append(
-            f"{TUNED_START} is {start} at its best temperature on {benchmark}: {chosen} (0 is greedy; chosen on the "
-            f"other half of the problems); Pass@1 {accuracy:.1f} %."
+            f"{TUNED_START} is {start} at its best temperature on {benchmark}: {_chosen(each)} (0 is greedy; "
+            f"{_chosen_on(each)}{_validation_scores(each)}); Pass@1 {accuracy:.1f} %."
         )
         against = [found for found in contrasts if (found.benchmark, found.baseline) == (benchmark, TUNED_START)]
         for temperature in dict.fromkeys(found.temperature for found in against):
             sentences += _more_or_not([found for found in against if found.temperature == temperature], benchmark)
     return sentences
+
+
+def tuned_line(tuned: TunedStart, start: str | None) -> str:
+    """Which temperature the tuned start has on a benchmark, and what chose it, for a terminal."""
+    at = f"at temperature {_chosen(tuned)} (0 is greedy)"
+    return f"{TUNED_START} on {tuned.scores.benchmark}: {start} {at}, {_chosen_on(tuned)}"
+
+
+def _chosen(tuned: TunedStart) -> str:
+    low, *others = sorted(set(tuned.temperatures))
+    return f"{low:g}" + "".join(f" and {other:g}, one for each half" for other in others)
+
+
+def _chosen_on(tuned: TunedStart) -> str:
+    if tuned.validation:
+        return f"chosen on {tuned.num_validation} validation problems"
+    return "chosen on the other half of the problems, as no validation problems were recorded"
+
+
+def _validation_scores(tuned: TunedStart) -> str:
+    scores = ", ".join(f"{minus(100 * share)} % at {each:g}" for each, share in tuned.validation.items())
+    return f", Pass@1 there {scores}" if scores else ""
 
 
 def _more_or_not(against: Sequence[Difference], benchmark: str) -> list[str]:

@@ -9,6 +9,7 @@ from analysis.noise.power import Components, components_of, seeds_needed
 from analysis.records.record import ComparisonRecord
 from analysis.report.claims import comparison_contrasts
 from analysis.report.contrast_tables import DASH, TextColumn, decoded_text
+from analysis.report.sentences import tuned_line
 from analysis.report.tables import align, render_text, spent_on, summarize_scores
 from analysis.statistics.chains import chain_table
 from analysis.statistics.contrasts import Contrast
@@ -28,10 +29,11 @@ def comparison_text(comparison: ComparisonRecord, *, baseline: str | None = None
     """Scores, declared contrasts and costs of a finished comparison."""
     scores, how = score_comparison(comparison), Resampling()
     contrasts, _ = comparison_contrasts(comparison, baseline)
-    decoded = contrast_scores(comparison, scores, contrasts, tuned_starts(comparison, baseline))
-    judged = judge_contrasts(decoded, contrasts, resampling=how)
+    tuned = tuned_starts(comparison, baseline)
+    judged = judge_contrasts(contrast_scores(comparison, scores, contrasts, tuned), contrasts, resampling=how)
     chains = chain_table(comparison, resampling=how)
-    return render_text(summarize_scores(comparison, scores, baseline, how), judged, chains)
+    text = render_text(summarize_scores(comparison, scores, baseline, how), judged, chains)
+    return text + "".join(f"\n{tuned_line(each, baseline)}" for each in tuned) + ("\n" if tuned else "")
 
 
 def power_text(

@@ -2,33 +2,43 @@
 
 Training that only moves probability to what the policy thought likeliest anyway raises Pass@1 at temperature 1 and
 nothing else: the start, decoded greedily, had it already. So every policy is decoded at several temperatures, and the
-start at its best one is a control like the others (`tuned_start`). The best temperature is chosen on one half of the
-problems and scored on the other, both ways, so that the choice flatters nobody.
+start at its best one is a control like the others (`tuned_start`). The best temperature is chosen on validation
+problems, which runs of a start policy record; where they do not, as those of earlier versions, on one half of the
+problems, and scored on the other, both ways. So the choice flatters nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.noise.simultaneous import share_band
-from analysis.records.decoding import decoded_samples
+from analysis.records.decoding import decoded_samples, validated_samples
 from analysis.records.frames import codes_of, column, rows_where
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.statistics.contrasts import TUNED_START, Contrast
 from analysis.statistics.curves import Curve
-from analysis.statistics.scores import ArmScores, count_votes, score_votes
+from analysis.statistics.scores import ArmScores, VoteTable, count_votes, score_votes
 
 HALVES_SEED = 0  # of the split of the problems; no result depends on it but by chance
 
 
 @dataclass(frozen=True, kw_only=True)
 class TunedStart:
-    """The start policy at its best temperature: scores at K = 1, and the temperature chosen for each half."""
+    """The start policy at its best temperature.
+
+    Attributes:
+        scores: at K = 1.
+        temperatures: the one that was chosen on validation problems, or one for each half of the problems.
+        validation: share of right samples of validation problems by temperature; empty where halves chose.
+        num_validation: validation problems.
+    """
 
     scores: ArmScores
-    temperatures: tuple[float, float]
+    temperatures: tuple[float, ...]
+    validation: Mapping[float, float]
+    num_validation: int
 
 
 def temperature_curves(comparison: ComparisonRecord, confidence: float = 0.95) -> tuple[Curve, ...]:
@@ -57,12 +67,22 @@ def temperature_curves(comparison: ComparisonRecord, confidence: float = 0.95) -
     return tuple(curves)
 
 
-def decoded_scores(runs: Sequence[RunRecord], benchmark: str) -> tuple[tuple[float, ...], np.ndarray]:
-    """The temperatures that all runs have, and the share of right samples of each problem there, (S, P, X)."""
+def decoded_scores(
+    runs: Sequence[RunRecord],
+    benchmark: str,
+    samples_of: Callable[[RunRecord], Mapping[float, pd.DataFrame]] = decoded_samples,
+) -> tuple[tuple[float, ...], np.ndarray]:
+    """The temperatures that all runs have, and the share of right samples of each problem there, (S, P, X).
+
+    Args:
+        runs: the seeds of an arm.
+        benchmark: whose problems.
+        samples_of: the judgements of a run by temperature.
+    """
     tables = [
         {
             temperature: _right(rows_where(samples, column(samples, "benchmark") == benchmark))
-            for temperature, samples in decoded_samples(run).items()
+            for temperature, samples in samples_of(run).items()
         }
         for run in runs
     ]
@@ -81,23 +101,59 @@ def tuned_start(comparison: ComparisonRecord, benchmark: str, start: str) -> Tun
     if not runs:
         return None
     temperatures, values_SPX = decoded_scores(runs, benchmark)
-    num_problems = values_SPX.shape[1]
-    if len(temperatures) < 2 or num_problems < 2:
+    if len(temperatures) < 2 or values_SPX.shape[1] < 2:
         return None
-    half_P = np.random.default_rng(HALVES_SEED).permutation(num_problems) % 2
-    chosen = [temperatures[int(values_SPX[:, half_P == half].mean(axis=(0, 1)).argmax())] for half in (1, 0)]
-    votes = []
-    for run in runs:
-        samples = {each: _on(run, each, benchmark) for each in dict.fromkeys(chosen)}
-        order = sorted(set(column(samples[chosen[0]], "problem_id")))
-        parts = []
-        for half, temperature in enumerate(chosen):
-            wanted = {problem for problem, own in zip(order, half_P, strict=True) if own == half}
-            rows = samples[temperature]
-            parts.append(rows_where(rows, _is_in(rows, wanted)))
-        votes.append(count_votes(pd.concat(parts, ignore_index=True)))
-    scores = score_votes(votes, [1], arm=TUNED_START, benchmark=benchmark, seeds=[run.seed for run in runs])
-    return TunedStart(scores=scores, temperatures=(chosen[0], chosen[1]))
+    validation, num_validation = _on_validation(runs, benchmark, temperatures)
+    if validation:
+        chosen = (max(validation, key=validation.__getitem__),)  # of equals the lowest
+    else:
+        chosen = _best_of_halves(temperatures, values_SPX)
+    votes = [_votes_at(run, benchmark, chosen) for run in runs]
+    return TunedStart(
+        scores=score_votes(votes, [1], arm=TUNED_START, benchmark=benchmark, seeds=[run.seed for run in runs]),
+        temperatures=chosen,
+        validation=validation,
+        num_validation=num_validation,
+    )
+
+
+def _on_validation(
+    runs: Sequence[RunRecord], benchmark: str, temperatures: Sequence[float]
+) -> tuple[dict[float, float], int]:
+    """Pass@1 at each temperature on validation problems, mean over seeds, and how many problems these are; nothing
+    where a seed has not recorded one of the temperatures."""
+    recorded, values_SPX = decoded_scores(runs, benchmark, validated_samples)
+    num_problems = values_SPX.shape[1]
+    if not num_problems or not set(temperatures) <= set(recorded):
+        return {}, 0
+    means = dict(zip(recorded, values_SPX.mean(axis=(0, 1)).tolist(), strict=True))
+    return {each: means[each] for each in temperatures}, num_problems
+
+
+def _half_of(num_problems: int) -> np.ndarray:
+    """(P,): the half that each problem belongs to, 0 or 1."""
+    return np.random.default_rng(HALVES_SEED).permutation(num_problems) % 2
+
+
+def _best_of_halves(temperatures: Sequence[float], values_SPX: np.ndarray) -> tuple[float, float]:
+    """For each half of the problems the temperature that is best on the other."""
+    half_P = _half_of(values_SPX.shape[1])
+    first, second = (temperatures[int(values_SPX[:, half_P == half].mean(axis=(0, 1)).argmax())] for half in (1, 0))
+    return first, second
+
+
+def _votes_at(run: RunRecord, benchmark: str, chosen: tuple[float, ...]) -> VoteTable:
+    """The votes on every problem at the one temperature, or on each half of the problems at its own."""
+    samples = {each: _on(run, each, benchmark) for each in dict.fromkeys(chosen)}
+    if len(samples) == 1:
+        return count_votes(samples[chosen[0]])
+    order = sorted(set(column(samples[chosen[0]], "problem_id")))
+    half_P, parts = _half_of(len(order)), []
+    for half, temperature in enumerate(chosen):
+        wanted = {problem for problem, own in zip(order, half_P, strict=True) if own == half}
+        rows = samples[temperature]
+        parts.append(rows_where(rows, _is_in(rows, wanted)))
+    return count_votes(pd.concat(parts, ignore_index=True))
 
 
 def contrast_scores(

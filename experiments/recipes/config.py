@@ -175,6 +175,16 @@ class EvaluationConfig:
         others = [each for each in self.decoding_temperatures if each != self.temperature]
         return {each: self.decoding_samples if each else 1 for each in others}
 
+    @property
+    def tuning(self) -> dict[float, int]:
+        """Completions of a validation problem at each temperature, among which a start policy's best one is chosen.
+
+        None where there is no choice, or where the validation problems are what is reported.
+        """
+        if not self.sweep or self.split == "validation":
+            return {}
+        return {self.temperature: self.decoding_samples if self.temperature else 1, **self.sweep}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmConfig:

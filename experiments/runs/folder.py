@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from analysis.records.decoding import DECODING_FOLDER, decoding_file
+from analysis.records.decoding import DECODING_FOLDER, decoding_file, validation_file
 from analysis.records.schema import FITS_FILE, SCORE_COLUMNS, START_KL_COLUMNS, START_KL_FILE
 from experiments.runs.config import RewardFitConfig, RunConfig, StartConfig
 from experiments.runs.environment import environment, other_checker
@@ -115,7 +115,14 @@ class RunFolder(Generic[AnyConfig]):
 
     def decoding(self, temperature: float) -> SampleFile:
         """The samples of the last policy at a temperature of its own."""
-        path = self.path / DECODING_FOLDER / decoding_file(temperature)
+        return self._decoding(decoding_file(temperature))
+
+    def validation(self, temperature: float) -> SampleFile:
+        """The samples of a start policy on validation problems at one of its temperatures."""
+        return self._decoding(validation_file(temperature))
+
+    def _decoding(self, name: str) -> SampleFile:
+        path = self.path / DECODING_FOLDER / name
         path.parent.mkdir(exist_ok=True)
         file = SampleFile(path, arm=self.config.arm, seed=self.config.seed)
         self._set_aside_if_damaged(file)

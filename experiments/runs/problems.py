@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.arithmetic import BENCHMARK, LONG_BENCHMARK, generate_problems
 from benchmarks.decontamination import find_overlaps, question_key
 from benchmarks.files import FILES, SUFFIXES, load_from_folder, read_problems
-from benchmarks.hub import load_from_hub
+from benchmarks.hub import BenchmarkUnavailableError, load_from_hub
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
 from benchmarks.prompts import boxed_solution
@@ -20,11 +20,13 @@ from rewards import GoldAnswerError, check_answer
 __all__ = [
     "GENERATED",
     "KNOWN_BENCHMARKS",
+    "MOST_VALIDATION",
     "UnknownBenchmarkError",
     "load_beyond",
     "load_further",
     "load_problems",
     "load_split",
+    "load_validation",
     "overlap_lines",
 ]
 
@@ -34,6 +36,7 @@ KNOWN_BENCHMARKS = (*GENERATED, *FILES)
 # A generated benchmark has as many problems as one asks for; these are the defaults.
 ARITHMETIC_SIZES = {"train": 20000, "validation": 200, "test": 400}
 SPLIT = "{split}"  # in the name of a user's file
+MOST_VALIDATION = 200  # problems of a benchmark on which a start policy's temperature is chosen
 VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
 
 
@@ -103,6 +106,23 @@ def load_further(task: TaskConfig, evaluation: EvaluationConfig) -> list[Problem
         for benchmark in evaluation.further_benchmarks
         for problem in load_problems(replace(task, benchmark=benchmark), evaluation.split, evaluation.further_problems)
     ]
+
+
+def load_validation(task: TaskConfig, evaluation: EvaluationConfig) -> tuple[list[Problem], dict[str, str]]:
+    """Validation problems of every benchmark of an evaluation, one benchmark after the other, and why one has none.
+
+    Of each at most `MOST_VALIDATION`, and no more than are evaluated of it.
+    """
+    counts = {task.benchmark: evaluation.problems}
+    counts |= dict.fromkeys(evaluation.further_benchmarks, evaluation.further_problems)
+    problems, absent = list[Problem](), dict[str, str]()
+    for benchmark, count in counts.items():
+        most = MOST_VALIDATION if count is None else min(count, MOST_VALIDATION)
+        try:
+            problems += load_problems(replace(task, benchmark=benchmark), "validation", most)
+        except (ValueError, BenchmarkUnavailableError) as error:
+            absent[benchmark] = str(error)
+    return problems, absent
 
 
 def _held_out(problems: list[Problem], split: str) -> list[Problem]:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from algorithms.interface import Algorithm, DataSource, Need
+from analysis.records.schema import START_ARM
 from benchmarks.problem import Problem
 from benchmarks.prompts import Prompt
 from experiments.recipes.files import check_unchanged
@@ -18,7 +19,7 @@ from experiments.runs.config import RunConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost, StartKl, evaluate, measured_from_start
 from experiments.runs.folder import RunFolder
-from experiments.runs.problems import load_further, load_problems
+from experiments.runs.problems import load_further, load_problems, load_validation
 from experiments.runs.prompts import (
     demonstrations,
     record_training_prompts,
@@ -29,7 +30,7 @@ from experiments.runs.prompts import (
 from experiments.runs.reward_models import LiveRewardModels
 from experiments.runs.start_policy import StartPolicy
 from rewards import warm_up_checker
-from sampling.engines import check_room
+from sampling.engines import check_room, longest_sequence
 from sampling.prompt import RenderedPrompt
 from sampling.sampler import Sampler, SamplingConfig
 from training.config import TrainingConfig
@@ -292,7 +293,38 @@ class LiveRun:
         cost = self.evaluate(steps, evaluation.samples, last=True)
         for temperature, samples in evaluation.sweep.items():
             self.evaluate(steps, samples, temperature, last=True)
+        if self.folder.config.arm.startswith(START_ARM):
+            self._ask_validation(steps)
         return cost
+
+    def _ask_validation(self, step: int) -> None:
+        """Sample validation problems at every temperature, so that a start policy's best one can be chosen on them."""
+        config = self.folder.config
+        if not config.evaluation.tuning:
+            return
+        problems, absent = load_validation(config.task, config.evaluation)
+        for benchmark, why in absent.items():
+            self.folder.note(
+                f"{benchmark} has no validation problems to choose the best temperature on ({why}): it is chosen on "
+                "halves of the evaluated ones"
+            )
+        rendered = render_prompts(problems, config.task, self.policy.tokenizer)
+        room = longest_sequence(self.policy.max_positions, config.engine) - config.evaluation.max_tokens
+        prompts = [pair for pair in zip(problems, rendered, strict=True) if len(pair[1].ids) <= room]
+        for temperature, samples in config.evaluation.tuning.items():
+            self.report("evaluate", 0, samples * len(prompts), "completions of validation problems")
+            evaluate(
+                self.folder,
+                sampler=self.sampler,
+                tokenizer=self.policy.tokenizer,
+                prompt=self.prompt,
+                prompts=prompts,
+                config=config.evaluation,
+                samples=samples,
+                step=step,
+                temperature=temperature,
+                into=self.folder.validation(temperature),
+            )
 
     def _pass_at_1(self, step: int) -> float:
         return self.folder.samples.pass_at_1(step, benchmark=self.prompts[0][0].benchmark)

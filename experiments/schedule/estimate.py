@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.interface import DataSource
+from analysis.records.schema import START_ARM
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
 from experiments.recipes.plugins import load_method
 from experiments.runs.config import OfflineConfig, RunConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
-from experiments.runs.problems import load_further, load_problems
+from experiments.runs.problems import MOST_VALIDATION, load_further, load_problems
 from training.reward_models.config import RewardModelConfig
 
 __all__ = ["JobCost", "Rates", "assumed_rates", "cost_lines", "job_costs", "measured_rates"]
@@ -178,6 +179,8 @@ def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, further: in
     samples = run.evaluation.samples + sum(run.evaluation.sweep.values())
     if run.training is None:
         evaluated = (problems + further) * samples
+        if run.arm.startswith(START_ARM):
+            evaluated += _validation_size(run.evaluation, problems, further)
         return _cost(job, arm=run.arm, evaluation=evaluated, seconds=evaluated * rates.evaluation)
     every, steps = run.evaluation.every, run.training.steps
     points = len(range(every, steps, every)) + (not start_is_shared) if every else 0
@@ -195,6 +198,12 @@ def _run_cost(job: Job, run: RunConfig, rates: Rates, problems: int, further: in
         evaluation=evaluated,
         seconds=trained * rate + evaluated * rates.evaluation + sum(_fit_seconds(each, rates) for each in refits),
     )
+
+
+def _validation_size(evaluation: EvaluationConfig, problems: int, further: int) -> int:
+    """Completions of validation problems, where as many of them are there as may be asked (`load_validation`)."""
+    most = MOST_VALIDATION * len(evaluation.further_benchmarks)
+    return (min(problems, MOST_VALIDATION) + min(further, most)) * sum(evaluation.tuning.values())
 
 
 def _fit_size(model: RewardModelConfig) -> int:

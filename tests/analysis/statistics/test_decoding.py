@@ -17,7 +17,7 @@ from analysis import (
     score_comparison,
     write_report,
 )
-from analysis.records.decoding import DECODING_FOLDER, decoded_samples, decoding_file
+from analysis.records.decoding import DECODING_FOLDER, decoded_samples, decoding_file, validation_file
 from analysis.report.claims import comparison_contrasts
 from analysis.report.contrast_tables import interval_cell
 from analysis.report.terminal import power_text
@@ -82,6 +82,50 @@ def test_the_start_at_its_best_temperature_is_a_control(sharpened):
     assert tuned.temperatures == (0.0, 0.0)
     assert tuned.scores.pass_SPK.mean() == pytest.approx(0.9)
     assert (tuned.scores.arm, tuned.scores.seeds) == ("tuned_start", (0, 1, 2))
+
+
+def validate(run, arm: str, seed: int, votes: dict[float, list[str]]) -> None:
+    for temperature, problems in votes.items():
+        rows = pd.DataFrame(sample_rows(arm, seed, {0: problems}))
+        rows["problem_id"] = "validation " + rows["problem_id"].astype(str)
+        rows.to_parquet(run / DECODING_FOLDER / validation_file(temperature))
+
+
+def test_the_best_temperature_is_that_of_the_validation_problems(sharpened):
+    """On the problems of the report greedy answers are best (0.9). On the validation problems 0.4 is, on average over
+    three seeds, of which one says otherwise: (1/4 + 1 + 1)/3, which 1 has too, and of equals the lowest is taken."""
+    for seed, cool in enumerate(("Caaa", "C", "C")):
+        run = sharpened / "runs" / f"sft_start-seed{seed}"
+        validate(run, "sft_start", seed, {0.0: ["a"] * 8, 0.4: [cool] * 8, 1.0: ["CCCa"] * 8})
+    comparison = load_comparison(sharpened)
+    tuned = tuned_start(comparison, "sums", "sft_start")
+    assert tuned is not None
+    assert tuned.temperatures == (0.4,)
+    assert tuned.validation == pytest.approx({0.0: 0.0, 0.4: 0.75, 1.0: 0.75})
+    assert tuned.num_validation == 8
+    assert tuned.scores.pass_SPK.mean() == pytest.approx(0.5)  # at 0.4, on all of the problems of the report
+    assert len(tuned.scores.problem_ids) == NUM_PROBLEMS
+    said = "0.4 (0 is greedy; chosen on 8 validation problems, Pass@1 there 0.0 % at 0, 75.0 % at 0.4, 75.0 % at 1)"
+    assert f"tuned_start is sft_start at its best temperature on sums: {said}" in write_report(sharpened).read_text()
+    line = "tuned_start on sums: sft_start at temperature 0.4 (0 is greedy), chosen on 8 validation problems"
+    assert line in comparison_text(comparison, baseline="sft_start").splitlines()
+
+
+@pytest.mark.parametrize("missing", ["a seed", "a temperature"])
+def test_halves_choose_where_validation_problems_are_not_there_for_all(sharpened, missing):
+    for seed in (0, 1, 2):
+        votes = {0.0: ["a"], 0.4: ["C"], 1.0: ["a"]}
+        if missing == "a temperature":
+            del votes[1.0]
+        elif seed == 2:
+            continue
+        validate(sharpened / "runs" / f"sft_start-seed{seed}", "sft_start", seed, votes)
+    tuned = tuned_start(load_comparison(sharpened), "sums", "sft_start")
+    assert tuned is not None
+    assert (tuned.temperatures, tuned.validation, tuned.num_validation) == ((0.0, 0.0), {}, 0)
+    said = "chosen on the other half of the problems, as no validation problems were recorded"
+    assert said in write_report(sharpened).read_text()
+    assert said in comparison_text(load_comparison(sharpened), baseline="sft_start")
 
 
 def test_each_half_is_scored_at_the_temperature_that_was_best_on_the_other(make_run, tmp_path):
