@@ -223,6 +223,7 @@ def evaluate(
     rounds, checker = tool_rounds(folder.config.task, prompt), proof_checker(folder.config.task)
     rule = load_step_rule(chain_rule(folder.config))
     seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
+    measuring = folder.start_kl_seconds()
     for start in range(0, len(left), config.chunk_problems):
         started = time.perf_counter()
         rollouts, verdicts_of = answers(
@@ -244,10 +245,12 @@ def evaluate(
         if scorer is not None:
             folder.scores.add(step, [key_of(each) for each in rollouts], scorer(rollouts), only=True)
         if start_kl is not None and step:
+            started = time.perf_counter()
             start_kl.keep(step, rollouts, folder.start_kl)
+            measuring += time.perf_counter() - started
         file.add(step, list(zip(rollouts, verdicts, chains, strict=True)))
         if into is None:
-            folder.keep("evaluation", {"step": step, "seconds": seconds})
+            folder.keep("evaluation", {"step": step, "seconds": seconds, "start_kl_seconds": measuring})
     if start_kl is not None and not step:
         start_kl.keep_zero(file, folder.start_kl)
     return Cost(tokens=file.tokens(step), seconds=seconds)

@@ -181,12 +181,19 @@ class RunFolder(Generic[AnyConfig]):
 
     def evaluation_seconds(self, step: int) -> float:
         """Seconds of sampling that an evaluation at `step` has taken so far, 0 where none is known."""
+        held = self._times()
+        return float(held["seconds"]) if held.get("step") == step else 0.0
+
+    def start_kl_seconds(self) -> float:
+        """Seconds in which all evaluations so far measured the KL from the start policy, its loading included."""
+        return float(self._times().get("start_kl_seconds", 0.0))
+
+    def _times(self) -> dict[str, Any]:
         file = self.path / "evaluation.json"
         try:
-            held = read_json(file, remedy="") if file.is_file() else {}
-        except FolderDamagedError:  # it holds a time and nothing else
-            return 0.0
-        return float(held["seconds"]) if held.get("step") == step else 0.0
+            return read_json(file, remedy="") if file.is_file() else {}
+        except FolderDamagedError:  # it holds times and nothing else
+            return {}
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows of ``metrics.jsonl`` from step 1 on, up to the first that is missing or cannot be read."""

@@ -332,7 +332,10 @@ class LiveRun:
     def close(self, steps: int, cost: Cost) -> str:
         """Mark a run complete that was evaluated after its last step; a line for the reader."""
         pass_at_1 = self._pass_at_1(steps)
-        self.folder.finish({"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)})
+        summary = {"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)}
+        if self.folder.config.training is not None:
+            summary["start_kl_seconds"] = self.folder.start_kl_seconds()
+        self.folder.finish(summary)
         return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *self.folder.notes])
 
     def source(self, algorithm: Algorithm | TrlMethod, training: TrainingConfig, offline: Path | None) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,7 +88,9 @@ def compare(
         raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
     if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
         (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
-    recipe = replace(recipe, task=dated(recipe.task, held_config(out / "recipe.json")))
+    held = held_config(out / "recipe.json")
+    _check_arms(recipe, held, out)
+    recipe = replace(recipe, task=dated(recipe.task, held))
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     jobs = [replace(job, trackers=trackers) if isinstance(job, RunJob) else job for job in jobs]
     _check_checker(jobs, out)
@@ -120,6 +123,22 @@ def compare(
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _check_arms(recipe: Recipe, held: Mapping[str, Any], out: Path) -> None:
+    """Refuse fewer arms than the folder was begun with: its contrasts were declared for all of them."""
+    arms = held.get("arms")
+    names = list(arms) if isinstance(arms, dict) else []
+    lacking = [name for name in names if name not in recipe.arms]
+    if lacking:
+        every = " ".join(f"--algorithm {shlex.quote(name)}" for name in names)
+        count = "is" if len(lacking) == 1 else "are"
+        raise ConfigMismatchError(
+            f"{out} holds a comparison of {len(names)} arms, of which {', '.join(lacking)} {count} not asked for; a "
+            f"comparison may gain arms and loses none. `coeflab report {shlex.quote(str(out))}` writes the report of "
+            "what has finished; to go on with it, ask for all of them as when it was begun "
+            f"(`coeflab compare {every}`), or choose another folder with --out."
+        )
 
 
 def _check_finished(jobs: Sequence[Job], out: Path) -> None:

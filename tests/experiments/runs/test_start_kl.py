@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -183,6 +184,36 @@ def test_a_killed_evaluation_goes_on_to_the_same_files(
     same = done(small(place), "rft", tmp_path)
     assert (same / "finished.json").exists()
     same_files(same, whole["rft"], "samples.parquet", "start_kl.parquet")
+
+
+def test_the_seconds_of_measuring_are_accounted_for_those_before_a_kill_too(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two problems in chunks of one, measured at steps 2 and 3 by a clock that nothing else moves: 100 s each time."""
+    keep, add, now, count = StartKl.keep, SampleFile.add, 0.0, 0
+
+    def slow(self: StartKl, *args: Any) -> None:
+        nonlocal now
+        now += 100.0
+        keep(self, *args)
+
+    def until(self: SampleFile, *args: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 6:  # the second problem of the last evaluation: measured, and not written
+            raise PowerCut
+        add(self, *args)
+
+    monkeypatch.setattr(evaluation, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(StartKl, "keep", slow)
+    with monkeypatch.context() as patch:
+        patch.setattr(SampleFile, "add", until)
+        folder = done(small(place), "rft", tmp_path)
+    assert json.loads((folder / "evaluation.json").read_text())["start_kl_seconds"] == 300.0
+    done(small(place), "rft", tmp_path)
+    finished = json.loads((folder / "finished.json").read_text())
+    assert finished["start_kl_seconds"] == 400.0
+    assert finished["evaluation"]["seconds"] == 0.0, "of sampling alone"
 
 
 def test_a_run_that_goes_back_forgets_what_it_measured_later(

@@ -92,6 +92,20 @@ def test_the_size_of_a_piece_may_change_and_nothing_else(start: Start) -> None:
         start(with_training(microbatch_size=3, learning_rate=0.5))
 
 
+def test_fewer_arms_than_a_comparison_was_begun_with_are_refused_with_what_can_be_done(
+    start: Start, tmp_path: Path
+) -> None:
+    two = replace(recipe(), arms=select_arms(recipe(), ["grpo", "dpo"]))
+    start(two)
+    with pytest.raises(ConfigMismatchError) as refused:
+        start(replace(two, arms={"grpo": two.arms["grpo"]}))
+    message = str(refused.value)
+    assert "holds a comparison of 2 arms, of which dpo is not asked for" in message
+    assert f"`coeflab report {tmp_path}`" in message
+    assert "`coeflab compare --algorithm grpo --algorithm dpo`" in message
+    start(replace(two, arms={**two.arms, "rft": recipe().arms["rft"]}))  # more are welcome
+
+
 def test_a_finished_comparison_that_cannot_be_written_is_checked_and_left_as_it_is(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
