@@ -290,7 +290,8 @@ def test_time_is_estimated_from_what_runs_took(tmp_path: Path) -> None:
     assert (drawn.training_completions, drawn.seconds) == (48, 12.0)
     assert costs["start-seed0"].seconds == 10.0
     last = 6 * (4 + 1 + 2 + 2)  # at temperature 1, greedily, at 0.4 and at 0.7
-    assert costs["sft_start-seed0"].seconds == last * 0.125
+    validation = 6 * (2 + 1 + 2 + 2)
+    assert costs["sft_start-seed0"].seconds == (last + validation) * 0.125
     assert costs["rft-seed0"].training_completions == 0  # counted where they are drawn
     assert costs["rft-seed0"].seconds == 48 * 0.5 + (last + 12) * 0.125
 
