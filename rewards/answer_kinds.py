@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 
 from benchmarks.problem import Problem
-from rewards.checker.answers import CORRECT_CLASS
+from rewards.checker.answers import CORRECT_CLASS, is_readable_gold
 from rewards.checker.pool import check_answers
 from rewards.verdict import Status, Verdict
 
@@ -52,8 +52,8 @@ def refined(problems: Sequence[Problem], verdicts: Sequence[Verdict]) -> list[Ve
 class _Question:
     """What is still to be compared for one completion: (answer, gold answer), and what it would show.
 
-    ``kind``: ``letters`` are known already; ``option`` asks which option the answer says; ``blanks`` each blank; and
-    ``numeral`` the answer in digits; ``""`` leaves the verdict as it is.
+    ``kind``: ``letters`` are known already; ``option`` asks which of the options with these ``letters`` the answer
+    says; ``blanks`` each blank; and ``numeral`` the answer in digits; ``""`` leaves the verdict as it is.
     """
 
     kind: str = ""
@@ -70,7 +70,13 @@ def _question(problem: Problem, verdict: Verdict) -> _Question:
         letters = ascii_uppercase[said[0]] if len(said) == 1 else option_letters(answer, len(problem.options))
         if letters:
             return _Question("letters", letters=letters)
-        return _Question("option", tuple((answer, option) for option in problem.options if option.strip()))
+        # an option of signs alone (// of Python) is no value: who means it writes it, or its letter
+        options = {
+            letter: option
+            for letter, option in zip(ascii_uppercase, problem.options, strict=False)
+            if is_readable_gold(option)
+        }
+        return _Question("option", tuple((answer, option) for option in options.values()), letters="".join(options))
     if problem.blanks > 1:
         parts, golds = split_blanks(answer, problem.blanks), problem.gold_answer.split(";")
         return _Question("blanks", tuple(zip(parts, golds, strict=True)) if parts else ())
@@ -85,7 +91,7 @@ def _decided(problem: Problem, verdict: Verdict, question: _Question, correct: S
         case "letters":
             return _as(verdict, question.letters == problem.gold_answer, question.letters)
         case "option" if sum(correct) == 1:
-            letter = ascii_uppercase[correct.index(True)]
+            letter = question.letters[correct.index(True)]
             return _as(verdict, letter == problem.gold_answer, letter)
         case "option":  # it says no option, or says what two of them say
             return _as(verdict, False, "")

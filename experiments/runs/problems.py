@@ -161,8 +161,10 @@ def _read_own(file: str) -> list[Problem]:
 def _check_gold_answers(problems: list[Problem]) -> None:
     """Refuse a problem that no completion could be judged against, before anything is sampled for it."""
     for problem in problems:
+        golds = problem.gold_answer.split(";") if problem.blanks > 1 else [problem.gold_answer]
         try:
-            check_answer("", problem.gold_answer)
+            for gold in golds:
+                check_answer("", gold)
         except GoldAnswerError as error:
             where = "" if problem.where is None else f"{problem.where}, "
             raise GoldAnswerError(f"{where}problem {problem.problem_id!r}: {error}") from error

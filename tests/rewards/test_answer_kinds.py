@@ -20,6 +20,7 @@ FOUR = Problem(
     problem_id="q", benchmark="b", question="?", gold_answer="B", options=("$2$", r"$\frac{3}{4}$", "$-1$", "four")
 )
 TWO = replace(FOUR, gold_answer="BD")
+SIGNS = replace(FOUR, gold_answer="D", options=("/", "", "%", "7", "two of them"))
 BLANKS = Problem(problem_id="q", benchmark="b", question="?", gold_answer="$5$;$10$", blanks=2)
 NUMBER = Problem(problem_id="q", benchmark="b", question="?", gold_answer="18")
 
@@ -68,6 +69,11 @@ def verdicts(asked: list[tuple[Problem, str]]) -> list[Verdict]:
         (TWO, r"\boxed{B \text{ and } D}", "CORRECT"),
         (TWO, r"\boxed{B}", "INCORRECT"),
         (TWO, r"\boxed{ABD}", "INCORRECT"),
+        (SIGNS, r"\boxed{7}", "CORRECT"),
+        (SIGNS, r"\boxed{\frac{14}{2}}", "CORRECT"),
+        (SIGNS, r"\boxed{two of them}", "INCORRECT"),
+        (SIGNS, r"\boxed{floor(7 / 2)}", "INCORRECT"),
+        (replace(SIGNS, gold_answer="A"), r"\boxed{/}", "CORRECT"),
         (BLANKS, r"\boxed{5;10}", "CORRECT"),
         (BLANKS, r"\boxed{5, 10}", "CORRECT"),
         (BLANKS, r"\boxed{5} 和 \boxed{10}", "CORRECT"),
