@@ -27,7 +27,8 @@ With one seed nothing is known of the training noise: the interval is over probl
 problems differ by exactly the same d, no variance can be estimated. With confidence 1 - p at most a share
 u = 1 - (p/2)^(1/P) of all problems is of a kind that was not seen (Clopper & Pearson 1934), and those may differ by as
 much as 1 the other way: the half width is u·(1 + |d|), and p = 2·(1 + |d|)^(-P), which is the sign test's 2^(1-P) for
-|d| = 1 and more below.
+|d| = 1 and more below. So it is for d = 0 where every arm scores 0 in all problems, or 1 in all: arms that fail everywhere
+are not shown to be alike within less than u. Equal scores elsewhere are the same samples, and their difference is 0.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ class Noise:
 
     `problems_X` is A and `seeds_X` B̂, with their degrees of freedom (`seed_freedom` 0: a single seed). `alone_X` is
     the variance over problems with the rest in it, the seeds given; `rest_X` is that rest. `equal_X` is where all
-    problems differ by the same, which is not 0 (contrasts only).
+    problems differ by the same d, d = 0 only where every arm is at 0 or at 1 throughout (contrasts only).
     """
 
     point_X: np.ndarray
@@ -113,9 +114,10 @@ def contrast_noise(values_ASPX: Sequence[np.ndarray], weights_A: Sequence[float]
         noise = total_noise(_weighted(values_ASPX, weights_A))
     else:
         noise = _unpaired(values_ASPX, weights_A)
-    contrast_PX = _weighted([problem_means(each) for each in values_ASPX], weights_A)
-    equal_X = (np.ptp(contrast_PX, axis=0) <= SAME) & (np.abs(noise.point_X) > SAME)
-    return replace(noise, equal_X=equal_X)
+    means_APX = np.stack([problem_means(each) for each in values_ASPX])
+    at_an_end_X = ((means_APX <= SAME).all(axis=1) | (means_APX >= 1 - SAME).all(axis=1)).all(axis=0)
+    equal_X = np.ptp(_weighted(means_APX, weights_A), axis=0) <= SAME
+    return replace(noise, equal_X=equal_X & (at_an_end_X | (np.abs(noise.point_X) > SAME)))
 
 
 def difference_noise(a_SPX: np.ndarray, b_SPX: np.ndarray, *, paired: bool) -> Noise:

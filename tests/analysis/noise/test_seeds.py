@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis import bootstrap_mean, share_band
+from analysis.noise.power import p_value
 from analysis.noise.seeds import FLOOR, contrast_noise, difference_noise, total_band, total_noise
 from analysis.noise.simultaneous import along_curve, curve_factor
 from analysis.noise.two_noises import half_width, miss_rate
@@ -169,3 +170,18 @@ def test_where_the_curves_of_two_seeds_cross_the_band_does_not_close():
     assert float(band.high[1] - band.low[1]) / 2 > 0.15
     one_seed = total_noise(values_SPX[:1])
     assert along_curve(one_seed) is one_seed
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_two_arms_that_solve_nothing_are_not_shown_to_be_alike(seeds: int):
+    """As with one arm, a problem in 1 - 0.025^(1/100) = 3.6 % may be of a kind that was not seen; at p = 1."""
+    nothing = np.zeros((seeds, 100, 1))
+    for score in (0.0, 1.0):
+        noise = contrast_noise([nothing + score, nothing + score], [1.0, -1.0], paired=True)
+        assert noise.half_width(0.95) == pytest.approx([1 - 0.025 ** (1 / 100)])
+        assert p_value(noise) == 1.0
+
+
+def test_the_same_samples_differ_by_nothing():
+    scores = np.random.default_rng(0).random((2, 100, 1))
+    assert contrast_noise([scores, scores], [1.0, -1.0], paired=True).half_width(0.95) == pytest.approx([0.0])
