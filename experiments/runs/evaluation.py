@@ -36,7 +36,7 @@ from training.pieces import PieceSize, is_memory_error
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Cost", "Scorer", "StartKl", "chain_rule", "evaluate", "measured_from_start"]
+__all__ = ["Cost", "Progress", "Scorer", "StartKl", "chain_rule", "evaluate", "measured_from_start"]
 
 MOST_MEASURED = 512  # completions of an evaluation whose distance from the start policy is measured
 

@@ -17,7 +17,7 @@ from experiments.recipes.plugins import load_algorithm
 from experiments.runs.answering import tool_rounds
 from experiments.runs.config import RunConfig
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.evaluation import Cost, StartKl, evaluate, measured_from_start
+from experiments.runs.evaluation import Cost, Progress, StartKl, evaluate, measured_from_start
 from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_further, load_problems, load_validation
 from experiments.runs.prompts import (
@@ -249,13 +249,6 @@ class LiveRun:
         prompts = [*self.prompts, *self.further] if last else self.prompts
         if self.sampler.policy_version != step:
             self.sampler.load_weights(named_weights(self.policy.model), step)
-        total, done = samples * len(prompts), 0
-
-        def on_progress(count: int) -> None:
-            nonlocal done
-            done += count
-            self.report("evaluate", done, total, "completions")
-
         cost = evaluate(
             self.folder,
             sampler=self.sampler,
@@ -269,11 +262,22 @@ class LiveRun:
             into=None if temperature is None else self.folder.decoding(temperature),
             scorer=self.models.scorer() if last and temperature is None else None,
             start_kl=self._start_kl() if temperature is None else None,
-            on_progress=on_progress,
+            on_progress=self._counted(samples * len(prompts), "completions"),
         )
         if temperature is None:
             self.folder.tell(step, {"evaluation/pass_at_1": self._pass_at_1(step)})
         return cost
+
+    def _counted(self, total: int, unit: str) -> Progress:
+        """Reports how many of an evaluation's completions are done, given how many have just been finished."""
+        done = 0
+
+        def on_progress(count: int) -> None:
+            nonlocal done
+            done += count
+            self.report("evaluate", done, total, unit)
+
+        return on_progress
 
     def _start_kl(self) -> StartKl | None:
         return measured_from_start(self.policy, self.start, self.folder.config, self.prompts)
@@ -312,7 +316,6 @@ class LiveRun:
         room = longest_sequence(self.policy.max_positions, config.engine) - config.evaluation.max_tokens
         prompts = [pair for pair in zip(problems, rendered, strict=True) if len(pair[1].ids) <= room]
         for temperature, samples in config.evaluation.tuning.items():
-            self.report("evaluate", 0, samples * len(prompts), "completions of validation problems")
             evaluate(
                 self.folder,
                 sampler=self.sampler,
@@ -324,6 +327,7 @@ class LiveRun:
                 step=step,
                 temperature=temperature,
                 into=self.folder.validation(temperature),
+                on_progress=self._counted(samples * len(prompts), "completions of validation problems"),
             )
 
     def _pass_at_1(self, step: int) -> float:
