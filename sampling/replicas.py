@@ -87,37 +87,59 @@ class ReplicatedSampler:
 
     def load_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
         """See `Sampler.load_weights`; all engines at once."""
-        self._write(list(named_tensors))
+        self._write(named_tensors)
         for engine in self.engines:
             engine.ask("load", (policy_version,))
         for engine in self.engines:
             engine.answer()
         self.policy_version = policy_version
 
-    def _write(self, tensors: list[tuple[str, torch.Tensor]]) -> None:
-        """Copy the weights end to end into the shared block, which is made, and made known, the first time."""
+    def _write(self, named_tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Copy the weights end to end into the shared block, each as soon as it is handed over: it may be gathered.
+
+        Another policy may hand over the same weights in another order; they are laid out anew then.
+        """
         import torch
 
-        dtype, device = getattr(torch, self._dtype), tensors[0][1].device
-        layout, size = [], 0
+        kept, others = 0, list[tuple[str, torch.Tensor]]()
+        for name, tensor in named_tensors:
+            place = self._layout[kept] if kept < len(self._layout) and not others else None
+            if place is None or (place.name, place.shape) != (name, tuple(tensor.shape)) or self._block is None:
+                others.append((name, tensor))
+                continue
+            if tensor.device != self._block.device and not kept:
+                self._share(self._layout, tensor.device)
+            place.view(self._block).copy_(tensor)
+            kept += 1
+        if others or kept < len(self._layout):
+            before = [] if self._block is None else [(at.name, at.view(self._block)) for at in self._layout[:kept]]
+            self._lay_out([*before, *others])
+        if self._block is not None and self._block.is_cuda:
+            torch.cuda.synchronize(self._block.device)  # the engines read the block from streams of their own
+
+    def _lay_out(self, tensors: Sequence[tuple[str, torch.Tensor]]) -> None:
+        """Make a block in which these weights have their places, and copy them there."""
+        layout, size = list[_Place](), 0
         for name, tensor in tensors:
             layout.append(_Place(name=name, start=size, shape=tuple(tensor.shape)))
             size += tensor.numel()
-        if (
-            self._block is None or self._layout != layout
-        ):  # another policy may hand over the same weights in another order
-            self._layout = layout
-            self._block = torch.empty(size, dtype=dtype, device=device)
-            if device.type == "cpu":
-                self._block.share_memory_()
-            for engine in self.engines:
-                engine.ask("share", (self._block, layout))
-            for engine in self.engines:
-                engine.answer()
+        block = self._share(layout, tensors[-1][1].device)
         for place, (_, tensor) in zip(layout, tensors, strict=True):
-            place.view(self._block).copy_(tensor)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)  # the engines read the block from streams of their own
+            place.view(block).copy_(tensor)
+
+    def _share(self, layout: list[_Place], device: torch.device) -> torch.Tensor:
+        """A new block, made known to the engines."""
+        import torch
+
+        self._layout = layout
+        self._block = torch.empty(layout[-1].end, dtype=getattr(torch, self._dtype), device=device)
+        if device.type == "cpu":
+            self._block.share_memory_()
+        for engine in self.engines:
+            engine.ask("share", (self._block, layout))
+        for engine in self.engines:
+            engine.answer()
+        return self._block
 
     def close(self) -> None:
         """End the processes."""
@@ -133,8 +155,13 @@ class _Place:
     start: int
     shape: tuple[int, ...]
 
+    @property
+    def end(self) -> int:
+        """Where the next one begins."""
+        return self.start + math.prod(self.shape)
+
     def view(self, block: torch.Tensor) -> torch.Tensor:
-        return block[self.start : self.start + math.prod(self.shape)].view(self.shape)
+        return block[self.start : self.end].view(self.shape)
 
 
 class _RemoteEngine:
