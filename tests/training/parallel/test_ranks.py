@@ -124,7 +124,7 @@ def test_two_processes_train_as_one_does_and_resume_bit_for_bit(
     single = trajectory(name, start, tmp_path, Ranks())
     at_start = weights(make_trainer(start, METHODS[name], tmp_path / "start").policy.model)
     assert (single[: len(at_start)] - at_start).abs().max() > 1e-3
-    torch.testing.assert_close(first[f"{name} False"], single, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(first[f"{name} False"], single, rtol=1e-5, atol=5e-6)  # of steps of 3e-3, by processor
     assert torch.equal(first[f"{name} False"], second[f"{name} False"])
     assert torch.equal(first[f"{name} False"], first[f"{name} True"])
 
