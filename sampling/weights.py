@@ -8,7 +8,7 @@ checkpoint's names, and whatever comes in is taken by them; the conversions are 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import revert_weight_conversion
 from transformers.modeling_utils import remove_tied_weights_from_state_dict
 
-__all__ = ["WeightNamesError", "checkpoint_weights", "load_checkpoint_weights"]
+__all__ = ["WeightNamesError", "checkpoint_weights", "converts", "load_checkpoint_weights", "own_weights"]
 
 
 class WeightNamesError(KeyError):
@@ -36,35 +36,42 @@ def checkpoint_weights(model: nn.Module, weights: Mapping[str, torch.Tensor] | N
         weights: by their names in the module; ``None`` takes the model's.
     """
     assert isinstance(model, PreTrainedModel)
-    return revert_weight_conversion(model, _own_weights(model) if weights is None else dict(weights))
+    return revert_weight_conversion(model, own_weights(model) if weights is None else dict(weights))
 
 
 @torch.no_grad()
-def load_checkpoint_weights(model: nn.Module, named: Mapping[str, torch.Tensor]) -> None:
+def load_checkpoint_weights(
+    model: nn.Module,
+    named: Mapping[str, torch.Tensor],
+    cut: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = lambda own, found: found,
+) -> None:
     """Overwrite all weights of `model` in place.
 
     Args:
         model: of transformers; its parameters stay the same objects, so that an optimiser goes on with them.
         named: every weight by its name in a checkpoint; moved and cast as needed.
+        cut: what is copied into one of the model's weights, from it and the whole one.
 
     Raises:
         WeightNamesError: a weight is missing, unknown or of another shape. Nothing was overwritten.
     """
     assert isinstance(model, PreTrainedModel)
-    own = _own_weights(model)
-    found = _run_time_weights(model, named) if _converts(model) else named
+    own = own_weights(model)
+    found = _run_time_weights(model, named) if converts(model) else named
     _check(type(model).__name__, found, own)
     for name, tensor in own.items():
-        tensor.copy_(found[name])
+        tensor.copy_(cut(tensor, found[name]))
 
 
-def _own_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Weights by their names in the module, shared ones once."""
+def own_weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights by their names in the module, shared ones once; detached, not copied."""
+    assert isinstance(model, PreTrainedModel)
     return remove_tied_weights_from_state_dict(model.state_dict(), model)
 
 
-def _converts(model: PreTrainedModel) -> bool:
+def converts(model: nn.Module) -> bool:
     """True where names or shapes in the module are others than those in a checkpoint."""
+    assert isinstance(model, PreTrainedModel)
     conversions = getattr(model, "_weight_conversions", None)  # of a model that was loaded
     if conversions is None:
         conversions = get_model_conversion_mapping(model, add_legacy=False)
@@ -89,7 +96,7 @@ def _run_time_weights(model: PreTrainedModel, named: Mapping[str, torch.Tensor])
     other = sorted(str(entry[0]) for entry in info["mismatched_keys"])
     if lost or unknown or other:
         raise WeightNamesError(_message(type(model).__name__, lost, unknown, other))
-    return _own_weights(twin)
+    return own_weights(twin)
 
 
 def _check(model: str, found: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> None:

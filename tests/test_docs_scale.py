@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from training.config import TrainingConfig
 from training.memory import ModelSize, estimate_memory
 
@@ -35,6 +37,38 @@ def test_bytes_a_parameter_are_those_that_the_laboratory_tells_before_it_starts(
     assert round(held.learning * 2**30 / BILLION) == 12
     assert round(held.reference * 2**30 / BILLION) == 4
     assert round(held.critic * 2**30 / BILLION) == 16
+
+
+def test_what_a_card_holds_of_a_sharded_run() -> None:
+    training = TrainingConfig(
+        steps=1,
+        learning_rate=1e-6,
+        problems_per_step=1,
+        group_size=1,
+        use_autocast=True,
+        gradient_checkpointing=True,
+        shard="full",
+    )
+    for name in ("7.6B", "14.8B"):
+        outside, layers, layer, *told = cells(name, table=3)
+        parameters, outside = float(name.strip("B")), float(outside.strip("B"))
+        assert float(layer.strip("B")) * int(layers) + outside == pytest.approx(parameters, rel=0.02)
+        size = ModelSize(
+            parameters=int(parameters * BILLION),
+            layers=int(layers),
+            hidden=0,
+            intermediate=0,
+            vocabulary=0,
+            adapter_width=0,
+            matrices=0,
+            outside=int(outside * BILLION),
+        )
+        held = [
+            estimate_memory(size, training, reference=True, critic=critic, compiled=True, ranks=ranks).total
+            for ranks, critic in ((4, False), (8, False), (8, True))
+        ]
+        found = [each * 2**30 / BILLION + 4 * parameters for each in held]
+        assert [float(cell) for cell in told] == pytest.approx([*found, 22 * parameters], abs=0.7)
 
 
 def test_weights_a_step() -> None:

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from torch import nn
 
 from training.durable import put_in_place, sealed, unsealed
 from training.models.critic import Critic
-from training.models.policy import Policy, learnt_weights
+from training.models.policy import Policy, learnt_weights, weights_to_write
+from training.models.shards import part_like, to_write
 from training.optimizers import eight_bit_moment
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "check_model",
     "checkpoint_step",
     "checkpoints_in",
+    "help_to_save",
     "latest_checkpoint",
     "load_optimizer",
     "read_weights",
@@ -60,6 +62,8 @@ def save_checkpoint(
 ) -> Path:
     """Write ``folder/step-NNNNNN`` atomically and remove all but the newest `keep`.
 
+    Other ranks of sharded models call `help_to_save` meanwhile.
+
     Raises:
         CheckpointError: the disk refused; the previous checkpoint is untouched.
     """
@@ -69,13 +73,9 @@ def save_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
         training = temporary / "training"
         training.mkdir(parents=True)
-        policy.save(temporary)
-        for name, optimizer in optimizers.items():
-            save_file(_optimizer_tensors(optimizer), training / f"{name}.safetensors")
-        if critic is not None:
-            critic.save(training / "critic.safetensors")
-        if reference is not None:
-            save_file(_apart(learnt_weights(reference).items()), training / "reference.safetensors")
+        policy.save(temporary, weights_to_write(policy.model))
+        for name, tensors in _held(optimizers, critic, reference):
+            save_file(tensors, training / f"{name}.safetensors")
         told = {"step": step, **state, "sha256": _digests(temporary)}
         (training / "state.json").write_text(json.dumps(sealed(told), indent=2) + "\n")
         if target.exists():  # the same step again, after a resume: never without a whole checkpoint on the disk
@@ -96,6 +96,27 @@ def save_checkpoint(
     for old in checkpoints_in(folder)[:-keep]:
         shutil.rmtree(old)
     return target
+
+
+def help_to_save(
+    policy: Policy, optimizers: Mapping[str, torch.optim.Optimizer], critic: Critic | None, reference: nn.Module | None
+) -> None:
+    """This rank's parts for the `save_checkpoint` of rank 0, which alone writes."""
+    weights_to_write(policy.model)
+    for _ in _held(optimizers, critic, reference):
+        pass
+
+
+def _held(
+    optimizers: Mapping[str, torch.optim.Optimizer], critic: Critic | None, reference: nn.Module | None
+) -> Iterator[tuple[str, dict[str, torch.Tensor]]]:
+    """Name and tensors of each file of ``training/``, one after the other, so that one is in memory at a time."""
+    for name, optimizer in optimizers.items():
+        yield name, _optimizer_tensors(optimizer)
+    if critic is not None:
+        yield "critic", critic.weights()
+    if reference is not None:
+        yield "reference", _apart(learnt_weights(reference).items())
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -220,6 +241,8 @@ def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
                 )
             if isinstance(value, dict):
                 entry[name] = eight_bit_moment(value["codes"], value["scale"], signed=name == "exp_avg")
+            elif value.ndim:
+                entry[name] = part_like(parameters[index], value)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -236,7 +259,8 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tens
     state = optimizer.state_dict()["state"]
     tensors = {}
     for index, entry in state.items():
-        for name, tensor in entry.items():
+        for name, held in entry.items():
+            tensor: Any = to_write(held)
             parts = {"": tensor} if type(tensor) is torch.Tensor else {".codes": tensor.codes, ".scale": tensor.scale}
-            tensors |= {f"{index}.{name}{part}": held.contiguous() for part, held in parts.items()}
+            tensors |= {f"{index}.{name}{part}": whole.contiguous() for part, whole in parts.items()}
     return tensors

@@ -38,6 +38,9 @@ class TrainingConfig:
             ``None`` trains all weights. A critic keeps all its weights.
         lora_alpha: adapters are scaled by it over the rank.
         optimizer: AdamW, or AdamW whose moments take a byte each (torchao); critic's too.
+        shard: where several processes train the run, ``"full"`` leaves each its part of all weights, gradients and
+            moments of policy, reference, critic and reward models (FSDP2), ``"none"`` all of them. No result depends on
+            it beyond rounding.
         max_grad_norm: gradients are scaled down to this norm.
         weight_decay: AdamW's.
         adam_beta2: AdamW's second decay; the first is 0.9.
@@ -75,6 +78,7 @@ class TrainingConfig:
     lora_rank: int | None = None
     lora_alpha: float = 32.0
     optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    shard: Literal["none", "full"] = "none"
     max_grad_norm: float = 1.0
     weight_decay: float = 0.0
     adam_beta2: float = 0.999

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from training.models.shards import whole
+
 __all__ = ["NotFiniteError", "check_finite", "check_weights"]
 
 LOOK_AT = {
@@ -54,7 +56,7 @@ def check_weights(model: nn.Module, step: int) -> None:
         NotFiniteError: names the first such weight.
     """
     for name, weight in model.named_parameters():
-        if not bool(torch.isfinite(weight).all()):
+        if int(whole((~torch.isfinite(weight)).sum())):  # of all ranks' parts
             raise NotFiniteError(
                 f"{name} holds numbers that are not finite after step {step}; no checkpoint of it was written, and the "
                 f"last one is from before. Look at {LOOK_AT['gradient norm']}."

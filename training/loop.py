@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import torch
-from torch import nn
 
 from algorithms.interface import BatchUnit, DataSource
 from training.accounting import rollout_metrics
-from training.checkpoints import save_checkpoint
+from training.checkpoints import help_to_save, save_checkpoint
 from training.drawing import Drawn
 from training.finite import check_finite, check_weights
 from training.models.batches import TrainingBatch
@@ -24,6 +23,7 @@ from training.models.lora import has_adapters
 from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 from training.models.policy import named_weights
+from training.models.shards import clip_gradient
 from training.staleness.measures import staleness_metrics
 from training.stopping import Row, StopRule
 from training.trainer import Trainer
@@ -112,6 +112,8 @@ def _save(trainer: Trainer, rule: StopRule, checkpoints: Path, step: int, rows: 
             critic=trainer.critic,
             reference=trainer.moving_reference,
         )
+    elif trainer.sharded:
+        help_to_save(trainer.policy, trainer.optimizers, trainer.critic, trainer.moving_reference)
     trainer.ranks.wait()
 
 
@@ -204,7 +206,7 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
     for _ in range(config.updates_per_batch):
         measured = trainer.ranks.add_up(model, trainer.pieces.run(accumulate))
         tokens_trained += measured["tokens_trained"]
-        norm = _clip(model, config.max_grad_norm)
+        norm = clip_gradient(model, config.max_grad_norm)
         check_finite(step, "coefficient", measured["coefficient_abs_mean"])
         check_finite(step, "loss", measured["loss"])
         check_finite(step, "gradient norm", norm)
@@ -221,9 +223,10 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
 def _split(trainer: Trainer, batch: TrainingBatch, unit: BatchUnit, tokens: int, *, packed: bool) -> list[torch.Tensor]:
     """Rows of each piece of at most `tokens` that is this process's."""
     most = trainer.config.microbatch_size
-    return trainer.ranks.split(
+    own = trainer.ranks.split(
         batch, unit, lambda share: microbatches(share, unit, tokens=tokens, sequences=most, packed=packed)
     )
+    return trainer.ranks.even(own) if trainer.sharded else own
 
 
 def _reporting(trainer: Trainer, split: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -244,6 +247,9 @@ def _update_critic(trainer: Trainer, batch: TrainingBatch, step: int, share: flo
         optimizer.zero_grad()
         total = torch.zeros((), dtype=torch.float64, device=trainer.policy.device)
         for rows in _split(trainer, batch, BatchUnit.SEQUENCE, tokens, packed=is_packed(critic.backbone)):
+            if not len(rows):  # as in `accumulate_gradients`
+                (0.0 * critic.values(batch.shortest(), use_autocast=trainer.config.use_autocast).sum()).backward()
+                continue
             part = batch.rows(rows)
             mask = part.tokens.completion_mask
             values = critic.values(part, use_autocast=trainer.config.use_autocast)
@@ -255,18 +261,13 @@ def _update_critic(trainer: Trainer, batch: TrainingBatch, step: int, share: flo
     total = 0.0
     for _ in range(trainer.config.critic_updates_per_batch):
         total = trainer.ranks.add_up(critic, {"loss": trainer.pieces.run(accumulate)})["loss"]
-        norm = _clip(critic, trainer.config.max_grad_norm)
+        norm = clip_gradient(critic, trainer.config.max_grad_norm)
         check_finite(step, "critic's loss", total)
         check_finite(step, "critic's gradient norm", norm)
         _set_rate(optimizer, trainer.config.critic_learning_rate * share)
         optimizer.step()
         trainer.count_flops(6, batch)
     return total
-
-
-def _clip(model: nn.Module, max_grad_norm: float) -> float:
-    """Scale the gradient down to `max_grad_norm`, and return its norm before."""
-    return float(torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm))
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -12,6 +12,10 @@ embeddings, attention, MLP). Against peaks measured on an H100 they are within 2
 keep about twice as much. With LoRA, gradients and moments are of the adapters alone, π_ref shares the weights, and
 under autocast the frozen matrices take 2 bytes; with gradient checkpointing only a layer's input is kept, and one
 layer at a time is computed again.
+
+Sharded over R processes (FSDP2), weights, gradients, moments, π_ref and critic take 1/R of that. Whole at a time are,
+with O weights outside the layers and L in each: weights, gradients and their copies on the way, 12 O + 32 L, and under
+autocast the bfloat16 casts that the backward pass reads, 2 N, or 2 L with gradient checkpointing.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ class ModelSize:
         vocabulary: V.
         adapter_width: inputs and outputs of all linear layers but the head, summed up; a rank's weights.
         matrices: weights of those layers.
+        outside: weights in no decoder layer: embeddings, norms, head.
     """
 
     parameters: int
@@ -49,6 +54,7 @@ class ModelSize:
     vocabulary: int
     adapter_width: int
     matrices: int
+    outside: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,7 @@ class MemoryEstimate:
         critic: its weights, gradients and moments.
         activations: kept for the backward pass of one piece.
         logits: of as many tokens as exist at a time.
+        gathered: what is whole at a time of a sharded model.
     """
 
     weights: float
@@ -70,6 +77,7 @@ class MemoryEstimate:
     critic: float
     activations: float
     logits: float
+    gathered: float = 0.0
 
     @property
     def total(self) -> float:
@@ -78,9 +86,9 @@ class MemoryEstimate:
 
 
 def estimate_memory(
-    size: ModelSize, training: TrainingConfig, *, reference: bool, critic: bool, compiled: bool
+    size: ModelSize, training: TrainingConfig, *, reference: bool, critic: bool, compiled: bool, ranks: int = 1
 ) -> MemoryEstimate:
-    """The trainer's peak.
+    """The trainer's peak, in one process.
 
     Args:
         size: of the policy; a critic has the same.
@@ -88,6 +96,7 @@ def estimate_memory(
         reference: whether the method reads π_ref.
         critic: whether it has a critic.
         compiled: whether layers are fused, which `TrainingConfig.compiled` leaves to the device where it is ``None``.
+        ranks: processes that the run has, among which `TrainingConfig.shard` may divide it.
     """
     weights, tokens = 4 * size.parameters, training.microbatch_tokens
     learning = size.parameters if training.lora_rank is None else training.lora_rank * size.adapter_width
@@ -97,14 +106,27 @@ def estimate_memory(
     scale, shared = 1 if training.use_autocast else 2, 3 if training.group_size > 1 else 0
     kept = scale * (((14 if compiled else 36) + shared) * size.hidden + 8 * size.intermediate) * tokens
     again = (4 * size.hidden * tokens * size.layers + kept) if training.gradient_checkpointing else None
+    sharded = training.shard == "full"
+    parts = GIB * (ranks if sharded else 1)
+    shares = training.lora_rank is not None and not sharded  # π_ref has parts of its own of the frozen weights
     return MemoryEstimate(
-        weights=weights / GIB,
-        learning=(4 + moments) * learning / GIB,
-        reference=(0 if not reference else weights if training.lora_rank is None else 4 * learning) / GIB,
-        critic=(8 + moments) * size.parameters / GIB if critic else 0.0,
+        weights=weights / parts,
+        learning=(4 + moments) * learning / parts,
+        reference=(0 if not reference else 4 * learning if shares else weights) / parts,
+        critic=(8 + moments) * size.parameters / parts if critic else 0.0,
         activations=(size.layers * kept if again is None else again) / GIB,
         logits=(10 if compiled else 14) * min(tokens * size.vocabulary, LOGITS_AT_A_TIME) / GIB,
+        gathered=_gathered(size, training) / GIB if sharded else 0.0,
     )
+
+
+def _gathered(size: ModelSize, training: TrainingConfig) -> float:
+    """Bytes of what is whole at a time of a sharded model."""
+    layer = (size.parameters - size.outside) / max(1, size.layers)
+    casts = 2 * (layer if training.gradient_checkpointing else size.parameters) if training.use_autocast else 0
+    if training.lora_rank is None:
+        return 12 * size.outside + 32 * layer + casts
+    return (2 if training.use_autocast else 4) * 3 * layer + 4 * size.outside  # adapters aside; casts are the weights
 
 
 def model_size(folder: Path) -> ModelSize:
@@ -125,18 +147,23 @@ def model_size(folder: Path) -> ModelSize:
 def size_of(model: Any) -> ModelSize:
     """The sizes of a model of transformers, which may lie on no device."""
     from torch import nn
+    from transformers.modeling_layers import GradientCheckpointingLayer
 
     config = model.config
     head = model.get_output_embeddings()
     linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head]
     experts = getattr(config, "num_experts_per_tok", None) or 1
+    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    weights = {weight: weight.numel() for weight in model.parameters()}
+    within = {weight: weight.numel() for layer in layers for weight in layer.parameters()}
     width = getattr(config, "moe_intermediate_size", None) or getattr(config, "intermediate_size", None)
     return ModelSize(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=sum(weights.values()),
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
         intermediate=experts * (width or 4 * config.hidden_size),
         vocabulary=config.vocab_size,
         adapter_width=sum(module.in_features + module.out_features for module in linear),
         matrices=sum(module.weight.numel() for module in linear),
+        outside=sum(weights.values()) - sum(within.values()),
     )

@@ -46,9 +46,11 @@ class PieceSize:
 
     Attributes:
         tokens: at the start `TrainingConfig.microbatch_tokens`.
+        fixed: they stay so, because other ranks pass through the same sharded model at the same time.
     """
 
     tokens: int
+    fixed: bool = False
 
     def run(self, work: Callable[[int], _Result]) -> _Result:
         """What `work(tokens)` returns, done again from its beginning with half the tokens after each lack of memory.
@@ -57,7 +59,7 @@ class PieceSize:
             work: gives the same for every size; what it adds up it starts at zero.
 
         Raises:
-            torch.OutOfMemoryError: the smallest piece does not fit either.
+            torch.OutOfMemoryError: the smallest piece does not fit either, or this one where the size is fixed.
         """
         while True:
             try:
@@ -66,6 +68,12 @@ class PieceSize:
                 if not is_memory_error(error):
                     raise
                 failure = str(error).partition("\n")[0]
+            if self.fixed:
+                raise torch.OutOfMemoryError(
+                    f"a piece of {self.tokens} tokens does not fit into memory ({failure}), and the ranks of a sharded "
+                    f"model cannot go on with other sizes each: set microbatch_tokens to {self.tokens // 2}, or "
+                    "gradient_checkpointing, and start again; it goes on from the last checkpoint."
+                )
             # outside the handler: the traceback would keep the arrays of the failed pass alive
             if self.tokens // 2 < SMALLEST:
                 raise torch.OutOfMemoryError(

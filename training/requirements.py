@@ -10,21 +10,23 @@ from training.config import TrainingConfig
 __all__ = ["check_packages", "check_requirements"]
 
 
-def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str) -> None:
+def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str, *, ranks: int = 1) -> None:
     """Refuse a combination that could only fail, or train on nothing, later.
 
     Args:
         algorithm: what is trained.
         training: how.
         name: the algorithm's name, for the message.
+        ranks: processes that train the run together.
 
     Raises:
         ValueError: groups or pairs with one completion a problem; pairs without `BatchUnit.PAIR`; a critic without
             `value_targets`; greedy completions of a policy that no engine holds; iterations that the data source does
             not have, or has and is not given; logprobs of the policy that drew the batch, where that is not π_θ; an
-            option whose package is not installed.
+            option whose package is not installed; shards of what cannot be cut.
     """
     check_packages(training)
+    _check_shards(algorithm, training, name, ranks)
     _check_truncation(algorithm, training, name)
     _check_staleness(algorithm, training, name)
     needs = algorithm.needs
@@ -58,6 +60,32 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         raise ValueError(
             f"{name} trains on data that do not change with the policy; iteration_steps is "
             f"{training.iteration_steps}, expected null."
+        )
+
+
+def _check_shards(algorithm: Algorithm, training: TrainingConfig, name: str, ranks: int) -> None:
+    """Refuse to shard what one process trains, or with an option that works on whole weights.
+
+    Raises:
+        ValueError: names the fields.
+    """
+    if training.shard == "none":
+        return
+    sharded = f"{name}: shard is {training.shard!r}"
+    if ranks == 1:
+        raise ValueError(
+            f"{sharded}, and one process trains the run; expected several (coeflab train --gpus N or --ranks N, or "
+            "torchrun), or 'none'."
+        )
+    if training.optimizer == "adamw_8bit":
+        raise ValueError(
+            f"{sharded} and optimizer 'adamw_8bit', whose blocks of 256 numbers each number of processes would cut in "
+            "another way; expected optimizer 'adamw'."
+        )
+    if training.max_staleness and algorithm.needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
+        raise ValueError(
+            f"{sharded} and max_staleness {training.max_staleness}: the logprobs of completions drawn ahead are taken "
+            "by one process alone; expected max_staleness 0, a method without a ratio, or shard 'none'."
         )
 
 

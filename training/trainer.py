@@ -23,11 +23,12 @@ from training.config import TrainingConfig
 from training.drawing import Drawn, Score, draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch, unjudged_batch
 from training.models.critic import Critic
-from training.models.logprobs import ForwardOptions
+from training.models.logprobs import ForwardOptions, splits_at_head
 from training.models.lora import has_adapters
 from training.models.packing import can_pack, checkpoint_layers, compile_layers, pack_attention
 from training.models.policy import Policy
 from training.models.scores import score_entropies, score_kl, score_logprobs, score_values
+from training.models.shards import shard
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.parallel.ranks import Ranks
 from training.pieces import PieceSize
@@ -64,6 +65,7 @@ class Trainer:
         counters: what has been used so far.
         report: told of progress within a step: `(what, done, total, unit)`.
         ranks: the processes that share the update; one unless said.
+        device: where passes run; ``None`` takes where the policy lies, which is the CPU before it is sharded.
         pieces: how much is passed through a model at once; less where memory runs out.
     """
 
@@ -84,6 +86,7 @@ class Trainer:
     counters: Counters = field(default_factory=Counters)
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None
     ranks: Ranks = field(default_factory=Ranks)
+    device: torch.device | None = None
     policy_optimizers: Optimizers = field(init=False)
     critic_optimizer: torch.optim.Optimizer | None = field(init=False, default=None)
     pieces: PieceSize = field(init=False)
@@ -118,7 +121,9 @@ class Trainer:
                 f"lora_rank is {self.config.lora_rank} and the policy has {'' if adapted else 'no '}adapters; expected "
                 "`add_adapters` where, and only where, a rank is given."
             )
-        self.pieces = PieceSize(tokens=self.config.microbatch_tokens)
+        self.pieces = PieceSize(tokens=self.config.microbatch_tokens, fixed=self.sharded)
+        if self.sharded:
+            self._shard()
         if isinstance(self.source, AheadSource) and needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
             self.source.logprobs = self._fresh_logprobs
         if self._packs:
@@ -134,6 +139,30 @@ class Trainer:
         self.policy_optimizers = self.make_optimizers(self.policy.model, self.config)
         if self.critic is not None:
             self.critic_optimizer = adamw(self.critic, self.config, learning_rate=self.config.critic_learning_rate)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each rank has a part of every model, through which all must pass together."""
+        return self.config.shard == "full"
+
+    def _shard(self) -> None:
+        """Leave this rank its parts of policy, reference and critic.
+
+        Raises:
+            ValueError: this is the only process.
+        """
+        if self.ranks.world == 1:
+            raise ValueError(
+                "shard is 'full' and one process trains the run; expected several (--gpus N, --ranks N or torchrun), "
+                "or shard 'none'."
+            )
+        device = self.device or self.policy.device
+        for model in (self.policy.model, self.reference):
+            if model is not None:
+                splits_at_head(model, use_autocast=self.config.use_autocast)
+                shard(model, device)
+        if self.critic is not None:
+            shard(self.critic, device)
 
     @property
     def _packs(self) -> bool:
@@ -262,6 +291,7 @@ class Trainer:
             temperature=self.config.temperature,
             use_autocast=self.config.use_autocast,
             truncation=self.config.truncation,
+            even=self.ranks.even if self.sharded else list,
         )
 
     def count_flops(self, per_parameter: int, batch: TrainingBatch) -> None:

@@ -56,7 +56,7 @@ def accumulate_gradients(
         algorithm: gives the coefficients.
         batch: B sequences, the whole optimiser step.
         credit: (B, T) the algorithm's credit for the batch.
-        split: row indices of each microbatch.
+        split: row indices of each microbatch; an empty one is passed through the model and counts for nothing.
         options: temperature and precision of the passes.
         numbers: what the model says of a token; a reward model's score takes the place of log π_θ.
         spread: add the token mean of ρ², ``ratio_square``, where the algorithm tells its ratio.
@@ -79,6 +79,9 @@ def accumulate_gradients(
         sums[name] = sums.get(name, 0.0) + value.detach().double()
 
     for rows in split:
+        if not len(rows):  # other ranks have a further piece of a sharded model, which all pass through together
+            (0.0 * numbers(model, batch.shortest(), options).sum()).backward()
+            continue
         part = batch.rows(rows)
         mask = left.mask[rows][:, : part.tokens.completion_mask.shape[1]]
         logprobs = numbers(model, part, options)

@@ -175,15 +175,16 @@ class Train(RecipeOptions):
         out = self.out or Path("runs") / f"train-{recipe.name}-{name}-seed{self.seed}"
         recipe = self.with_settings(recipe)
         workers = self.workers
+        ranks = 1 if together is None else together.rank.world
         if together is not None:
             together.check(recipe.arms[name], workers)
             workers = 1
-        recipe, workers, about = replace(self, workers=workers).checked(recipe, out, evaluate_start=False)
+        recipe, workers, about = replace(self, workers=workers).checked(recipe, out, evaluate_start=False, ranks=ranks)
         from experiments.clusters.together import other_number
         from experiments.schedule.compare import compare
         from experiments.schedule.workers import THIS_MACHINE
 
-        if (warning := other_number(out, 1 if together is None else together.rank.world)) is not None:
+        if (warning := other_number(out, ranks)) is not None:
             say(f"warning: {warning}")
         with results_in(out, recipe, with_coefficients=False) as board:
             compare(

@@ -106,14 +106,16 @@ class RecipeOptions:
 
         return apply_settings(recipe, self.settings)
 
-    def checked(self, recipe: Any, out: Path, *, evaluate_start: bool) -> tuple[Any, int, dict[str, Any]]:
+    def checked(
+        self, recipe: Any, out: Path, *, evaluate_start: bool, ranks: int = 1
+    ) -> tuple[Any, int, dict[str, Any]]:
         """The recipe with everything that it names opened, the workers, and what ``comparison.json`` is to say of it.
 
         Says on stderr what is about to run, and warns of training problems that hold a problem of the report.
         """
         from experiments.schedule.door import check_recipe, contamination
 
-        recipe = check_recipe(recipe)
+        recipe = check_recipe(recipe, ranks=ranks)
         from experiments.runs.folder import check_folder  # loads pandas, before which a typo is told
 
         check_folder(out)
@@ -121,7 +123,7 @@ class RecipeOptions:
         overlaps = contamination(recipe)
         for line in overlaps:
             say(f"warning: {line}")
-        say(opening(recipe, out, workers, evaluate_start=evaluate_start))
+        say(opening(recipe, out, workers, evaluate_start=evaluate_start, ranks=ranks))
         return recipe, workers, {"overlaps": overlaps} if overlaps else {}
 
 
@@ -155,7 +157,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool) -> str:
+def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool, ranks: int = 1) -> str:
     """What is about to run, how long that usually takes, what it will hold in memory, and where the results go."""
     from experiments.schedule.estimate import assumed_rates, job_costs, measured_rates
     from experiments.schedule.memory import memory_lines
@@ -178,7 +180,7 @@ def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool) -> st
     return (
         f"{recipe.name}: {len(jobs)} jobs{held} for {len(recipe.arms)} arms, seeds {seeds}; about {time_text(seconds)} "
         f"with {workers} at a time, and a minute to start. Results: {out}\n({rates.source})"
-        + "".join(f"\n{line}" for line in memory_lines(recipe))
+        + "".join(f"\n{line}" for line in memory_lines(recipe, ranks=ranks))
     )
 
 

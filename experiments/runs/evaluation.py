@@ -27,10 +27,11 @@ from sampling.rollout import Rollout
 from sampling.sampler import Sampler, SamplingConfig
 from training.config import TrainingConfig
 from training.models.batches import unjudged_batch
-from training.models.logprobs import ForwardOptions
+from training.models.logprobs import ForwardOptions, splits_at_head
 from training.models.packing import is_packed, pack_attention
 from training.models.policy import Policy, load_policy
 from training.models.scores import score_completion_kl
+from training.models.shards import is_sharded, shard
 from training.pieces import PieceSize, is_memory_error
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class StartKl:
         training: precision and pieces of the passes.
         temperature: the completions were drawn at it; both policies are taken at it.
         samples_of: how many completions of a problem are measured, the first ones, by problem.
+        together: measures them where every rank has a part of both policies; ``None`` is this object itself.
     """
 
     policy: Policy
@@ -73,6 +75,7 @@ class StartKl:
     training: TrainingConfig
     temperature: float
     samples_of: Mapping[str, int]
+    together: Callable[[Sequence[Rollout]], list[float] | None] | None = None
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[float] | None:
         """`score_completion_kl` of each completion, in nats; ``None`` where memory has no room for π_start too."""
@@ -85,11 +88,12 @@ class StartKl:
         was_training = model.training  # TRL's trainers leave dropout on
         try:
             model.eval()
-            start, pieces = self._start, PieceSize(tokens=self.training.microbatch_tokens)
+            start = self._start
+            pieces = PieceSize(tokens=self.training.microbatch_tokens, fixed=is_sharded(model))
             batch = unjudged_batch(measured, pad_token_id=self.policy.pad_token_id).to(device)
             found = pieces.run(lambda size: score_completion_kl(model, start, batch, self._forward(size)))
         except (RuntimeError, MemoryError) as error:
-            if not is_memory_error(error):
+            if is_sharded(model) or not is_memory_error(error):
                 raise
             warnings.warn("no room for the start policy: the KL from it is not measured.", RuntimeWarning, stacklevel=2)
             return None
@@ -110,7 +114,7 @@ class StartKl:
     def keep(self, step: int, rollouts: Sequence[Rollout], into: NumberFile) -> None:
         """Measure what is to be measured of the completions of an evaluation, and write it."""
         some = [each for each in rollouts if each.sample_index < self.samples_of.get(each.problem.problem_id, 0)]
-        numbers = self(some)
+        numbers = (self.together or self)(some)
         if numbers is not None:
             into.add(step, [key_of(each) for each in some], numbers)
 
@@ -124,7 +128,11 @@ class StartKl:
     @cached_property
     def _start(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # whatever loading draws, the run draws what it would have drawn
-            model = load_policy(self.start, device=str(self.policy.device)).model.requires_grad_(False)
+            sharded, device = is_sharded(self.policy.model), self.policy.device
+            model = load_policy(self.start, device="cpu" if sharded else str(device)).model.requires_grad_(False)
+        if sharded:
+            splits_at_head(model, use_autocast=self.training.use_autocast)
+            shard(model, device)
         if is_packed(self.policy.model):
             pack_attention(model)
         return model

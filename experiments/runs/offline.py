@@ -100,7 +100,7 @@ def _source(
         prompts=prompts,
         sampling=sampling,
         config=config.search,
-        guide=load_fitted(guide, config.guide, policy),
+        guide=load_fitted(guide, config.guide, policy, config.engine.device),
         group_size=config.group_size,
         run_seed=config.seed,
     )

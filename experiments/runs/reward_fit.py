@@ -163,7 +163,7 @@ class RewardFit:
 
     def _held_out(self, paths: Sequence[Path], others: Sequence[ScoredRollout]) -> list[HeldOut]:
         """The models in these folders, measured on problems they were not fitted to."""
-        model, device = self.config.model, self.policy.device
+        model, device = self.config.model, self.config.engine.device
         options = ForwardOptions(microbatch_tokens=model.microbatch_tokens, use_autocast=model.use_autocast)
         opened = (load_reward_model(path, like=self.policy, device=device, fresh=False) for path in paths)
         return [held_out(each, others, options) for each in opened]
@@ -258,7 +258,7 @@ class RewardFit:
         paths, flops = list[Path](), 0.0
         for number, start in enumerate(starts):
             folder = RunFolder(self.folder / f"member-{number}", self.config)
-            opened = load_reward_model(start, like=self.policy, device=self.policy.device, fresh=earlier is None)
+            opened = load_reward_model(start, like=self.policy, device=self.config.engine.device, fresh=earlier is None)
             trainer, rule = fit_trainer(opened, examples, model, seed=f"{self._seed}/{number}", report=self._reported)
             rows = folder.last_whole_row()
             restored = restore(trainer, rule, folder.checkpoints, agreed=rows, rows_digest=folder.rows_digest)
@@ -277,7 +277,9 @@ class RewardFit:
             folder = self.folder / f"member-{number}" / "ranked"
             if not (folder / RANKED).is_file():
                 shutil.rmtree(folder, ignore_errors=True)
-                opened = load_reward_model(start, like=self.policy, device=self.policy.device, fresh=earlier is None)
+                opened = load_reward_model(
+                    start, like=self.policy, device=self.config.engine.device, fresh=earlier is None
+                )
                 fit_by_ranking(
                     opened,
                     pairs,

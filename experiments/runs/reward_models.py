@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from analysis.records.schema import FITS_FILE
 from experiments.recipes.plugins import learned_name, load_reward, load_step_reward
@@ -25,6 +28,8 @@ from training.checkpoints import CheckpointError, check_model
 from training.models.engine_check import check_weight_loading
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy, resolve_model
+from training.models.shards import shard
+from training.parallel.ranks import Ranks
 from training.reward_models.config import RewardModelConfig
 from training.reward_models.model import load_reward_model
 from training.reward_models.serving import LearnedReward, LearnedStepReward, RewardModel, whole_scores
@@ -79,13 +84,16 @@ def _engine(config: RewardFitConfig, start: Path, policy: Policy, samplers: Samp
     return sampler
 
 
-def load_fitted(folder: Path, model: RewardModelConfig, policy: Policy, into: RewardModel | None = None) -> RewardModel:
+def load_fitted(
+    folder: Path, model: RewardModelConfig, policy: Policy, device: str, into: RewardModel | None = None
+) -> RewardModel:
     """The reward model that a finished fit left in `folder`.
 
     Args:
         folder: of the fit.
         model: how it was fitted.
         policy: what it scores for.
+        device: where it scores.
         into: gets the models in place of those it holds.
 
     Raises:
@@ -99,9 +107,7 @@ def load_fitted(folder: Path, model: RewardModelConfig, policy: Policy, into: Re
         raise FolderDamagedError(
             f"the reward model is damaged: {error}; remove the folder {folder} to fit it anew."
         ) from error
-    members = [
-        load_reward_model(folder / path, like=policy, device=policy.device, fresh=False) for path in finished["models"]
-    ]
+    members = [load_reward_model(folder / path, like=policy, device=device, fresh=False) for path in finished["models"]]
     if into is None:
         into = RewardModel(
             members=[],
@@ -126,6 +132,7 @@ class LiveRewardModels:
         sampler: holds it at the first step of an iteration.
         start: folder of the start policy.
         report: told of progress.
+        ranks: the processes that share the run; where it is sharded each has a part of the models, and all score.
     """
 
     config: RunConfig
@@ -135,6 +142,7 @@ class LiveRewardModels:
     sampler: Sampler
     start: Path
     report: Report
+    ranks: Ranks = field(default_factory=Ranks)
     held: dict[str, RewardModel] = field(init=False, default_factory=dict)  # those that reward; a search was led before
     _iteration: int = field(init=False, default=0)
 
@@ -142,7 +150,23 @@ class LiveRewardModels:
         if self.config.training is not None:
             for name in (learned_name(self.config.reward), learned_name(self.config.task.step_reward)):
                 if name is not None and name not in self.held:
-                    self.held[name] = load_fitted(self.first[name], self.config.reward_models[name], self.policy)
+                    self._load(name, self.first[name])
+
+    @property
+    def _sharded(self) -> bool:
+        return self.config.training is not None and self.config.training.shard != "none"
+
+    def _load(self, name: str, folder: Path) -> None:
+        """Hold the models of a fit; of a sharded run this rank's part of them."""
+        device, before = self.config.engine.device, self.held.get(name)
+        at = "cpu" if self._sharded else device
+        model = load_fitted(folder, self.config.reward_models[name], self.policy, at, before)
+        self.held[name] = model
+        if self._sharded:
+            for member in model.members:
+                shard(member.model, torch.device(device))
+            self.ranks.tasks |= {f"load {name}": partial(self._load, name), f"score {name}": model.probabilities}
+            model.together = partial(self.ranks.together, f"score {name}")
 
     def reward(self) -> Reward:
         """The outcome reward of the run, its noise included."""
@@ -207,10 +231,13 @@ class LiveRewardModels:
         first = self.config.training.iteration_start(step)
         if first == self._iteration:
             return
-        for name, model in self.held.items():
+        for name in self.held:
             if self.config.reward_models[name].refit:
                 self._refit(name, first, step)
-                load_fitted(self._folder(name, first), self.config.reward_models[name], self.policy, model)
+                if self._sharded:
+                    self.ranks.together(f"load {name}", self._folder(name, first))
+                else:
+                    self._load(name, self._folder(name, first))
         self._iteration = first
 
     def _fitted(self, first: int) -> list[str]:

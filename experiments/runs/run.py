@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from algorithms.interface import Algorithm, DataSource, Need
 from analysis.records.schema import START_ARM
 from benchmarks.problem import Problem
@@ -39,6 +41,7 @@ from training.models.critic import Critic
 from training.models.engine_check import check_weight_loading
 from training.models.lora import add_adapters, frozen_copy
 from training.models.policy import Policy, load_policy, named_weights
+from training.models.shards import is_sharded
 from training.parallel.ranks import Ranks
 from training.peers.methods import TrlMethod
 from training.restore import restore
@@ -102,10 +105,12 @@ class LiveRun:
             SamplerMismatchError: the engine does not hold the policy's weights after a load.
         """
         config = folder.config
+        samplers.ranks.tasks.clear()  # which hold the models of the run before
         check_unchanged(config.files)
         warm_up_checker()  # while the policy loads, so that no training step waits for it
         model = start.folder()
-        policy = load_policy(model, device=config.engine.device)
+        sharded = config.training is not None and config.training.shard != "none"
+        policy = load_policy(model, device="cpu" if sharded else config.engine.device)  # the trainer takes its part
         problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
         asked = [*problems, *load_further(config.task, config.evaluation)]
         prompt = task_prompt(config.task, policy.tokenizer)
@@ -129,6 +134,7 @@ class LiveRun:
             sampler=sampler,
             start=model,
             report=report,
+            ranks=samplers.ranks,
         )
         return cls(
             folder=folder,
@@ -178,8 +184,12 @@ class LiveRun:
             critic=Critic(self.start, device=self.policy.device) if Need.CRITIC in needs else None,
             report=self.report,
             ranks=self.ranks,
+            device=torch.device(config.engine.device),
         )
         trainer.before_step = partial(self._before_step, trainer)
+        measured = measured_from_start(self.policy, self.start, config, self.prompts)
+        if measured is not None and trainer.sharded:
+            self.ranks.tasks["start_kl"] = measured
         rule = AtStep(training, checkpoint_every=config.checkpoint_every)
         restored = restore(
             trainer, rule, self.folder.checkpoints, agreed=self.agreed(), rows_digest=self.folder.rows_digest
@@ -280,7 +290,10 @@ class LiveRun:
         return on_progress
 
     def _start_kl(self) -> StartKl | None:
-        return measured_from_start(self.policy, self.start, self.folder.config, self.prompts)
+        measured = measured_from_start(self.policy, self.start, self.folder.config, self.prompts)
+        if measured is None or not is_sharded(self.policy.model):
+            return measured
+        return dataclasses.replace(measured, together=partial(self.ranks.together, "start_kl"))
 
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""

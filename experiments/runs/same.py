@@ -20,8 +20,9 @@ __all__ = [
     "write_json",
 ]
 
-# Fields on which no result depends: they say how much is computed at once. A stopped run may go on with other values.
-PIECE_FIELDS = ("microbatch_size", "microbatch_tokens")
+# Fields on which no result depends: they say how much is computed at once, and where. A stopped run may go on with
+# other values.
+PIECE_FIELDS = ("microbatch_size", "microbatch_tokens", "shard")
 LARGEST_JSON = 64 * 2**20  # bytes; our own files have a few hundred thousand at most
 
 

@@ -27,8 +27,12 @@ TOOL = ("tool", "bare_tool")
 RUN_PROGRAMS = ("program", "few_shot_program", "bare_program", *TOOL)
 
 
-def check_recipe(recipe: Recipe) -> Recipe:
+def check_recipe(recipe: Recipe, *, ranks: int = 1) -> Recipe:
     """Build or open everything once, so that a mistake shows before anything is written or runs.
+
+    Args:
+        recipe: what is compared.
+        ranks: processes that train each run together.
 
     Returns:
         The recipe with the hashes of the user's own files in it.
@@ -48,7 +52,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
         if isinstance(method, TrlMethod):
             check_trl(method, arm.training, name)
         else:
-            check_requirements(method, arm.training, name)
+            check_requirements(method, arm.training, name, ranks=ranks)
         own = recipe.overridden(arm.overrides)
         check_learned_rewards(own, name)
         _check_source(own, name, method.data_source)

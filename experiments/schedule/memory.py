@@ -12,11 +12,12 @@ from sampling.engines import EngineConfig
 __all__ = ["memory_lines"]
 
 
-def memory_lines(recipe: Recipe) -> list[str]:
+def memory_lines(recipe: Recipe, *, ranks: int = 1) -> list[str]:
     """A line for every peak, with the arms that have it; none for arms of the embedded model, which is small.
 
     Args:
         recipe: as `door.check_recipe` gave it.
+        ranks: processes that train each run together; what is told is of one of them.
     """
     from training.memory import MemoryEstimate, estimate_memory, model_size
     from training.models.folder import resolve_model
@@ -36,6 +37,7 @@ def memory_lines(recipe: Recipe) -> list[str]:
             reference=Need.REFERENCE_LOGPROBS in needs,
             critic=Need.CRITIC in needs,
             compiled=on_gpu if arm.training.compiled is None else arm.training.compiled,
+            ranks=ranks,
         )
         engine = _engine_text(own.engine, sizes[own.model].parameters)
         arms[estimate, engine, arm.training.microbatch_tokens].append(name)
@@ -51,6 +53,7 @@ def _line(names: list[str], estimate: object, engine: str, tokens: int) -> str:
         "gradients and moments": estimate.learning,
         "reference": estimate.reference,
         "critic": estimate.critic,
+        "layers that are whole": estimate.gathered,
         f"activations of {tokens:,} tokens": estimate.activations,
         "logits": estimate.logits,
     }

@@ -13,7 +13,7 @@ from benchmarks.arithmetic import generate_problems
 from rewards.reward import EachCompletion, Reward
 from rewards.scoring import correctness_reward
 from sampling.prompt import encode_prompts
-from sampling.sampler import SamplingConfig
+from sampling.sampler import Sampler, SamplingConfig
 from sampling.transformers_engine import TransformersSampler
 from training.demonstrations import DemonstrationSource
 from training.durable import digest_of
@@ -22,6 +22,8 @@ from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
 from training.models.lora import frozen_copy
 from training.models.policy import Policy, load_policy, named_weights
+from training.parallel.ranks import Ranks
+from training.parallel.sampler import SharedSampler
 from training.restore import restore
 from training.sources import IteratedSource, OnlineSource, Prompts, Source
 from training.staleness.ahead import AheadSource
@@ -99,8 +101,9 @@ def run(
     rows.drop_after(done)
     if isinstance(trainer.source, IteratedSource | AheadSource):
         trainer.source.forget_after(done)
-    assert trainer.sampler is not None
-    trainer.sampler.load_weights(named_weights(trainer.policy.model), done)
+    sampler, model = trainer.sampler, trainer.policy.model
+    assert sampler is not None
+    trainer.ranks.lead(lambda: sampler.load_weights(named_weights(model), done))
     with suppress(Stop):
         train(trainer, rule, done=done, checkpoints=folder, log=rows, after_step=after_step)
     return done
@@ -113,11 +116,24 @@ def make_trainer(
     training: TrainingConfig = TRAINING,
     reward: Reward = SEVENS,
     prepare: Callable[[torch.nn.Module], None] = lambda model: None,
+    ranks: Ranks | None = None,
 ) -> Trainer:
-    """A trainer whose reward an untrained model does not always miss; `prepare` changes the policy before all else."""
+    """A trainer whose reward an untrained model does not always miss.
+
+    Args:
+        start: folder of the policy.
+        algorithm: trains it.
+        folder: of the completions that are drawn ahead.
+        training: how.
+        reward: of completions.
+        prepare: changes the policy before all else.
+        ranks: the processes that share it, each with an engine; ``None`` is one process.
+    """
     policy = load_policy(start)
     prepare(policy.model)
-    sampler = TransformersSampler(start, eos_token_ids=(2,))
+    sampler: Sampler = TransformersSampler(start, eos_token_ids=(2,))
+    if ranks is not None:
+        sampler = SharedSampler(sampler, ranks, lambda: named_weights(policy.model))
     source: Source = OnlineSource(
         sampler=sampler, policy=policy, prompts=prompts_of(policy), sampling=SAMPLING, group_size=4, run_seed=0
     )
@@ -135,6 +151,7 @@ def make_trainer(
         reward=reward,
         reference=frozen_copy(policy.model),
         critic=Critic(start, device=torch.device("cpu")) if isinstance(algorithm, PPO) else None,
+        ranks=ranks or Ranks(),
     )
 
 

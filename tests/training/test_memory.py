@@ -60,6 +60,8 @@ def test_sizes_are_those_of_the_model_that_is_loaded(kind: str, tmp_path: Path) 
     assert size.parameters == policy.num_parameters
     assert (size.layers, size.hidden, size.vocabulary) == (2, 64, 64)
     assert size.intermediate == (2 * 32 if kind == "qwen3_moe" else 128)
+    outside = [weight.numel() for name, weight in policy.model.named_parameters() if ".layers." not in name]
+    assert size.outside == sum(outside) > 64 * 64
 
 
 @pytest.mark.parametrize("option", ["plain", "adamw_8bit", "lora", "lora_autocast"])
@@ -92,6 +94,24 @@ def test_weights_gradients_and_moments_are_counted_to_the_number(option: str, tm
     assert estimate.weights * 2**30 == pytest.approx(held_by_weights)
     assert estimate.learning * 2**30 == pytest.approx(4 * learnt + moments, rel=0.03)  # norms keep 4 bytes
     assert estimate.reference * 2**30 == pytest.approx(4 * learnt if "lora" in option else held_by_weights)
+
+
+def test_a_process_of_a_sharded_run_holds_a_quarter_and_one_layer_at_a_time() -> None:
+    size = dataclasses.replace(SMOL, outside=49152 * 576 + 576)
+    training = dataclasses.replace(TRAINING, use_autocast=True, gradient_checkpointing=True)
+    whole, part = (
+        estimate_memory(
+            size, dataclasses.replace(training, shard=shard), reference=True, critic=True, compiled=True, ranks=4
+        )
+        for shard in ("none", "full")
+    )
+    for name in ("weights", "learning", "reference", "critic"):
+        assert getattr(part, name) == getattr(whole, name) / 4
+    assert (part.activations, part.logits, whole.gathered) == (whole.activations, whole.logits, 0)
+    assert part.gathered * 2**30 == pytest.approx(12 * size.outside + (32 + 2) * LAYER)
+    kept = dataclasses.replace(training, shard="full", gradient_checkpointing=False)
+    casts = estimate_memory(size, kept, reference=True, critic=True, compiled=True, ranks=4).gathered - part.gathered
+    assert casts * 2**30 == pytest.approx(2 * (SMOL.parameters - LAYER))
 
 
 def test_every_option_saves_what_it_is_for() -> None:

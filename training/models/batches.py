@@ -62,6 +62,10 @@ class TrainingBatch:
             prompts=None if self.prompts is None else self.prompts[index],
         )
 
+    def shortest(self) -> TrainingBatch:
+        """Its shortest sequence alone."""
+        return self.rows(self.lengths.argmin()[None])
+
     def completion_places(self) -> Tensor:
         """(B, T) int64 position of each completion token in `input_ids`, on the CPU, −1 at the padding."""
         if self.places is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel
 
 from algorithms.interface import Aggregation, Denominator, aggregation_weights
 from training.models.batches import TrainingBatch
 from training.models.logprobs import token_values
+from training.models.shards import gathered, part_like, to_write
 
 __all__ = ["Critic", "critic_loss"]
 
@@ -39,15 +40,22 @@ class Critic(nn.Module):
 
     def values(self, batch: TrainingBatch, *, use_autocast: bool = False) -> Tensor:
         """V before each completion token, in units of the reward. (B, T) float32, zero outside the mask."""
-        return token_values(self.backbone, self.head, batch, use_autocast=use_autocast)
+        return gathered(self, lambda: token_values(self.backbone, self.head, batch, use_autocast=use_autocast))
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights, as they are written down."""
+        return {name: to_write(weight).contiguous() for name, weight in self.state_dict().items()}
 
     def save(self, path: Path) -> None:
         """Write all weights to one safetensors file."""
-        save_model(self, str(path))
+        save_file(self.weights(), path)
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote."""
-        load_model(self, str(path))
+        own = self.state_dict()
+        self.load_state_dict(
+            {name: part_like(own.get(name, weight), weight) for name, weight in load_file(path).items()}
+        )
 
 
 def critic_loss(values: Tensor, targets: Tensor, mask: Tensor, denominator: Denominator) -> Tensor:

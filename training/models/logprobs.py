@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from sampling.truncation import WHOLE, Truncation, kept
 from training.models.batches import TrainingBatch
 from training.models.packing import PackedBatch, is_compiled, is_packed, pack_batch
+from training.models.shards import gathered
 
 __all__ = ["ForwardOptions", "align_to_completion", "autocast", "token_entropies", "token_logprobs", "token_values"]
 
@@ -32,6 +33,7 @@ class ForwardOptions:
         temperature: logprobs are taken at it.
         truncation: and of what it leaves of the distribution.
         use_autocast: forward passes in bfloat16.
+        even: pieces, each the indices of its rows, to as many as any rank has of a sharded model, by empty ones.
     """
 
     microbatch_tokens: int = 16384
@@ -39,6 +41,7 @@ class ForwardOptions:
     temperature: float = 1.0
     use_autocast: bool = False
     truncation: Truncation = WHOLE
+    even: Callable[[list[Tensor]], list[Tensor]] = list
 
 
 def autocast(device: torch.device, enabled: bool) -> contextlib.AbstractContextManager[object]:
@@ -100,6 +103,13 @@ def _of_logits(
 ) -> Tensor:
     """A number of each completion token's logits. (B, T), zero outside the mask."""
     apart = splits_at_head(model, use_autocast=use_autocast)  # on its own: casts kept from here would have no gradient
+    return gathered(model, lambda: _numbers(number, model, batch, temperature, use_autocast, apart=apart))
+
+
+def _numbers(
+    number: OfLogits, model: nn.Module, batch: TrainingBatch, temperature: float, use_autocast: bool, *, apart: bool
+) -> Tensor:
+    """The same; `apart` says whether the head is taken by itself."""
     with autocast(batch.input_ids.device, use_autocast):
         if not apart:
             return _from_whole_logits(number, model, batch, temperature)
@@ -234,7 +244,10 @@ _SPLITS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 @torch.no_grad()
 def splits_at_head(model: nn.Module, *, use_autocast: bool = False) -> bool:
-    """Whether the logits are nothing but the head of the last hidden state; tried on a few tokens, once a model."""
+    """Whether the logits are nothing but the head of the last hidden state; tried on a few tokens, once a model.
+
+    Before the model is sharded, since these are no passes as a training takes them.
+    """
     if model not in _SPLITS:
         head: Any = model.get_output_embeddings()  # type: ignore[operator]
         ids = torch.arange(1, 5, device=next(model.parameters()).device)[None]

@@ -19,6 +19,7 @@ from transformers.modeling_utils import remove_tied_weights_from_state_dict
 from transformers.pytorch_utils import Conv1D
 
 from sampling.weights import WeightNamesError
+from training.models.shards import part_like
 
 __all__ = [
     "adapter_weights",
@@ -124,11 +125,18 @@ def load_adapter_weights(model: nn.Module, named: Mapping[str, Tensor]) -> None:
             "architecture and lora_rank."
         )
     for name, tensor in own.items():
-        tensor.copy_(named[name])
+        tensor.copy_(part_like(tensor, named[name]))
 
 
-def save_adapters(model: Any, folder: Path) -> None:
-    """Write the adapters as `peft.PeftModel.from_pretrained` reads them, with the name of the model they belong to."""
+def save_adapters(model: Any, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Write the adapters as `peft.PeftModel.from_pretrained` reads them, with the name of the model they belong to.
+
+    Args:
+        model: has adapters.
+        folder: gets them.
+        weights: `adapter_weights` where the model's own are not whole.
+    """
     model.peft_config[ADAPTER].save_pretrained(str(folder))
-    named = {name: tensor.contiguous() for name, tensor in adapter_weights(model).items()}
+    held = adapter_weights(model) if weights is None else weights
+    named = {name: tensor.contiguous() for name, tensor in held.items()}
     save_file(named, folder / FILE, metadata={"format": "pt"})

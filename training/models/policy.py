@@ -12,11 +12,12 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from sampling.weights import checkpoint_weights, load_checkpoint_weights
+from sampling.weights import checkpoint_weights, converts, load_checkpoint_weights, own_weights
 from training.models.folder import ModelNotFoundError, end_tokens, resolve_model
 from training.models.lora import adapter_weights, has_adapters, load_adapter_weights, merged_weights, save_adapters
+from training.models.shards import is_sharded, part_like, to_write, whole
 
-__all__ = ["Policy", "learnt_weights", "load_learnt_weights", "load_policy", "named_weights"]
+__all__ = ["Policy", "learnt_weights", "load_learnt_weights", "load_policy", "named_weights", "weights_to_write"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +65,19 @@ class Policy:
         told = {name: value for name, value in config.to_dict().items() if not name.startswith("_")}
         return json.dumps(told, sort_keys=True, default=str)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
         """Write config, safetensors and tokenizer, as `AutoModelForCausalLM` and vLLM load them, or adapters alone.
 
         Many published generation configs name a temperature with sampling off, which transformers loads and then
         refuses to save; there sampling is switched on. Nothing here reads it: every request has its own settings.
+
+        Args:
+            folder: gets it all.
+            weights: what `weights_to_write` gave; ``None`` takes the model's.
         """
         self.tokenizer.save_pretrained(folder)
         if has_adapters(self.model):
-            save_adapters(self.model, folder)
+            save_adapters(self.model, folder, weights)
             return
         generation = getattr(self.model, "generation_config", None)
         if generation is not None and not generation.do_sample:
@@ -80,7 +85,7 @@ class Policy:
             plain = type(generation)()
             if any(getattr(generation, name, None) not in (None, getattr(plain, name, None)) for name in sampled):
                 generation.do_sample = True
-        self.model.save_pretrained(folder)  # type: ignore[operator]
+        self.model.save_pretrained(folder, state_dict=weights)  # type: ignore[operator]
 
 
 def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
@@ -118,12 +123,27 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
 
 def named_weights(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """(checkpoint name, tensor) of every weight, for `Sampler.load_weights`; shared weights once, adapters merged."""
-    yield from checkpoint_weights(model, merged_weights(model) if has_adapters(model) else None).items()
+    own = merged_weights(model) if has_adapters(model) else own_weights(model)
+    if is_sharded(model) and not converts(model):  # one at a time: all of them may not fit
+        yield from ((name, whole(tensor)) for name, tensor in own.items())
+    else:
+        yield from checkpoint_weights(model, {name: whole(tensor) for name, tensor in own.items()}).items()
+
+
+def weights_to_write(model: nn.Module) -> dict[str, torch.Tensor] | None:
+    """What `Policy.save` takes of a sharded model, whose ranks all ask for it; ``None`` of any other."""
+    if not is_sharded(model):
+        return None
+    learnt = adapter_weights(model) if has_adapters(model) else own_weights(model)
+    return {name: to_write(tensor) for name, tensor in learnt.items()}
 
 
 def learnt_weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """What a checkpoint holds of a model: its adapters where it has them, else every weight."""
-    return adapter_weights(model) if has_adapters(model) else dict(named_weights(model))
+    """What a checkpoint holds of a model: its adapters where it has them, else every weight; as it is written down."""
+    if not has_adapters(model) and (converts(model) or not is_sharded(model)):
+        return dict(named_weights(model))
+    held = adapter_weights(model) if has_adapters(model) else own_weights(model)
+    return {name: to_write(tensor) for name, tensor in held.items()}
 
 
 def load_learnt_weights(model: nn.Module, named: Mapping[str, torch.Tensor]) -> None:
@@ -135,4 +155,4 @@ def load_learnt_weights(model: nn.Module, named: Mapping[str, torch.Tensor]) -> 
     if has_adapters(model):
         load_adapter_weights(model, named)
     else:
-        load_checkpoint_weights(model, named)
+        load_checkpoint_weights(model, named, part_like)

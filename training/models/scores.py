@@ -105,7 +105,10 @@ def by_microbatch(
     """
     result = torch.zeros(batch.tokens.completion_mask.shape, device=batch.input_ids.device)
     tokens, size = options.microbatch_tokens, options.microbatch_size
-    for rows in microbatches(batch, BatchUnit.SEQUENCE, tokens=tokens, sequences=size, packed=packed):
+    for rows in options.even(microbatches(batch, BatchUnit.SEQUENCE, tokens=tokens, sequences=size, packed=packed)):
+        if not len(rows):  # other ranks have a further piece of a sharded model
+            score(batch.shortest())
+            continue
         scores = score(batch.rows(rows))
         result = result.to(scores.dtype)
         result[rows, : scores.shape[1]] = scores

@@ -8,17 +8,20 @@ all go on with what it found. A single process is the default, for which nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.tensor import DTensor
 
 from algorithms.interface import BatchUnit
 from training.models.batches import TrainingBatch
 
 __all__ = ["LeaderError", "Ranks"]
+
+BUCKET = 2**25  # numbers that are added up over ranks at a time
 
 _Result = TypeVar("_Result")
 
@@ -40,12 +43,14 @@ class Ranks:
         world: number of processes; more than 1 needs torch's default process group.
         control: the group that words go through, over gloo and as patient as need be; ``None`` takes the default group.
         help: what this process does when rank 0 asks for it while it leads: `(what, arguments)`.
+        tasks: what all processes do together whenever rank 0 says so, by name: passes through sharded models.
     """
 
     rank: int = 0
     world: int = 1
     control: Any = None
     help: Callable[[str, tuple[Any, ...]], None] = _no_help
+    tasks: dict[str, Callable[..., Any]] = field(default_factory=dict)
     _leading: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +87,10 @@ class Ranks:
                 return arguments[0]
             if what == "failed":
                 raise LeaderError(f"rank 0 failed: {arguments[0]}")
-            self.help(what, tuple(arguments))
+            if what == "together":
+                self.tasks[arguments[0]](*arguments[1:])
+            else:
+                self.help(what, tuple(arguments))
 
     def _lead(self, work: Callable[[], _Result]) -> _Result:
         self._leading = True
@@ -105,6 +113,15 @@ class Ranks:
         if not self._leading:
             raise RuntimeError(f"{what} is asked of the other ranks, which do not listen now; expected Ranks.lead.")
         self.tell((what, *arguments))
+
+    def together(self, task: str, *arguments: Any) -> Any:
+        """What the task of that name gives with these picklable arguments; it is done on every rank at once.
+
+        Called by rank 0 while it leads, or by all.
+        """
+        if self._leading:
+            self.tell(("together", task, *arguments))
+        return self.tasks[task](*arguments)
 
     def call(self, word: object) -> None:
         """Rank 0: have the others begin what this process begins, which `word` says; they are waiting for it."""
@@ -141,6 +158,14 @@ class Ranks:
             return pieces(batch)
         own = torch.tensor(self._share(batch, unit), dtype=torch.int64)
         return [own[rows] for rows in pieces(batch.rows(own))] if len(own) else []
+
+    def even(self, pieces: list[Tensor]) -> list[Tensor]:
+        """As many pieces as the rank with the most has: this one's, and empty ones. Called by all."""
+        if self.world == 1:
+            return pieces
+        most = torch.tensor(len(pieces))
+        distributed.all_reduce(most, op=distributed.ReduceOp.MAX, group=self.control)
+        return [*pieces, *[torch.zeros(0, dtype=torch.int64)] * (int(most) - len(pieces))]
 
     def _share(self, batch: TrainingBatch, unit: BatchUnit) -> list[int]:
         """Rows of this rank: the longest unit left goes to the rank with the fewest tokens."""
@@ -182,22 +207,42 @@ class Ranks:
         """The gradients of all ranks, added up in `.grad`, and their sums likewise; the same on every rank.
 
         Args:
-            model: its `.grad` holds this rank's share; a parameter that no rank's share reached keeps ``None``.
+            model: its `.grad` holds this rank's share; a parameter that no rank's share reached keeps ``None``, and one
+                of which each rank has a part has all ranks' sum already.
             sums: of this rank's share, already divided by the whole batch's denominators.
         """
         if self.world == 1:
             return dict(sums)
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        trained = [each for each in model.parameters() if each.requires_grad and not isinstance(each, DTensor)]
         mine = (dict(sums), [parameter.grad is not None for parameter in trained])
         everyone = [mine] * self.world
         distributed.all_gather_object(everyone, mine, group=self.control)
+        gradients = []
         for number, parameter in enumerate(trained):
             if any(reached[number] for _, reached in everyone):
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
-                distributed.all_reduce(parameter.grad)
+                gradients.append(parameter.grad)
+        for bucket in _buckets(gradients):
+            flat = torch.cat([gradient.flatten() for gradient in bucket])
+            distributed.all_reduce(flat)
+            parts = flat.split([gradient.numel() for gradient in bucket])
+            for gradient, part in zip(bucket, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
         total: dict[str, float] = {}
         for of_rank, _ in everyone:
             for name, value in of_rank.items():
                 total[name] = total.get(name, 0.0) + value
         return total
+
+
+def _buckets(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
+    """The same tensors in their order, those of one type together up to `BUCKET` numbers."""
+    buckets: list[list[Tensor]] = []
+    for tensor in tensors:
+        last = buckets[-1] if buckets else []
+        if last and last[0].dtype == tensor.dtype and sum(each.numel() for each in (*last, tensor)) <= BUCKET:
+            last.append(tensor)
+        else:
+            buckets.append([tensor])
+    return buckets

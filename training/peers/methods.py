@@ -176,6 +176,7 @@ _NOT_OF_TRL: dict[str, tuple[Any, ...]] = {
     "optimizer": ("adamw",),
     "iteration_steps": (None,),
     "max_staleness": (0,),
+    "shard": ("none",),
 }
 
 

@@ -15,6 +15,7 @@ from training.models.logprobs import ForwardOptions, token_values
 from training.models.packing import is_packed
 from training.models.policy import Policy
 from training.models.scores import by_microbatch
+from training.models.shards import gathered
 from training.reward_models.prefixes import can_share_prompts, score_behind_prompts
 
 __all__ = [
@@ -137,7 +138,7 @@ def token_scores(model: nn.Module, batch: TrainingBatch, options: ForwardOptions
     """The score z of each completion's text up to and with each token. (B, T), zero outside the mask, with gradient."""
     body: Any = model.base_model
     head: Any = model.score
-    return token_values(body, head, batch, after=True, use_autocast=options.use_autocast)
+    return gathered(model, lambda: token_values(body, head, batch, after=True, use_autocast=options.use_autocast))
 
 
 def score_tokens(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
@@ -146,7 +147,7 @@ def score_tokens(model: nn.Module, batch: TrainingBatch, options: ForwardOptions
     A prompt that several completions have in common is read once.
     """
     if can_share_prompts(model, batch):
-        return score_behind_prompts(model, batch, options)
+        return gathered(model, lambda: score_behind_prompts(model, batch, options))
     return by_microbatch(batch, options, is_packed(model), lambda part: token_scores(model, part, options))
 
 

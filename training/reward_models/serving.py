@@ -49,6 +49,7 @@ class RewardModel:
         options: most tokens of a pass.
         combine: how members become one probability.
         std_weight: k of mean − k · std.
+        together: `probabilities` of every rank at once, where each has a part of the models; ``None`` is that of this.
     """
 
     members: list[Policy]
@@ -56,6 +57,11 @@ class RewardModel:
     options: ForwardOptions
     combine: Combine = "mean"
     std_weight: float = 1.0
+    together: Callable[..., list[tuple[float, ...]]] | None = None
+
+    def asked(self, rollouts: Sequence[Rollout], ends: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """`probabilities`, of all ranks together where the models are sharded."""
+        return (self.together or self.probabilities)(rollouts, ends)
 
     def probabilities(self, rollouts: Sequence[Rollout], ends: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
         """The probability of being right after each of these tokens.
@@ -126,7 +132,7 @@ class LearnedReward(Reward):
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         """(B,) in [0, 1]; a completion without tokens has 0. `verdicts` are not looked at."""
         ends = [(len(rollout.completion_ids) - 1,) for rollout in rollouts]
-        found = self.model.probabilities(rollouts, ends)
+        found = self.model.asked(rollouts, ends)
         total = tuple(row[0] if row else 0.0 for row in found)
         return Rewards(total=total, correct=tuple(number > 0.5 for number in total))
 
@@ -149,7 +155,7 @@ class LearnedStepReward(StepReward):
         spans = [split_steps(rollout.completion) for rollout in rollouts]
         chars = [texts.ends(rollout.completion_ids) for rollout in rollouts]
         ends = [step_token_ends([end for _, end in steps], at) for steps, at in zip(spans, chars, strict=True)]
-        found = self.model.probabilities(rollouts, ends)
+        found = self.model.asked(rollouts, ends)
         result = []
         for at, tokens, row in zip(chars, ends, found, strict=True):
             result.append(

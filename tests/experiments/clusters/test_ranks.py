@@ -21,6 +21,7 @@ from experiments.clusters.ranks import Rank, RankError, rank_of_environment
 from experiments.clusters.together import Together, follow, other_number
 from experiments.commands.compare import Train
 from experiments.recipes.config import Recipe
+from experiments.recipes.fields import apply_settings
 from experiments.schedule.compare import compare
 from experiments.schedule.door import check_recipe
 from experiments.schedule.progress import Board
@@ -80,10 +81,9 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module")
-def two(one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def by_two(recipe: Recipe, one: Path, out: Path) -> Path:
     """The same by two from the same start policy; this test is the command, as rank 0 is under torchrun."""
-    out, port = tmp_path_factory.mktemp("two"), free_port()
+    port = free_port()
     shutil.copytree(one / "start-seed0", out / "start-seed0")
     helper = multiprocessing.get_context("spawn").Process(target=second_rank, args=(environment(1, port),))
     helper.start()
@@ -94,14 +94,30 @@ def two(one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         rank = rank_of_environment()
         assert rank is not None
         place = Together(rank=rank)
-        compare(check_recipe(shared_recipe()), out, workers=1, board=Board(None), evaluate_start=False, place=place)
+        checked = check_recipe(recipe, ranks=2)
+        compare(checked, out, workers=1, board=Board(None), evaluate_start=False, place=place)
     helper.join(timeout=60)
     assert helper.exitcode == 0
     return out
 
 
+@pytest.fixture(scope="module")
+def two(one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """By two processes, each of which holds all weights."""
+    return by_two(shared_recipe(), one, tmp_path_factory.mktemp("two"))
+
+
+@pytest.fixture(scope="module")
+def sharded(one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """By two processes, each of which holds a part of the weights."""
+    recipe = apply_settings(shared_recipe(), ["shard=full"])
+    return by_two(recipe, one, tmp_path_factory.mktemp("sharded"))
+
+
+@pytest.mark.parametrize("weights", ["two", "sharded"])
 @pytest.mark.parametrize("arm", ARMS)
-def test_two_processes_run_as_one_does(arm: str, one: Path, two: Path) -> None:
+def test_two_processes_run_as_one_does(arm: str, weights: str, one: Path, request: pytest.FixtureRequest) -> None:
+    two: Path = request.getfixturevalue(weights)
     pd.testing.assert_frame_equal(samples_of(two, arm), samples_of(one, arm))
     single, shared = rows_of(one, arm), rows_of(two, arm)
     assert [row["step"] for row in shared] == [1, 2, 3] and any(row["grad_norm"] for row in single)
@@ -109,6 +125,9 @@ def test_two_processes_run_as_one_does(arm: str, one: Path, two: Path) -> None:
         assert mine.keys() == theirs.keys()
         for name, value in theirs.items():
             assert mine[name] == (value if value is None else pytest.approx(value, rel=1e-4, abs=1e-6)), name
+    far, farther = (pd.read_parquet(out / "runs" / f"{arm}-seed0" / "start_kl.parquet") for out in (one, two))
+    assert max(far["start_kl"].tolist()) > 1e-4
+    pd.testing.assert_frame_equal(farther, far, rtol=1e-3, atol=1e-6)
     held, start = weights_of(one, arm), load_file(next(one.glob("start*/checkpoints/*/model.safetensors")))
     assert max((held[name] - start[name]).abs().max().item() for name in held) > 1e-4
     for name, tensor in weights_of(two, arm).items():
