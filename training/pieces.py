@@ -1,11 +1,14 @@
-"""The size of a forward and backward piece, halved where the device runs out of memory."""
+"""The size of a forward and backward piece, halved where the device runs out of memory, and doubled again later.
+
+What filled the device may be another process for a minute; pieces that stayed small would slow the whole run down.
+"""
 
 from __future__ import annotations
 
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -13,6 +16,7 @@ import torch
 __all__ = ["PieceSize", "is_device_error", "is_memory_error"]
 
 SMALLEST = 64  # tokens; a model that cannot take so few does not fit at all
+PATIENCE = 32  # passes over a batch that fit before twice the size is tried; twice as many after each try that failed
 
 _Result = TypeVar("_Result")
 
@@ -51,6 +55,13 @@ class PieceSize:
 
     tokens: int
     fixed: bool = False
+    _most: int = field(init=False)
+    _told: int = field(init=False)  # the smallest size that was told of
+    _fitted: int = field(init=False, default=0)  # passes since the size changed
+    _patience: int = field(init=False, default=PATIENCE)
+
+    def __post_init__(self) -> None:
+        self._most = self._told = self.tokens
 
     def run(self, work: Callable[[int], _Result]) -> _Result:
         """What `work(tokens)` returns, done again from its beginning with half the tokens after each lack of memory.
@@ -61,9 +72,12 @@ class PieceSize:
         Raises:
             torch.OutOfMemoryError: the smallest piece does not fit either, or this one where the size is fixed.
         """
+        tried = self._grown()
         while True:
             try:
-                return work(self.tokens)
+                result = work(self.tokens)
+                self._fitted += 1
+                return result
             except (RuntimeError, MemoryError) as error:
                 if not is_memory_error(error):
                     raise
@@ -81,11 +95,23 @@ class PieceSize:
                     "and the engine leave no room: lower engine.vllm.kv_cache_gib or take a smaller model."
                 )
             self.tokens //= 2
+            self._fitted = 0
+            if tried:
+                tried, self._patience = False, 2 * self._patience
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            warnings.warn(
-                f"out of memory: pieces have at most {self.tokens} tokens from here on, and the work is done again; "
-                f"its result is the same. microbatch_tokens = {self.tokens} starts that way.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            if self.tokens < self._told:
+                self._told = self.tokens
+                warnings.warn(
+                    f"out of memory: pieces have at most {self.tokens} tokens until there is room again, and the work "
+                    f"is done again; its result is the same. microbatch_tokens = {self.tokens} starts that way.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+
+    def _grown(self) -> bool:
+        """Whether the size was doubled now, towards the one of the start."""
+        if self.tokens >= self._most or self._fitted < self._patience:
+            return False
+        self.tokens, self._fitted = min(2 * self.tokens, self._most), 0
+        return True

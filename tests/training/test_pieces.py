@@ -13,7 +13,7 @@ import training.update
 from algorithms import GRPO
 from tests.training.small_run import TRAINING, make_trainer, save_start, weights
 from training.loop import take_step
-from training.pieces import PieceSize
+from training.pieces import PATIENCE, PieceSize
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, room: int | None) -> tuple[torch.Tensor, int, list[str]]:
@@ -54,3 +54,30 @@ def test_a_model_that_does_not_fit_at_all_says_what_to_lower() -> None:
 
     with pytest.warns(RuntimeWarning), pytest.raises(torch.OutOfMemoryError, match="kv_cache_gib"):
         PieceSize(tokens=512).run(work)
+
+
+def test_pieces_grow_again_where_the_room_comes_back() -> None:
+    """Full at the first pass, then room for 300 tokens, then for all: 1024 → 256, 512 tried in vain once, then 1024."""
+    room, sizes = 256, []
+
+    def work(tokens: int) -> int:
+        sizes.append(tokens)
+        if tokens > room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return tokens
+
+    pieces = PieceSize(tokens=1024)
+    with pytest.warns(RuntimeWarning) as said:
+        assert pieces.run(work) == 256
+    assert len(said) == 2
+    room = 300
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [pieces.run(work) for _ in range(PATIENCE)] == [256] * PATIENCE
+        assert sizes[-2:] == [512, 256], "tried once, in vain, and not told of again"
+        room = 1024
+        assert [pieces.run(work) for _ in range(2 * PATIENCE - 1)] == [256] * (2 * PATIENCE - 1), "more patient now"
+        assert pieces.run(work) == 512
+        assert [pieces.run(work) for _ in range(2 * PATIENCE)][-1] == 1024
+        assert pieces.run(work) == 1024
+    assert len(sizes) == 3 + PATIENCE + 1 + 2 * PATIENCE + 2 * PATIENCE + 1
