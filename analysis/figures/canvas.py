@@ -10,6 +10,9 @@ from textwrap import fill
 from matplotlib import rc_context, rcParams, rcParamsDefault
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -181,10 +184,17 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     """The file, every text drawn as it is written: a name with two dollar signs is no formula."""
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # pyright: ignore[reportAttributeAccessIssue]
-    if figure.get_layout_engine() is not None:  # once, not for each file
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):  # once, not for each file
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-    buffer = io.BytesIO()
+    buffer, dots = io.BytesIO(), figure.dpi
     with rc_context({"svg.hashsalt": "coeflab", "svg.fonttype": "path", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+        # Not `savefig`, which draws all of it once more for the layout that is made already.
+        if kind == "svg":
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
+        elif kind == "pdf":
+            FigureCanvasPdf(figure).print_pdf(buffer, metadata=metadata)
+        else:
+            FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)
+    figure.dpi = dots
     return buffer.getvalue()
