@@ -26,7 +26,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             option whose package is not installed; shards of what cannot be cut.
     """
     check_packages(training)
-    _check_shards(algorithm, training, name, ranks)
+    _check_shards(training, name, ranks)
     _check_truncation(algorithm, training, name)
     _check_staleness(algorithm, training, name)
     needs = algorithm.needs
@@ -63,7 +63,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         )
 
 
-def _check_shards(algorithm: Algorithm, training: TrainingConfig, name: str, ranks: int) -> None:
+def _check_shards(training: TrainingConfig, name: str, ranks: int) -> None:
     """Refuse to shard what one process trains, or with an option that works on whole weights.
 
     Raises:
@@ -81,11 +81,6 @@ def _check_shards(algorithm: Algorithm, training: TrainingConfig, name: str, ran
         raise ValueError(
             f"{sharded} and optimizer 'adamw_8bit', whose blocks of 256 numbers each number of processes would cut in "
             "another way; expected optimizer 'adamw'."
-        )
-    if training.max_staleness and algorithm.needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
-        raise ValueError(
-            f"{sharded} and max_staleness {training.max_staleness}: the logprobs of completions drawn ahead are taken "
-            "by one process alone; expected max_staleness 0, a method without a ratio, or shard 'none'."
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +127,9 @@ class Trainer:
             self._shard()
         if isinstance(self.source, AheadSource) and needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
             self.source.logprobs = self._fresh_logprobs
+            if self.sharded:  # rank 0 draws
+                self.ranks.tasks["logprobs"] = self._fresh_logprobs
+                self.source.logprobs = partial(self.ranks.together, "logprobs")
         if self._packs:
             for model in (self.policy.model, self.reference, getattr(self.critic, "backbone", None)):
                 if model is not None:
