@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -24,6 +25,7 @@ from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 from training.models.policy import named_weights
 from training.models.shards import clip_gradient
+from training.staleness.ahead import AheadSource
 from training.staleness.measures import staleness_metrics
 from training.stopping import Row, StopRule
 from training.trainer import Trainer
@@ -77,7 +79,8 @@ def train(
     if step == 0:  # whatever will be saved is saved once before any work that could be lost
         _save(trainer, rule, checkpoints, step, log.sync())
     while not rule.ends(step):
-        row = take_step(trainer, step, rule.share(step))
+        with _nothing_left_in_flight(trainer):
+            row = take_step(trainer, step, rule.share(step))
         step += 1
         log.append({**row, **_look(trainer, rule, step)})
         trainer.report("train", step, max(step, rule.expected_steps), "steps")
@@ -159,8 +162,8 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     if on_gpu:
         measured["peak_memory_gib"] = torch.cuda.max_memory_allocated(trainer.policy.device) / 2**30
     trained = time.perf_counter()
-    sampling_seconds = _led(trainer, lambda done: _reload(trainer, done, drawn), step + 1)
-    trainer.counters.seconds += time.perf_counter() - started - drawn.sampling_seconds + sampling_seconds
+    sampling_seconds, landed = _led(trainer, lambda done: _reload(trainer, done, drawn), step + 1)
+    trainer.counters.seconds += time.perf_counter() - started - drawn.sampling_seconds - landed + sampling_seconds
     return {
         "step": step + 1,
         **vars(trainer.counters),
@@ -173,17 +176,28 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     }
 
 
-def _reload(trainer: Trainer, step: int, drawn: Drawn) -> float:
+def _reload(trainer: Trainer, step: int, drawn: Drawn) -> tuple[float, float]:
     """Give the engine the policy of `step` where the next completions are drawn from it.
 
     Returns:
-        Seconds that drawing what was trained on took.
+        Seconds that drawing what was trained on took, and seconds of now that belong to what is trained on later.
     """
+    landed = trainer.source.land() if isinstance(trainer.source, AheadSource) else 0.0
     source = trainer.algorithm.data_source
     iterated = source is DataSource.ITERATED and trainer.config.starts_iteration(step)
     if trainer.sampler is not None and (iterated or source is DataSource.ONLINE):
         trainer.sampler.load_weights(named_weights(trainer.policy.model), step)
-    return trainer.source.sampling_seconds(step - 1, elapsed=drawn.sampling_seconds)
+    return trainer.source.sampling_seconds(step - 1, elapsed=drawn.sampling_seconds), landed
+
+
+@contextmanager
+def _nothing_left_in_flight(trainer: Trainer) -> Iterator[None]:
+    """After an error the engines are free for whoever comes next."""
+    try:
+        yield
+    finally:
+        if isinstance(trainer.source, AheadSource):
+            trainer.source.abandon()
 
 
 def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> Row:

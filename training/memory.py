@@ -65,6 +65,7 @@ class MemoryEstimate:
         weights: π_θ, in float32.
         learning: gradients and the optimiser's moments.
         reference: π_ref.
+        drawing: the policy that drew what is in flight.
         critic: its weights, gradients and moments.
         activations: kept for the backward pass of one piece.
         logits: of as many tokens as exist at a time.
@@ -78,6 +79,7 @@ class MemoryEstimate:
     activations: float
     logits: float
     gathered: float = 0.0
+    drawing: float = 0.0
 
     @property
     def total(self) -> float:
@@ -86,7 +88,8 @@ class MemoryEstimate:
 
 
 def estimate_memory(
-    size: ModelSize, training: TrainingConfig, *, reference: bool, critic: bool, compiled: bool, ranks: int = 1
+    size: ModelSize, training: TrainingConfig, *, reference: bool, critic: bool, compiled: bool, ranks: int = 1,
+    drawing: bool = False,
 ) -> MemoryEstimate:
     """The trainer's peak, in one process.
 
@@ -97,6 +100,7 @@ def estimate_memory(
         critic: whether it has a critic.
         compiled: whether layers are fused, which `TrainingConfig.compiled` leaves to the device where it is ``None``.
         ranks: processes that the run has, among which `TrainingConfig.shard` may divide it.
+        drawing: whether a copy of the policy that draws is kept while the step trains (`AheadSource`).
     """
     weights, tokens = 4 * size.parameters, training.microbatch_tokens
     learning = size.parameters if training.lora_rank is None else training.lora_rank * size.adapter_width
@@ -112,7 +116,8 @@ def estimate_memory(
     return MemoryEstimate(
         weights=weights / parts,
         learning=(4 + moments) * learning / parts,
-        reference=(0 if not reference else 4 * learning if shares else weights) / parts,
+        reference=(4 * learning if shares else weights) / parts if reference else 0.0,
+        drawing=(4 * learning if shares else weights) / parts if drawing else 0.0,
         critic=(8 + moments) * size.parameters / parts if critic else 0.0,
         activations=(size.layers * kept if again is None else again) / GIB,
         logits=(10 if compiled else 14) * min(tokens * size.vocabulary, LOGITS_AT_A_TIME) / GIB,

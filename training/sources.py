@@ -267,18 +267,20 @@ class OfflineSource:
                 f"step {source.sampler.policy_version}; the file was there and is gone. Remove {file.parent} to start "
                 "this run anew."
             )
+        lines = []  # drawn before anything is written: what an engine raises is no fault of the disk
+        for step in steps:
+            started = time.perf_counter()
+            block = kept(source.rollouts(step))
+            seconds = time.perf_counter() - started
+            rows, spent = [_to_row(rollout) for rollout in block], source.spent_beside(step)
+            beside = {} if spent == Spent() else {"spent": vars(spent)}
+            lines.append(json.dumps({"seconds": seconds, **beside, "sha256": _digest(rows), "rollouts": rows}) + "\n")
+            if on_progress is not None:
+                on_progress(len(block))
         temporary = file.with_suffix(".tmp")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with writing(file), temporary.open("w", encoding="utf-8") as out:
-            for step in steps:
-                started = time.perf_counter()
-                block = kept(source.rollouts(step))
-                seconds = time.perf_counter() - started
-                rows, spent = [_to_row(rollout) for rollout in block], source.spent_beside(step)
-                beside = {} if spent == Spent() else {"spent": vars(spent)}
-                out.write(json.dumps({"seconds": seconds, **beside, "sha256": _digest(rows), "rollouts": rows}) + "\n")
-                if on_progress is not None:
-                    on_progress(len(block))
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text("".join(lines), encoding="utf-8")
         put_in_place(temporary, file)
 
     @staticmethod

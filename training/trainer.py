@@ -25,7 +25,7 @@ from training.drawing import Drawn, Score, draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch, unjudged_batch
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions, splits_at_head
-from training.models.lora import has_adapters
+from training.models.lora import frozen_copy, has_adapters
 from training.models.packing import can_pack, checkpoint_layers, compile_layers, pack_attention
 from training.models.policy import Policy
 from training.models.scores import score_entropies, score_kl, score_logprobs, score_values
@@ -91,6 +91,7 @@ class Trainer:
     policy_optimizers: Optimizers = field(init=False)
     critic_optimizer: torch.optim.Optimizer | None = field(init=False, default=None)
     pieces: PieceSize = field(init=False)
+    drawing: nn.Module | None = field(init=False, default=None)  # the policy that drew what is in flight
 
     def __post_init__(self) -> None:
         source, needs = self.algorithm.data_source, self.algorithm.needs
@@ -130,8 +131,11 @@ class Trainer:
             if self.sharded:  # rank 0 draws
                 self.ranks.tasks["logprobs"] = self._fresh_logprobs
                 self.source.logprobs = partial(self.ranks.together, "logprobs")
+            if self.source.beside:
+                self.drawing = frozen_copy(self.policy.model)
+                self.source.keep = self._keep_drawing
         if self._packs:
-            for model in (self.policy.model, self.reference, getattr(self.critic, "backbone", None)):
+            for model in (self.policy.model, self.reference, self.drawing, getattr(self.critic, "backbone", None)):
                 if model is not None:
                     pack_attention(model)
                     if self.policy.device.type == "cuda" if self.config.compiled is None else self.config.compiled:
@@ -244,10 +248,15 @@ class Trainer:
         return None if batch is None else self._score_tokens(batch.to(self.policy.device))
 
     def _fresh_logprobs(self, rollouts: Sequence[Rollout]) -> list[tuple[float, ...]]:
-        """log π_θ now of completions that π_θ has just drawn and that are trained on later; see `AheadSource`."""
+        """log π of completions that are trained on later, under the policy that drew them; see `AheadSource`."""
+        model = self.policy.model if self.drawing is None else self.drawing
         batch = unjudged_batch(rollouts, pad_token_id=self.policy.pad_token_id).to(self.policy.device)
-        found = self.pieces.run(lambda size: score_logprobs(self.policy.model, batch, self.forward(size))).cpu()
+        found = self.pieces.run(lambda size: score_logprobs(model, batch, self.forward(size))).cpu()
         return [tuple(row[: rollout.num_own_tokens].tolist()) for row, rollout in zip(found, rollouts, strict=True)]
+
+    def _keep_drawing(self) -> None:
+        assert self.drawing is not None
+        self.drawing.load_state_dict(self.policy.model.state_dict())
 
     def _score_tokens(self, batch: TrainingBatch) -> TrainingBatch:
         """Attach logprobs, the KL's estimate, entropies and values, as far as the algorithm reads them."""

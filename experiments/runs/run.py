@@ -46,7 +46,7 @@ from training.parallel.ranks import Ranks
 from training.peers.methods import TrlMethod
 from training.restore import restore
 from training.sources import IteratedSource, OfflineSource, OnlineSource, Source
-from training.staleness.ahead import AheadSource
+from training.staleness.ahead import AheadSource, draws_beside
 from training.stopping import AtStep, StopRule
 from training.trainer import Trainer
 
@@ -415,6 +415,10 @@ class LiveRun:
                     "of older policies are trained on as if they were of today's"
                 )
             return AheadSource(
-                online=online, staleness=training.max_staleness, steps=training.steps, folder=self.folder.path
+                online=online,
+                staleness=training.max_staleness,
+                steps=training.steps,
+                folder=self.folder.path,
+                beside=draws_beside(training, config.engine, ranks=self.ranks.world),
             )
         return online

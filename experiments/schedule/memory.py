@@ -21,6 +21,7 @@ def memory_lines(recipe: Recipe, *, ranks: int = 1) -> list[str]:
     """
     from training.memory import MemoryEstimate, estimate_memory, model_size
     from training.models.folder import resolve_model
+    from training.staleness.ahead import draws_beside
 
     sizes, arms = {}, defaultdict[tuple[MemoryEstimate, str, int], list[str]](list)
     for name, arm in recipe.arms.items():
@@ -38,6 +39,8 @@ def memory_lines(recipe: Recipe, *, ranks: int = 1) -> list[str]:
             critic=Need.CRITIC in needs,
             compiled=on_gpu if arm.training.compiled is None else arm.training.compiled,
             ranks=ranks,
+            drawing=bool(needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT})
+            and draws_beside(arm.training, own.engine, ranks=ranks),
         )
         engine = _engine_text(own.engine, sizes[own.model].parameters)
         arms[estimate, engine, arm.training.microbatch_tokens].append(name)
@@ -52,6 +55,7 @@ def _line(names: list[str], estimate: object, engine: str, tokens: int) -> str:
         "weights": estimate.weights,
         "gradients and moments": estimate.learning,
         "reference": estimate.reference,
+        "policy that draws": estimate.drawing,
         "critic": estimate.critic,
         "layers that are whole": estimate.gathered,
         f"activations of {tokens:,} tokens": estimate.activations,

@@ -128,3 +128,12 @@ def test_every_option_saves_what_it_is_for() -> None:
         theirs = estimate_memory(SMOL, without, reference=True, critic=True, compiled=False)
         assert getattr(ours, part) < getattr(theirs, part) / 1.9
     assert peak(microbatch_tokens=16384, gradient_checkpointing=True) < plain / 2
+
+
+def test_a_policy_that_draws_beside_is_counted_like_a_reference() -> None:
+    training = dataclasses.replace(TRAINING, max_staleness=1)
+    plain, beside = (
+        estimate_memory(SMOL, training, reference=True, critic=False, compiled=False, drawing=drawing)
+        for drawing in (False, True)
+    )
+    assert beside.total - plain.total == pytest.approx(beside.reference) == pytest.approx(beside.drawing)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 import torch
+
+import training.loop
 
 from algorithms import GRPO, PPO, Algorithm, OnlineRFT
 from sampling.rollout import Rollout
 from sampling.transformers_engine import TransformersSampler
 from tests.training.small_run import SAMPLING, TRAINING, Rows, make_trainer, prompts_of, run, save_start
+from training.loop import take_step
 from training.models.policy import Policy, load_policy, named_weights
 from training.sources import OnlineSource
 from training.staleness.ahead import AheadSource
@@ -42,6 +48,13 @@ class Watched:
 
         source.rollouts = rollouts  # type: ignore[method-assign]
         run(trainer, folder, self.rows, watch=lambda: self.weights.append(copy_of(trainer.policy)))
+
+
+def beside(trainer: Trainer) -> Trainer:
+    """The same trainer, which draws while it trains."""
+    assert isinstance(trainer.source, AheadSource)
+    trainer.source.beside = True
+    return replace(trainer)
 
 
 def copy_of(policy: Policy) -> dict[str, torch.Tensor]:
@@ -128,6 +141,89 @@ def test_a_killed_run_goes_on_bit_for_bit(algorithm: Algorithm, killed_after: in
     for file in sorted((tmp_path / "a").glob("ahead-*.jsonl")):
         blocks = [[json.loads(line)["rollouts"] for line in path.open()] for path in (file, tmp_path / "b" / file.name)]
         assert blocks[0] == blocks[1]
+
+
+@pytest.mark.parametrize("algorithm", [GRPO(), PPO(), OnlineRFT()])
+def test_drawing_beside_the_update_is_the_same_run(algorithm: Algorithm, start: Path, tmp_path: Path) -> None:
+    """Bit for bit, a kill and what lies on the disk included: the thread draws what would have been drawn before."""
+    plain, plain_rows = make_trainer(start, algorithm, tmp_path / "a", AHEAD), Rows()
+    run(plain, tmp_path / "a", plain_rows)
+    rows = Rows()
+    run(beside(make_trainer(start, algorithm, tmp_path / "b", AHEAD)), tmp_path / "b", rows, stop_after=3)
+    resumed = beside(make_trainer(start, algorithm, tmp_path / "b", AHEAD))
+    assert run(resumed, tmp_path / "b", rows) == 3
+
+    assert measured(rows) == measured(plain_rows)
+    for ours, theirs in zip(resumed.policy.model.parameters(), plain.policy.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    files = sorted((tmp_path / "a").glob("ahead-*.jsonl"))
+    assert len(files) == 4
+    for file in files:
+        blocks = [[json.loads(line)["rollouts"] for line in path.open()] for path in (file, tmp_path / "b" / file.name)]
+        assert blocks[0] == blocks[1]
+
+
+class Slow:
+    """An engine that answers once it is told to."""
+
+    def __init__(self, engine: TransformersSampler) -> None:
+        self.engine, self.may_answer, self.asked = engine, Event(), 0
+
+    def generate(self, *arguments: Any, **options: Any) -> Any:
+        self.asked += 1
+        if self.asked > 3 and not self.may_answer.wait(60):  # the first three are drawn before step 0 trains
+            raise TimeoutError("nothing was trained while this was drawn")
+        return self.engine.generate(*arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+
+def test_a_step_trains_while_later_completions_are_drawn(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine answers only once the step's update has begun: one after the other would wait for ever."""
+    trainer = beside(make_trainer(start, GRPO(), tmp_path, AHEAD))
+    assert isinstance(trainer.source, AheadSource)
+    slow: Any = Slow(trainer.source.online.sampler)  # type: ignore[arg-type]
+    trainer.sampler, trainer.source.online = slow, replace(trainer.source.online, sampler=slow)
+    update = training.loop.accumulate_gradients
+
+    def begun(*arguments: Any, **options: Any) -> Any:
+        slow.may_answer.set()
+        return update(*arguments, **options)
+
+    monkeypatch.setattr(training.loop, "accumulate_gradients", begun)
+    for step in range(2):
+        slow.may_answer.clear()
+        take_step(trainer, step)
+        assert (tmp_path / f"ahead-{step:06d}.jsonl").is_file()
+    assert slow.asked == 4  # 2 + 1 blocks before the first step, one beside the second
+
+
+@pytest.mark.parametrize("fails", ["drawing", "update"])
+def test_an_error_leaves_no_engine_at_work(
+    fails: str, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = beside(make_trainer(start, GRPO(), tmp_path, AHEAD))
+    assert isinstance(trainer.source, AheadSource)
+    source, rows = trainer.source, Rows()
+    run(trainer, tmp_path, rows, stop_after=1)
+    for file in tmp_path.glob("ahead-000001.jsonl"):
+        file.unlink()
+
+    def broken(*arguments: Any, **options: Any) -> Any:
+        raise TimeoutError(f"the {fails} fails")  # an OSError, and no fault of the disk
+
+    if fails == "drawing":
+        monkeypatch.setattr(source.online.sampler, "generate", broken)
+    else:
+        monkeypatch.setattr(training.loop, "accumulate_gradients", broken)
+    with pytest.raises(TimeoutError, match=f"the {fails} fails"):
+        run(trainer, tmp_path, rows)
+    assert source.land() == 0.0
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("drawing")]
+    assert not (tmp_path / "ahead-000001.jsonl").exists()
 
 
 def test_what_was_drawn_ahead_and_is_gone_is_told(start: Path, tmp_path: Path) -> None:
