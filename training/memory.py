@@ -88,7 +88,13 @@ class MemoryEstimate:
 
 
 def estimate_memory(
-    size: ModelSize, training: TrainingConfig, *, reference: bool, critic: bool, compiled: bool, ranks: int = 1,
+    size: ModelSize,
+    training: TrainingConfig,
+    *,
+    reference: bool,
+    critic: bool,
+    compiled: bool,
+    ranks: int = 1,
     drawing: bool = False,
 ) -> MemoryEstimate:
     """The trainer's peak, in one process.

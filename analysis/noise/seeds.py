@@ -27,8 +27,8 @@ With one seed nothing is known of the training noise: the interval is over probl
 problems differ by exactly the same d, no variance can be estimated. With confidence 1 - p at most a share
 u = 1 - (p/2)^(1/P) of all problems is of a kind that was not seen (Clopper & Pearson 1934), and those may differ by as
 much as 1 the other way: the half width is u·(1 + |d|), and p = 2·(1 + |d|)^(-P), which is the sign test's 2^(1-P) for
-|d| = 1 and more below. So it is for d = 0 where every arm scores 0 in all problems, or 1 in all: arms that fail everywhere
-are not shown to be alike within less than u. Equal scores elsewhere are the same samples, and their difference is 0.
+|d| = 1 and more below. So it is for d = 0 where every arm scores 0 in all problems, or 1 in all: arms that fail
+everywhere are not shown to be alike within less than u. Equal scores elsewhere are the same samples, which differ by 0.
 """
 
 from collections.abc import Sequence

@@ -47,7 +47,7 @@ def _machine() -> str:
 
 
 def read_speed(file: Path, part: str) -> dict[str, Any]:
-    """The measurement in `file`: the last line that is a JSON object, so that a log of the command will do.
+    """The measurement in `file`: all of it, or the last line that is a JSON object, so that a log of the command will do.
 
     Args:
         file: what ``coeflab speed PART --json`` printed.
@@ -57,12 +57,12 @@ def read_speed(file: Path, part: str) -> dict[str, Any]:
         SpeedFileError: no such file, no measurement in it, or one of another part.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpeedFileError(f"--against {file} cannot be read ({error}).") from error
-    for line in reversed(lines):
+    for candidate in (text, *reversed(text.splitlines())):
         try:
-            found = json.loads(line)
+            found = json.loads(candidate)
         except (ValueError, RecursionError):
             continue
         if isinstance(found, dict) and all(_positive(found.get(name)) for name in NUMBERS):

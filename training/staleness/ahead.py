@@ -35,7 +35,7 @@ Logprobs = Callable[[Sequence[Rollout]], list[tuple[float, ...]]]
 
 
 def draws_beside(training: TrainingConfig, engine: EngineConfig, *, ranks: int = 1) -> bool:
-    """Whether completions are drawn while a step trains: later ones than its own, by engines in processes of their own."""
+    """Whether completions of later steps are drawn while a step trains, by engines in processes of their own."""
     return training.max_staleness > 0 and engine.replicas > 1 and ranks == 1
 
 
@@ -145,7 +145,7 @@ class AheadSource:
 
 @dataclass(frozen=True, kw_only=True)
 class _Flight:
-    """Completions of `step` that the policy of step `version` is drawing now, in a thread that waits for the engines."""
+    """Completions of `step` that the policy of step `version` draws now, in a thread that waits for the engines."""
 
     sampler: Sampler
     step: int

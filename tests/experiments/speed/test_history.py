@@ -97,3 +97,14 @@ def test_the_command_writes_what_it_reads_and_times_a_given_model(
         Speed(part="checker", model="x").run()
     with pytest.raises(ValueError, match="--against is given for analysis, which has no peer"):
         Speed(part="analysis", against=tmp_path / "log").run()
+
+
+RESULTS = sorted((Path(__file__).resolve().parents[3] / "results" / "speed").glob("step-*.json"))
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
+def test_what_lies_under_results_can_be_compared_with(file: Path) -> None:
+    """They are written over many lines, for people."""
+    found = read_speed(file, "step")
+    assert found["peer_over_ours"] == pytest.approx(found["peer_s"] / found["ours_s"], rel=0.01)
+    assert len(RESULTS) >= 2

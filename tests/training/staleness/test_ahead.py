@@ -13,7 +13,6 @@ import pytest
 import torch
 
 import training.loop
-
 from algorithms import GRPO, PPO, Algorithm, OnlineRFT
 from sampling.rollout import Rollout
 from sampling.transformers_engine import TransformersSampler
