@@ -1,5 +1,4 @@
-"""What the report claims: the declared contrasts and their verdicts, rankings in two sentences, and the tables
-behind."""
+"""What the report claims: declared contrasts and their verdicts, rankings in two sentences, and the tables behind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from analysis.report.sentences import (
     control_sentence,
     crossing_sentence,
     difference_sentence,
+    no_crossing_sentence,
     sharpening_sentences,
 )
 from analysis.report.tables import spent_on
@@ -197,7 +197,7 @@ def claims_tables(claims: Claims) -> str:
     if crossed:
         html += page.heading("Where Pass@K curves cross") + page.bullets(crossed)
     elif claims.crossings:
-        html += page.paragraph("No two Pass@K curves cross for sure.", "note")
+        html += page.paragraph(no_crossing_sentence(claims.crossings), "note")
     return html
 
 

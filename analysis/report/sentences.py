@@ -61,6 +61,11 @@ def at_temperature(temperature: float | None) -> str:
     return " decoded greedily" if temperature == 0 else f" at temperature {temperature:g}"
 
 
+def _at_temperatures(temperatures: Sequence[float | None]) -> str:
+    """`at_temperature` of what several differences or crossings have in common, or of each where they have not."""
+    return " and".join(dict.fromkeys(text for each in temperatures if (text := at_temperature(each))))
+
+
 def crossing_sentence(crossing: Crossing) -> str:
     """Where the order of two Pass@K curves turns, where that is sure; "" where it is not."""
     if not crossing.sure or np.isnan(crossing.k):
@@ -74,6 +79,12 @@ def crossing_sentence(crossing: Crossing) -> str:
     )
 
 
+def no_crossing_sentence(crossings: Sequence[Crossing]) -> str:
+    """Of curves of which none is sure to cross another: at which temperature they were drawn."""
+    where = _at_temperatures([crossing.temperature for crossing in crossings])
+    return f"No two Pass@K curves{where} cross for sure."
+
+
 def budget_sentence(found: BudgetDifference) -> str:
     """`difference_sentence`, with the budget at which the arms were compared in front."""
     unit = BUDGETS[found.x]
@@ -84,9 +95,10 @@ def budget_sentence(found: BudgetDifference) -> str:
 def control_sentence(differences: Sequence[Difference], control: str) -> str:
     """Which methods stay ahead of a control, by intervals alone: `differences` are methods minus that control."""
     behind = [difference.arm for difference in differences if not difference.interval.low > 0]
+    where = _at_temperatures([difference.temperature for difference in differences])
     if not behind:
-        return f"Every method's interval lies above the control {control}."
-    return f"Not clearly above the control {control}: {', '.join(behind)}."
+        return f"Every method's interval lies above the control {control}{where}."
+    return f"Not clearly above the control {control}{where}: {', '.join(behind)}."
 
 
 def sharpening_sentences(tuned: Sequence[TunedStart], contrasts: Sequence[Difference], start: str | None) -> list[str]:

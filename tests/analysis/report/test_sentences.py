@@ -13,6 +13,7 @@ from analysis.report.sentences import (
     crossing_sentence,
     difference_sentence,
     minus,
+    no_crossing_sentence,
 )
 from analysis.statistics.budget import BudgetDifference
 from analysis.statistics.crossings import Crossing
@@ -132,8 +133,22 @@ def test_a_budget_stands_in_front():
 
 def test_controls():
     same = replace(AHEAD, arm="DPO", interval=Interval(point=0.01, low=-0.01, high=0.03))
-    assert control_sentence([AHEAD], "RFT") == "Every method's interval lies above the control RFT."
-    assert control_sentence([AHEAD, same], "RFT") == "Not clearly above the control RFT: DPO."
+    assert control_sentence([AHEAD], "RFT") == "Every method's interval lies above the control RFT at temperature 0.7."
+    assert control_sentence([AHEAD, same], "RFT") == "Not clearly above the control RFT at temperature 0.7: DPO."
+    greedy = replace(same, temperature=0.0)
+    assert control_sentence([AHEAD, greedy], "RFT") == (
+        "Not clearly above the control RFT at temperature 0.7 and decoded greedily: DPO."
+    )
+
+
+def test_curves_of_which_none_crosses_have_a_temperature():
+    assert no_crossing_sentence([CROSSING, CROSSING]) == "No two Pass@K curves at temperature 1 cross for sure."
+    cold = replace(CROSSING, temperature=0.4)
+    assert no_crossing_sentence([CROSSING, cold]) == (
+        "No two Pass@K curves at temperature 1 and at temperature 0.4 cross for sure."
+    )
+    unknown = replace(CROSSING, temperature=None)
+    assert no_crossing_sentence([unknown]) == "No two Pass@K curves cross for sure."
 
 
 def test_a_rounded_zero_has_no_minus():
