@@ -98,6 +98,13 @@ def comparison_dir(tmp_path: Path) -> Path:
     return save_comparison(tmp_path / "cmp")
 
 
+@pytest.fixture
+def one_run_dir(tmp_path: Path) -> Path:
+    """A comparison of one run that was evaluated once: its report has four figures, that of `comparison_dir` 14."""
+    save_run(tmp_path / "cmp" / "runs" / "grpo-seed0", sample_rows("grpo", 0, {0: ["CabN", "CCaT"]}), [])
+    return tmp_path / "cmp"
+
+
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the comparison of `save_comparison`, written once; to be read only."""

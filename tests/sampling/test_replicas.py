@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.arithmetic import generate_problems
-from sampling import Generation, Request, SamplingConfig, request_seed
+from sampling import Request, SamplingConfig, request_seed
 from sampling.engines import EngineConfig, build_sampler
 from sampling.replicas import EngineProcessError, ReplicatedSampler
 from sampling.transformers_engine import TransformersSampler
 from sampling.vllm_engine import VllmConfig
+from tests.sampling.failing import Failing
 from training.models.engine_check import SamplerMismatchError, check_weight_loading
 from training.models.policy import load_policy, named_weights
 
@@ -87,22 +88,6 @@ def test_the_check_sees_one_stale_engine_among_two(
     )
     with pytest.raises(SamplerMismatchError, match="not the policy's"):
         check_weight_loading(two, policy, prompts, tolerance=1e-4, policy_version=0)
-
-
-class Failing:
-    """An engine that has no memory left."""
-
-    policy_version = 0
-
-    def generate(
-        self, requests: Sequence[Request], config: SamplingConfig, on_progress: object = None
-    ) -> list[Generation]:
-        raise torch.OutOfMemoryError("no memory for sampling. Lower engine.vllm.kv_cache_gib")
-
-    def logprobs(self, sequences: object) -> list[tuple[float, ...]]:
-        raise SystemExit(7)
-
-    def load_weights(self, named_tensors: object, policy_version: int) -> None: ...
 
 
 def test_a_failing_engine_says_why_and_one_that_dies_is_named() -> None:

@@ -130,24 +130,24 @@ def test_one_bad_run_is_left_out_by_name_and_the_report_is_written(comparison_di
 
 
 def test_texts_of_folders_and_descriptions_cannot_reach_the_terminal(
-    comparison_dir, make_run, monkeypatch, capsys
+    one_run_dir, make_run, monkeypatch, capsys
 ) -> None:
     bad = make_run("bad", 0, GOOD)
     bad.rename(bad.parent / "bad\x1b[31m-seed0")
     (bad.parent / "bad\x1b[31m-seed0" / "config.json").write_text('{"arm": "x\x1b[5m')
-    (comparison_dir / "comparison.json").write_text(json.dumps({"title": "\x1b]0;owned\x07 title"}), encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(comparison_dir)])
+    (one_run_dir / "comparison.json").write_text(json.dumps({"title": "\x1b]0;owned\x07 title"}), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(one_run_dir)])
     main()
     printed = "".join(capsys.readouterr())
-    page = (comparison_dir / "report" / "index.html").read_text(encoding="utf-8")
+    page = (one_run_dir / "report" / "index.html").read_text(encoding="utf-8")
     assert "\x1b" not in printed + page and "\x07" not in printed + page
     assert "left out: bad\\x1b[31m-seed0" in printed
 
 
-def test_a_damaged_run_that_had_finished_shows_in_the_exit_code(comparison_dir, make_run, monkeypatch, capsys) -> None:
+def test_a_damaged_run_that_had_finished_shows_in_the_exit_code(one_run_dir, make_run, monkeypatch, capsys) -> None:
     cut = make_run("bad", 0, GOOD)
     raw(cut, "samples.parquet", b"PAR1")
-    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(comparison_dir)])
+    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(one_run_dir)])
     main()  # it may still be running
     raw(cut, "finished.json", b"{}")
     with pytest.raises(SystemExit) as ended:
@@ -184,24 +184,24 @@ def test_a_bit_that_flips_after_the_end_is_found(make_run, name: str) -> None:
         check_files(folder)
 
 
-def test_the_report_goes_elsewhere_by_out(comparison_dir, monkeypatch, capsys, tmp_path) -> None:
-    (comparison_dir / "report").write_text("in the way")
-    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(comparison_dir)])
+def test_the_report_goes_elsewhere_by_out(one_run_dir, monkeypatch, capsys, tmp_path) -> None:
+    (one_run_dir / "report").write_text("in the way")
+    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(one_run_dir)])
     with pytest.raises(SystemExit):
         main()
     assert "--out FOLDER` writes it elsewhere" in capsys.readouterr().err
-    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(comparison_dir), "--out", str(tmp_path / "elsewhere")])
+    monkeypatch.setattr(sys, "argv", ["coeflab", "report", str(one_run_dir), "--out", str(tmp_path / "elsewhere")])
     main()
     assert f"report: {tmp_path / 'elsewhere' / 'index.html'}" in capsys.readouterr().out
     assert (tmp_path / "elsewhere" / "index.html").is_file()
-    assert (comparison_dir / "report").read_text() == "in the way"
+    assert (one_run_dir / "report").read_text() == "in the way"
 
 
 def test_the_longest_name_that_is_taken_is_reported_in_seconds(comparison_dir, make_run) -> None:
     make_run("n" * 200, 0, GOOD)
-    started = time.monotonic()
+    started = time.process_time()  # not by the clock: others may be using the machine
     write_report(comparison_dir)
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 def test_no_cell_is_a_formula() -> None:

@@ -50,7 +50,7 @@ def claims_of(folder):
 def test_a_comparison_of_one_problem_has_a_report_without_claims(make_run, tmp_path):
     for seed in (0, 1):
         make_run("sft_start", seed, {0: ["aaab"]})
-        make_run("grpo", seed, {0: ["aaab"], 2: ["CCCb"]}, steps=2)
+        make_run("grpo", seed, {0: ["aaab"], 2: ["CCCb"]})
     page = write_report(tmp_path / "cmp").read_text()
     assert "grpo and sft_start cannot be told apart on Pass@1: +75.0 points (one problem gives no interval" in page
     assert "<td>75.0 [–]</td>" in page

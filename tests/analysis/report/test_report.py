@@ -124,10 +124,11 @@ def test_embedded_data_cannot_leave_its_element():
     block.encode("utf-8")
 
 
-def test_figures_show_names_as_they_are_written(comparison_dir, make_run):
+def test_figures_show_names_as_they_are_written(make_run, tmp_path):
+    make_run("sft_start", 0, {0: ["Cabb", "CCaa"]})  # with a baseline figures of differences name the arms too
     make_run("$x_1$ & _a", 0, {0: ["Cabb", "CCaa"]})  # drawn as a formula it would lose its dollar signs
     make_run("$\\frac$", 0, {0: ["Cabb", "CCaa"]})  # and this one would be an error
-    assert "$\\frac$" in write_report(comparison_dir).read_text()
+    assert "$\\frac$" in write_report(tmp_path / "cmp").read_text()
     figure = blank_figure((3, 1))
     figure.text(0.1, 0.5, "$x_1$")
     same = blank_figure((3, 1))
@@ -212,12 +213,13 @@ def test_figures_are_inline_and_beside_and_show_every_arm(report):
     assert count_pixels(image, KNOWN_STYLES["sft_start"].color) > 300
 
 
-def test_the_kl_from_the_start_has_a_figure_and_its_data(comparison_dir):
+def test_the_kl_from_the_start_has_a_figure_and_its_data(make_run):
     for seed in (0, 1):
+        run = make_run("grpo", seed, {step: ["CabN"] for step in (0, 2, 4)})
         rows = [(step, "sums", "sums-0", 0, 0.25 * step * (1 + seed)) for step in (0, 2, 4)]
         frame = pd.DataFrame(rows, columns=list(START_KL_COLUMNS))
-        frame.to_parquet(comparison_dir / "runs" / f"grpo-seed{seed}" / START_KL_FILE)
-    page = write_report(comparison_dir, baseline="sft_start")
+        frame.to_parquet(run / START_KL_FILE)
+    page = write_report(run.parent.parent)
     values = pd.read_csv(page.parent / "training-start_kl.csv")
     assert values[["quantity", "arm", "x", "point"]].to_numpy().tolist() == [
         ["start_kl", "grpo", step, point] for step, point in ((0, 0.0), (2, 0.75), (4, 1.5))

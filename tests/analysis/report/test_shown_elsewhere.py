@@ -35,10 +35,10 @@ def test_objects_show_their_numbers_as_escaped_tables(comparison_dir: Path):
     assert hostile.count("&lt;script&gt;") == MOST_ROWS and "2 more rows" in hostile
 
 
-def test_a_page_that_is_still_written_reads_itself_again(comparison_dir: Path):
-    page = write_report(comparison_dir, again_s=30)
+def test_a_page_that_is_still_written_reads_itself_again(one_run_dir: Path):
+    page = write_report(one_run_dir, again_s=30)
     assert '<meta http-equiv="refresh" content="30">' in page.read_text()
-    assert "refresh" not in re.findall(r"<head>.*?<style>", write_report(comparison_dir).read_text(), re.DOTALL)[0]
+    assert "refresh" not in re.findall(r"<head>.*?<style>", write_report(one_run_dir).read_text(), re.DOTALL)[0]
 
 
 def test_watch_prints_panels_once_and_refuses_what_it_cannot_draw(comparison_dir: Path, capsys):

@@ -26,7 +26,7 @@ def with_chains(run: Path, letters: list[str]) -> None:
 def checked(make_run, tmp_path: Path) -> Path:
     """Two seeds of two problems with four samples each."""
     for seed, letters in enumerate((["gwua", "wwaa"], ["ggwa", "aaaa"])):
-        with_chains(make_run("grpo", seed, {2: ["CCCa", "CCaa"]}, steps=2), letters)
+        with_chains(make_run("grpo", seed, {2: ["CCCa", "CCaa"]}), letters)
         with_chains(make_run("sft_start", seed, {0: ["CCCa", "CCaa"]}), ["aaaa", "aaaa"])
     return tmp_path / "cmp"
 
@@ -65,7 +65,7 @@ def test_the_terminal_and_the_files_have_the_table(checked: Path) -> None:
 def test_an_arm_whose_chains_nobody_checked_is_left_out(checked: Path, make_run) -> None:
     """It was 0 % wrong chains and 0 verified samples beside 5 right answers, which is neither known nor possible."""
     for seed, letters in enumerate((["uuua", "uuaa"], ["aaaa", "aaaa"])):
-        with_chains(make_run("dpo", seed, {2: ["CCCa", "CCaa"]}, steps=2), letters)
+        with_chains(make_run("dpo", seed, {2: ["CCCa", "CCaa"]}), letters)
     comparison = load_comparison(checked)
     assert [arm.arm for arm in verified_scores(comparison, "sums")] == ["sft_start", "grpo"]
     assert set(chain_table(comparison, resampling=Resampling())["arm"]) == {"sft_start", "grpo"}

@@ -23,7 +23,8 @@ from tests.experiments.miniature import recipe
 def tiny(device: str = "cpu") -> Recipe:
     small = recipe()
     arms = {name: replace(arm, training=replace(arm.training, steps=1)) for name, arm in small.arms.items()}
-    return replace(small, arms=arms, evaluation=replace(small.evaluation, every=0))
+    engine = replace(small.engine, name="transformers")  # the one that is built fastest
+    return replace(small, arms=arms, engine=engine, evaluation=replace(small.evaluation, every=0))
 
 
 def coeflab(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
