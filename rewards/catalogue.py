@@ -15,16 +15,16 @@ from rewards.scoring import correctness
 __all__ = ["WRAPPERS", "REWARDS"]
 
 
-def _rule(name: str, function: RewardFunction) -> Reward:
+def _rule(name: str, function: RewardFunction, values: tuple[float, float] | None = (1.0, 0.0)) -> Reward:
     """A rule that has nothing to do with the answer: right is whoever gets something."""
-    return EachCompletion(name=name, function=function, right_above=0.0)
+    return EachCompletion(name=name, function=function, right_above=0.0, values=values)
 
 
 REWARDS: dict[str, Reward] = {
     "correctness": correctness,
     "format": _rule("format", format_reward),
     "think_format": _rule("think_format", think_format_reward),
-    "repetition": _rule("repetition", repetition_penalty),
+    "repetition": _rule("repetition", repetition_penalty, values=None),
     "random": _rule("random", random_reward),
     "code": code_reward,
     "code_feedback": code_feedback_reward,

@@ -134,6 +134,11 @@ class CodeReward(Reward):
     isolation: Isolation = "namespaces"
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
 
+    @property
+    def right_and_wrong(self) -> tuple[float, float]:
+        """See `Reward.right_and_wrong`; a program that is taken for wrong ran."""
+        return self.right, self.wrong
+
     def check(self) -> None:
         """Refusal of a machine that cannot keep programs apart.
 

@@ -63,6 +63,11 @@ class ShuffledReward(Reward):
         """That of the reward, and what is done to it."""
         return f"shuffled {self.reward.name}"
 
+    @property
+    def right_and_wrong(self) -> tuple[float, float] | None:
+        """That of the reward."""
+        return self.reward.right_and_wrong
+
     def check(self) -> None:
         """The refusals of the reward."""
         self.reward.check()

@@ -306,6 +306,11 @@ class ProofReward(Reward):
     checker: ProofChecker = field(default_factory=Metamath)
     threads: int = field(default_factory=lambda: max(1, len(os.sched_getaffinity(0))))
 
+    @property
+    def right_and_wrong(self) -> tuple[float, float]:
+        """See `Reward.right_and_wrong`."""
+        return 1.0, 0.0
+
     def check(self) -> None:
         """Refusal of a machine that lacks the checker.
 

@@ -76,6 +76,11 @@ class Reward(ABC):
 
     name: str
 
+    @property
+    def right_and_wrong(self) -> tuple[float, float] | None:
+        """What a right completion gets, and a wrong one at its best; ``None`` where the reward does not say."""
+        return None
+
     @abstractmethod
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         """Rewards of B completions, in order.
@@ -97,11 +102,18 @@ class EachCompletion(Reward):
         name: see `Reward`.
         function: gives a finite number.
         right_above: completions with a higher reward are right; ``None`` leaves that to the verdict.
+        values: what a right completion gets and a wrong one, where these are two numbers; asked under `reward_noise`.
     """
 
     name: str
     function: RewardFunction
     right_above: float | None = None
+    values: tuple[float, float] | None = None
+
+    @property
+    def right_and_wrong(self) -> tuple[float, float] | None:
+        """See `Reward.right_and_wrong`."""
+        return self.values
 
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         """The function's value of each completion.
@@ -129,6 +141,11 @@ class StepReward(ABC):
     """
 
     name: str
+
+    @property
+    def right_and_wrong(self) -> tuple[float, float]:
+        """What a right step gets, and a wrong one; half way between them nothing was checked (`StepVerdict`)."""
+        return 1.0, -1.0
 
     @abstractmethod
     def __call__(self, rollouts: Sequence[Rollout]) -> Sequence[tuple[StepVerdict, ...]]:

@@ -32,7 +32,7 @@ def correctness_reward(rollout: Rollout, verdict: Verdict) -> float:
     return 1.0 if verdict.correct else 0.0
 
 
-correctness = EachCompletion(name="correctness", function=correctness_reward)
+correctness = EachCompletion(name="correctness", function=correctness_reward, values=(1.0, 0.0))
 """`correctness_reward` of a batch."""
 
 

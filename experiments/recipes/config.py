@@ -220,7 +220,7 @@ class Recipe:
         embedded: size of the embedded model.
         supervised: how the model is trained to the start policy by SFT; ``None`` takes it as it is.
         reward: outcome reward, ``"correctness"``, ``path.py:name``, or ``"model:NAME"`` of `reward_models`.
-        reward_noise: errors that are made in the outcome reward on purpose.
+        reward_noise: errors that are made on purpose in the outcome reward, and in the rewards of steps.
         reward_models: models that are fitted before the arms that use them, by name.
         source: what completions are drawn of for training, and how.
         seeds: one run an arm and seed; the seed covers the start policy's training too.

@@ -11,6 +11,7 @@ from benchmarks.problem import Problem
 from experiments.recipes.files import is_file_reference, load_object
 from rewards.catalogue import REWARDS, WRAPPERS
 from rewards.checker.answers import check_answer
+from rewards.noise import RewardNoise, noisy
 from rewards.reward import Reward, RewardError, StepReward, StepRewardFunction, as_reward, checked_rewards
 from rewards.steps.next_operations import check_next_operations
 from rewards.steps.steps import check_steps
@@ -29,6 +30,7 @@ __all__ = [
     "try_reward",
 ]
 
+_NO_NOISE = RewardNoise()
 LEARNED = "model:"  # before the name of a reward model of the recipe
 
 
@@ -103,7 +105,7 @@ def load_reward(name: str, learned: Reward | None = None) -> Reward:
     return reward if control is None else WRAPPERS[control](reward)
 
 
-def try_reward(name: str, problem: Problem) -> None:
+def try_reward(name: str, problem: Problem, noise: RewardNoise = _NO_NOISE) -> None:
     """Ask a reward of the user's about completions made up here, so that a mistake in it shows before a run starts.
 
     A model can write anything: the right answer and nothing at all are among it.
@@ -111,11 +113,19 @@ def try_reward(name: str, problem: Problem) -> None:
     Args:
         name: see `load_reward`; only one of a file is tried.
         problem: one that it will be asked about.
+        noise: errors that are made in it.
 
     Raises:
-        RewardError: it fails, or what it returns is not a finite number; the message names file and line.
+        RewardError: it fails, or what it returns is not a finite number; the message names file and line. Or there is
+            noise in a reward that knows no right and wrong ones (`rewards.noise.NoisyReward`).
     """
     if not is_file_reference(name):
+        if learned_name(name) is None and not noise.silent and load_reward(name).right_and_wrong is None:
+            able = ", ".join(known for known, reward in REWARDS.items() if reward.right_and_wrong is not None)
+            raise RewardError(
+                f"reward is {name!r}, which takes no completion for right or wrong, and there is reward_noise; "
+                f"expected one of {able}, or no noise."
+            )
         return
     rollouts = [
         Rollout(
@@ -132,7 +142,7 @@ def try_reward(name: str, problem: Problem) -> None:
     ]
     verdicts = [check_answer(item.completion, problem.gold_answer, tolerance=problem.tolerance) for item in rollouts]
     try:
-        checked_rewards(load_reward(name), rollouts, verdicts)
+        checked_rewards(noisy(load_reward(name), noise), rollouts, verdicts)
     except RewardError as error:
         raise RewardError(f"{name} was tried on two completions, a right answer and an empty one: {error}") from error
 

@@ -20,8 +20,8 @@ from experiments.runs.prompts import render_prompts
 from experiments.runs.reward_fit import FINISHED, Cost, Earlier, RewardFit
 from experiments.runs.same import FolderDamagedError, read_json, write_json
 from rewards import warm_up_checker
-from rewards.noise import NoisyReward
-from rewards.reward import Reward, StepReward, StepRewardFunction
+from rewards.noise import NoisyStepReward, noisy
+from rewards.reward import Reward, StepReward, StepRewardFunction, as_step_reward
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from training.checkpoints import CheckpointError, check_model
@@ -172,14 +172,15 @@ class LiveRewardModels:
         """The outcome reward of the run, its noise included."""
         name = learned_name(self.config.reward)
         learned = None if name is None else LearnedReward(name=f"reward model {name}", model=self.held[name])
-        reward = load_reward(self.config.reward, learned)
-        return reward if self.config.reward_noise.silent else NoisyReward(reward=reward, noise=self.config.reward_noise)
+        return noisy(load_reward(self.config.reward, learned), self.config.reward_noise)
 
     def step_reward(self) -> StepReward | StepRewardFunction:
-        """The step reward of the run."""
+        """The step reward of the run, its noise included."""
         name = learned_name(self.config.task.step_reward)
         learned = None if name is None else LearnedStepReward(name=f"reward model {name}", model=self.held[name])
-        return load_step_reward(self.config.task.step_reward, learned)
+        reward = load_step_reward(self.config.task.step_reward, learned)
+        noise = self.config.reward_noise
+        return reward if noise.silent else NoisyStepReward(reward=as_step_reward(reward), noise=noise)
 
     def scorer(self) -> Callable[[Sequence[Rollout]], list[float]] | None:
         """What the model of the run says of whole completions; ``None`` where the run has none.

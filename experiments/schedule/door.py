@@ -89,7 +89,7 @@ def check_recipe(recipe: Recipe, *, ranks: int = 1) -> Recipe:
                 f"{most}."
             )
         check_enough_problems(own, name, len(training[own.task]))
-        try_reward(own.reward, training[own.task][0])
+        try_reward(own.reward, training[own.task][0], own.reward_noise)
     _check_models(recipe)
     return recipe
 

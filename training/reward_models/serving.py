@@ -129,6 +129,11 @@ class LearnedReward(Reward):
     name: str
     model: RewardModel
 
+    @property
+    def right_and_wrong(self) -> tuple[float, float]:
+        """See `Reward.right_and_wrong`: what a model that is sure says."""
+        return 1.0, 0.0
+
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         """(B,) in [0, 1]; a completion without tokens has 0. `verdicts` are not looked at."""
         ends = [(len(rollout.completion_ids) - 1,) for rollout in rollouts]
@@ -148,6 +153,11 @@ class LearnedStepReward(StepReward):
 
     name: str
     model: RewardModel
+
+    @property
+    def right_and_wrong(self) -> tuple[float, float]:
+        """See `StepReward.right_and_wrong`: what a model that is sure says."""
+        return 1.0, 0.0
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[tuple[StepVerdict, ...]]:
         """Steps of each completion, rewards in [0, 1]; steps that end within one token share its score."""

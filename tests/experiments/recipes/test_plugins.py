@@ -21,6 +21,7 @@ from experiments.recipes.config import Recipe
 from experiments.recipes.files import check_unchanged, file_hashes, load_object
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.schedule.door import check_recipe
+from rewards.noise import RewardNoise
 from rewards.reward import RewardError
 from rewards.sandbox import run as sandbox
 from rewards.sandbox.run import SandboxUnavailableError
@@ -181,3 +182,14 @@ def test_a_shuffled_reward_of_a_file_keeps_the_hash_of_its_file(page_folder: Pat
     assert set(hashes) == {plain, shuffled} and hashes[plain] == hashes[shuffled]
     check_unchanged(hashes)
     assert load_reward(shuffled).name == f"shuffled {plain}"
+
+
+def test_noise_in_a_reward_that_knows_no_right_and_wrong_is_refused_at_the_door(tmp_path: Path) -> None:
+    noise = RewardNoise(false_negative=0.2)
+    with pytest.raises(RewardError, match=r"reward is 'repetition'.*expected one of correctness, .*or no noise"):
+        check_recipe(replace(recipe(), reward="repetition", reward_noise=noise))
+    (tmp_path / "r.py").write_text("def graded(rollout, verdict):\n    return 1.0 if verdict.correct else -0.5\n")
+    graded = replace(recipe(), reward=f"{tmp_path / 'r.py'}:graded")
+    with pytest.raises(RewardError, match=r"was tried on two completions.*is -0\.5, and there is reward_noise"):
+        check_recipe(replace(graded, reward_noise=noise))
+    assert check_recipe(graded).reward_noise.silent

@@ -19,14 +19,19 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
+from benchmarks.problem import Problem
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.runs.engines import SamplerCache
 from experiments.runs.evaluation import chain_rule
 from experiments.runs.folder import RunFolder
 from experiments.runs.jobs import Job, RewardFitJob, RunJob
+from experiments.runs.reward_models import LiveRewardModels
 from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs
+from rewards.noise import RewardNoise
+from rewards.scoring import score_rollouts
 from tests.experiments.miniature import recipe as miniature
+from tests.rewards.rollouts import rollout_of
 from tests.training.reward_models.small_model import TOKENIZER
 from training.reward_models.config import RewardModelConfig
 from training.reward_models.examples import read_labelled
@@ -321,3 +326,29 @@ def test_what_cannot_be_is_refused_before_anything_starts(
     arm = replace(base.arms["outcome"], overrides=overrides)
     with pytest.raises(ValueError, match=message):
         check_recipe(replace(base, arms={"arm": arm}, reward_models=models))
+
+
+@pytest.mark.parametrize(
+    ("rates", "first"), [({}, [1.0, -1.0]), ({"false_negative": 1.0, "false_positive": 1.0}, [-1.0, 1.0])]
+)
+def test_the_step_rewards_of_a_run_err_as_its_outcomes_do(
+    rates: dict[str, float], first: list[float], tmp_path: Path
+) -> None:
+    """GRPO+PS reads steps alone: noise that spared them would change nothing."""
+    noisy = replace(miniature(), reward_noise=RewardNoise(**rates))  # type: ignore[arg-type]
+    process = replace(noisy, arms={"process": replace(noisy.arms["grpo"], algorithm="grpo_process")})
+    [job] = [job for job in plan_jobs(check_recipe(process), tmp_path, evaluate_start=False) if isinstance(job, RunJob)]
+    held: Any = None  # rules need neither policy nor sampler
+    models = LiveRewardModels(
+        config=job.config, first={}, folder=tmp_path, policy=held, sampler=held, start=tmp_path, report=held
+    )
+    problem = Problem(problem_id="p", benchmark="arithmetic", question="((1+2)*3)=", gold_answer="9")
+    rollout = replace(rollout_of("1+2=3\n3*3=8\n", ids=range(12)), problem=problem)
+    [scored] = score_rollouts(
+        [rollout],
+        reward=models.reward(),
+        step_reward=models.step_reward(),
+        token_ends=lambda ids: range(1, len(ids) + 1),
+    )
+    assert list(scored.step_rewards) == first
+    assert scored.reward == (1.0 if rates else 0.0)
