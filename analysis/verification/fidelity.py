@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from analysis.noise.intervals import Band, Resampling
-from analysis.records.record import ComparisonRecord, RunRecord
+from analysis.records.reading import RecordError
+from analysis.records.record import ComparisonRecord
 from analysis.statistics.differences import Difference, compare_arms
 from analysis.statistics.scores import ArmScores, score_comparison
 
 __all__ = ["FidelityCurve", "fidelity_curves", "noise_of", "stops_beating"]
 
+# Fields of a run's configuration that the arms of a curve share; the step reward is one of the task's.
+HELD = ("settings", "training", "reward", "reward_models", "task", "source", "model", "demonstrated", "evaluation")
+ENDPOINT_LACKS = ("reward", "reward_models", "reward_noise")  # of these, what a random reward has otherwise
 _NOISE_FIELD = re.compile(r"\s*reward_noise\.\w+=\S+")
 
 
@@ -30,7 +35,7 @@ class FidelityCurve:
     """One method on one benchmark, X rates of noise from the lowest on.
 
     Attributes:
-        method: the arms' name without their noise.
+        method: the arms' name without their noise; of several of one name, with what tells them apart.
         benchmark: what was asked.
         arms: of each rate.
         noise_X: rates in 0..1 (beyond 1 the verifier says the opposite).
@@ -84,38 +89,49 @@ def stops_beating(noise_X: Sequence[float], low_X: Sequence[float]) -> float | N
 def fidelity_curves(comparison: ComparisonRecord, resampling: Resampling) -> tuple[FidelityCurve, ...]:
     """A curve a method and benchmark, for methods that were trained at two rates or more.
 
-    Arms are of one method where algorithm, its settings and the kind of noise agree; a random reward belongs to every
-    one of its algorithm.
+    Arms are of one method where they have one start policy and their configurations differ in the rates of noise alone.
+    A random reward is the endpoint of the methods that differ from it in reward and noise alone, and have no arm there.
 
     Raises:
+        RecordError: two arms of a method have one rate of noise.
         ValueError: an arm's start policy was not evaluated.
     """
     scores = score_comparison(comparison)
     methods: dict[str, dict[float, str]] = {}
     names: dict[str, str] = {}
-    endpoints: dict[str, str] = {}
+    endpoints: dict[str, dict[float, str]] = {}
     for arm in comparison.arms:
-        run = comparison.runs_of(arm)[0]
-        noise = noise_of(run.config)
+        noise = noise_of(comparison.runs_of(arm)[0].config)
         if noise is None:
             continue
-        if run.config.get("reward") == "random":
-            endpoints[_key(run, kind=False)] = arm
+        held = _held(comparison, arm)
+        if held["reward"] == "random":
+            _place(endpoints.setdefault(_key(held, ENDPOINT_LACKS), {}), 1.0, arm, comparison)
             continue
-        methods.setdefault(_key(run), {})[noise] = arm
-        names.setdefault(_key(run), _NOISE_FIELD.sub("", arm) or arm)
+        _place(methods.setdefault(_key(held), {}), round(noise, 9), arm, comparison)
+        names.setdefault(_key(held), _NOISE_FIELD.sub("", arm) or arm)
+    told = _told_apart(names)
     curves = []
     for key, arms in methods.items():
-        end = endpoints.get(_key(comparison.runs_of(next(iter(arms.values())))[0], kind=False))
-        rates = {**arms, **({1.0: end} if end is not None and 1.0 not in arms else {})}
+        rates = {**endpoints.get(_key(json.loads(key), ENDPOINT_LACKS), {}), **arms}
         if len(rates) < 2:
             continue
         ordered = [(rate, rates[rate]) for rate in sorted(rates)]
         curves += [
-            _curve(comparison, scores, names[key], benchmark, ordered, resampling)
-            for benchmark in comparison.benchmarks
+            _curve(comparison, scores, told[key], benchmark, ordered, resampling) for benchmark in comparison.benchmarks
         ]
     return tuple(curves)
+
+
+def _place(arms: dict[float, str], noise: float, arm: str, comparison: ComparisonRecord) -> None:
+    """Put an arm at its rate of noise."""
+    if noise in arms:
+        raise RecordError(
+            f"{comparison.path}: {arms[noise]!r} and {arm!r} are one method at one rate of noise, {noise:g} "
+            "(false_positive + false_negative); expected one arm at a rate. Sweep false_positive and false_negative in "
+            "comparisons of their own (--out FOLDER), and draw each."
+        )
+    arms[noise] = arm
 
 
 def _curve(
@@ -149,8 +165,43 @@ def _curve(
     )
 
 
-def _key(run: RunRecord, *, kind: bool = True) -> str:
-    """What makes two arms one method at two rates of noise."""
+def _held(comparison: ComparisonRecord, arm: str) -> dict[str, Any]:
+    """What an arm holds besides its rates of noise: `HELD` of its configuration, the kind of noise and its start."""
+    run = comparison.runs_of(arm)[0]
     noise = run.config.get("reward_noise")
-    how = noise.get("kind") if kind and isinstance(noise, Mapping) else None
-    return json.dumps([run.algorithm, run.config.get("settings"), how], sort_keys=True, default=str)
+    return {
+        "algorithm": run.algorithm,
+        **{field: run.config.get(field) for field in HELD},
+        "reward_noise": {"kind": noise.get("kind") if isinstance(noise, Mapping) else None},
+        "start": comparison.start_of(arm),
+    }
+
+
+def _key(held: Mapping[str, Any], without: Sequence[str] = ()) -> str:
+    """What makes two arms one method at two rates of noise, as JSON."""
+    return json.dumps({field: value for field, value in held.items() if field not in without}, sort_keys=True)
+
+
+def _told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """The name of each method by its key; those of one name get the fields in which they differ behind it."""
+    told = dict(names)
+    for name, count in Counter(names.values()).items():
+        if count == 1:
+            continue
+        flat = {key: _flat(json.loads(key)) for key, each in names.items() if each == name}
+        paths = sorted({path for fields in flat.values() for path in fields})
+        apart = [path for path in paths if len({fields.get(path, "null") for fields in flat.values()}) > 1]
+        for key, fields in flat.items():
+            told[key] = " ".join([name, *(f"{path}={fields.get(path, 'null')}" for path in apart)])
+    return told
+
+
+def _flat(held: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Fields by their paths, ``training.learning_rate``, with values as they are typed."""
+    found: dict[str, str] = {}
+    for name, value in held.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = value if isinstance(value, str) else json.dumps(value)
+    return found

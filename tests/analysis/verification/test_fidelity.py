@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,23 +39,32 @@ def test_the_noise_of_a_run(config: dict, noise: float | None) -> None:
     assert noise_of(config) == (None if noise is None else pytest.approx(noise))
 
 
+NOISE = {"false_positive": 0.0, "false_negative": 0.0, "kind": "completion"}
+ALL, HALF = ["CC", "CC", "CC", "CC"], ["CC", "CC", "aa", "aa"]
+Arms = dict[str, tuple[dict[int, list[str]], dict[str, Any]]]
+
+
 def comparison(tmp_path: Path, make_run: Callable[..., Path]) -> Path:
     """Four problems of two samples: the start has half right, GRPO all at noise 0, 3/4 at 0.5, 1/2 at random."""
-    arms = {
-        "sft_start": ({0: ["CC", "CC", "aa", "aa"]}, {"training": None}),
+    arms: Arms = {
+        "sft_start": ({0: HALF}, {"training": None}),
         "grpo reward_noise.false_negative=0.0": ({4: ["CC", "CC", "CC", "CC"]}, {}),
         "grpo reward_noise.false_negative=0.5": (
             {4: ["CC", "CC", "Ca", "Ca"]},
             {"reward_noise": {"false_positive": 0.0, "false_negative": 0.5, "kind": "completion"}},
         ),
-        "control_random": ({4: ["CC", "CC", "aa", "aa"]}, {"reward": "random", "control": "random_reward"}),
+        "control_random": ({4: HALF}, {"reward": "random", "control": "random_reward"}),
     }
+    return written(tmp_path, make_run, arms)
+
+
+def written(tmp_path: Path, make_run: Callable[..., Path], arms: Arms) -> Path:
+    """A comparison of these arms, each with its votes and what its configuration has otherwise, at two seeds."""
     for arm, (votes, config) in arms.items():
         for seed in (0, 1):
             folder = make_run(arm, seed, votes, steps=max(votes))
             held = json.loads((folder / "config.json").read_text())
-            noise = {"false_positive": 0.0, "false_negative": 0.0, "kind": "completion"}
-            told = {**held, "settings": {}, "training": {"steps": 4}, "reward_noise": noise, **config}
+            told = {**held, "settings": {}, "training": {"steps": 4}, "reward_noise": NOISE, **config}
             (folder / "config.json").write_text(json.dumps(told))
     (tmp_path / "cmp" / "comparison.json").write_text(json.dumps({"title": "noise"}))
     return tmp_path / "cmp"
@@ -85,6 +95,49 @@ def test_the_command_draws_it_and_says_where_the_method_stops(
     told = capsys.readouterr().out
     assert "grpo on sums does not beat its start even at noise 0 (2 seeds)" in told  # four problems show nothing
     assert {path.suffix for path in (folder / "report").glob("fidelity.*")} == {".svg", ".pdf", ".png", ".csv"}
+
+
+@pytest.mark.parametrize(
+    ("path", "ours", "theirs"),
+    [
+        ("reward", {"reward": "correctness"}, {"reward": "model:orm"}),
+        ("task.step_reward", {"task": {"step_reward": "equations"}}, {"task": {"step_reward": "model:prm"}}),
+        ("source.search", {"source": {"search": "none"}}, {"source": {"search": "beam"}}),
+        ("training.learning_rate", {"training": {"learning_rate": 0.1}}, {"training": {"learning_rate": 0.2}}),
+        ("model", {"model": "small"}, {"model": "large"}),
+        ("settings.beta", {"settings": {"beta": 0.1}}, {"settings": {"beta": 0.2}}),
+    ],
+)
+def test_arms_that_differ_in_more_than_noise_are_curves_of_their_own(
+    path: str, ours: dict[str, Any], theirs: dict[str, Any], tmp_path: Path, make_run: Callable[..., Path]
+) -> None:
+    """One gains a half at noise 0 and the other nothing: on one point, the last would stand for both."""
+    noise = {"reward_noise": {**NOISE, "false_negative": 0.5}}
+    arms: Arms = {"sft_start": ({0: HALF}, {"training": None})}
+    for number, (config, votes) in enumerate([(ours, ALL), (theirs, HALF)]):
+        # Names that say nothing of the difference but the rate, as two sweeps laid together have them.
+        arms[f"grpo reward_noise.false_negative={number * '0'}0"] = ({4: votes}, config)
+        arms[f"grpo reward_noise.false_negative={number * '0'}.5"] = ({4: HALF}, {**config, **noise})
+    first, second = fidelity_curves(load_comparison(written(tmp_path, make_run, arms)), Resampling())
+    assert [first.gain.point.tolist(), second.gain.point.tolist()] == [[0.5, 0.0], [0.0, 0.0]]
+    values = [config[path.split(".")[0]] for config in (ours, theirs)]
+    shown = [value if isinstance(value, str) else value[path.split(".")[1]] for value in values]
+    assert [first.method, second.method] == [f"grpo {path}={value}" for value in shown]
+
+
+def test_two_arms_of_a_method_at_one_rate_are_refused(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    """False positives and false negatives of one rate lose as much of the verifier's word, and are not one arm."""
+    rate = "grpo reward_noise.false_{}=0.3".format
+    arms: Arms = {
+        "sft_start": ({0: HALF}, {"training": None}),
+        "grpo": ({4: ALL}, {}),
+        rate("negative"): ({4: ALL}, {"reward_noise": {**NOISE, "false_negative": 0.3}}),
+        rate("positive"): ({4: HALF}, {"reward_noise": {**NOISE, "false_positive": 0.3}}),
+    }
+    loaded = load_comparison(written(tmp_path, make_run, arms))
+    both = r"false_negative=0\.3' and .*false_positive=0\.3' are one method at one rate of noise, 0\.3 .*--out FOLDER"
+    with pytest.raises(RecordError, match=both):
+        fidelity_curves(loaded, Resampling())
 
 
 def test_a_comparison_without_noise_is_refused_with_the_command(comparison_dir: Path) -> None:
