@@ -19,6 +19,7 @@ from typing import Any
 
 from experiments.runs.engines import SamplerCache
 from experiments.runs.environment import processor_name
+from experiments.schedule.cards import card_of, visible_cards
 from experiments.schedule.locks import lock_job
 from experiments.schedule.places import Job, Kind, News, Place, Pool
 
@@ -48,7 +49,7 @@ def usable_cores() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ThisMachine:
-    """The machine that the command runs on; its processes share the cores."""
+    """The machine that the command runs on: its processes share the cores, and of several GPUs each has one."""
 
     def machine(self, out: Path, *, cores: int, workers: int) -> dict[str, Any]:
         """See `Place.machine`."""
@@ -57,7 +58,8 @@ class ThisMachine:
     @contextmanager
     def open(self, *, threads: int, logs: Path) -> Iterator[Pool]:
         """See `Place.open`."""
-        with _threads_of_children(threads), closing(WorkerPool(threads=threads, logs=logs)) as pool:
+        pool = WorkerPool(threads=threads, logs=logs, cards=visible_cards())
+        with _environment(_thread_settings(threads)), closing(pool):
             yield pool
 
 
@@ -152,14 +154,18 @@ def fix_threads(threads: int) -> None:
     They also take it as told: by default MKL and OpenMP take fewer threads where the machine is busy, and the last
     digits of sums change with that.
     """
-    os.environ.update({"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"})
+    os.environ.update(_thread_settings(threads))
+
+
+def _thread_settings(threads: int) -> dict[str, str]:
+    return {"OMP_NUM_THREADS": str(threads), "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
 
 
 @contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """`fix_threads` for processes started meanwhile."""
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OMP_DYNAMIC", "MKL_DYNAMIC")}
-    fix_threads(threads)
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables for processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
@@ -195,12 +201,13 @@ class WorkerPool:
         threads: of each, for linear algebra.
         logs: see `Place.open`.
         prefix: of the names of what goes there.
+        cards: GPUs of the machine; of several each worker sees one, and a fresh one that of the worker that it follows.
     """
 
-    def __init__(self, *, threads: int, logs: Path, prefix: str = "worker") -> None:
+    def __init__(self, *, threads: int, logs: Path, prefix: str = "worker", cards: tuple[str, ...] = ()) -> None:
         self._running: dict[Connection, str] = {}
         self._workers: dict[Connection, _Worker] = {}
-        self._threads, self._logs, self._prefix = threads, logs, prefix
+        self._threads, self._logs, self._prefix, self._cards = threads, logs, prefix, cards
         self._context = multiprocessing.get_context("spawn")
 
     @property
@@ -217,10 +224,11 @@ class WorkerPool:
     def _start(self) -> Connection:
         ours, theirs = self._context.Pipe()
         used = {worker.log for worker in self._workers.values()}
-        logs = (self._logs / f"{self._prefix}-{number}.log" for number in itertools.count())
-        log = next(log for log in logs if log not in used)
+        logs = ((number, self._logs / f"{self._prefix}-{number}.log") for number in itertools.count())
+        number, log = next(each for each in logs if each[1] not in used)
         process = self._context.Process(target=_serve, args=(theirs, log, self._threads), daemon=False)
-        process.start()
+        with _environment(card_of(number, self._cards)):
+            process.start()
         theirs.close()
         self._workers[ours] = _Worker(process=process, log=log)
         return ours

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from experiments.schedule import workers
+from experiments.schedule.cards import card_of, visible_cards
 from experiments.schedule.workers import Job, run_jobs
 
 
@@ -186,3 +187,55 @@ def test_a_job_that_no_process_lives_to_take_fails(tmp_path: Path, monkeypatch: 
 def test_plans_that_cannot_end_are_refused(jobs: list[Job], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         run(jobs, tmp_path, workers=1)
+
+
+def meet(marks: Path, count: int, name: str, report: Any) -> tuple[str, str | None]:
+    """Wait until `count` jobs are at work at once; this worker's log and the GPUs that it sees."""
+    (marks / name).touch()
+    while len(list(marks.iterdir())) < count:
+        time.sleep(0.05)
+    return str(Path("/proc/self/fd/1").readlink()), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+@pytest.mark.parametrize(
+    ("visible", "seen"),
+    [
+        ("4,6", ["4", "6", "4"]),
+        ("GPU-a,GPU-b,GPU-c,GPU-d", ["GPU-a", "GPU-b", "GPU-c"]),
+        ("7", ["7", "7", "7"]),
+        ("", ["", "", ""]),
+    ],
+)
+def test_each_worker_sees_a_card_of_its_own(
+    visible: str, seen: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library takes the first card that it sees: without this all workers would share it."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    (tmp_path / "marks").mkdir()
+    jobs = [job(name, meet, tmp_path / "marks", 3, name) for name in "abc"]
+    done, failed = run(jobs, tmp_path / "logs", workers=3)
+    assert failed == {} and os.environ["CUDA_VISIBLE_DEVICES"] == visible
+    found = {Path(log).name: cards for log, cards in done.values()}
+    assert found == {f"worker-{number}.log": cards for number, cards in enumerate(seen)}
+
+
+def test_cards_are_counted_where_nothing_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for count, cards in ((0, ()), (1, ("0",)), (3, ("0", "1", "2"))):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
+        assert visible_cards() == cards
+    assert card_of(4, ("0", "1", "2")) == {"CUDA_VISIBLE_DEVICES": "1"} and card_of(4, ("0",)) == {}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert visible_cards() == ()
+
+
+def test_a_fresh_worker_has_the_card_of_the_one_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    (tmp_path / "marks").mkdir()
+    jobs = [job("killed", be_killed), job("slow", take_a_while)]
+    jobs += [job(name, meet, tmp_path / "marks", 2, name, after=("slow",)) for name in "ab"]
+    done, failed = run(jobs, tmp_path / "logs", workers=2)
+    assert set(failed) == {"killed"}
+    assert {done["a"], done["b"]} == {
+        (str(tmp_path / "logs" / f"worker-{number}.log"), card) for number, card in enumerate(("4", "6"))
+    }
