@@ -1,5 +1,6 @@
 """How sure a difference is, and what a design can find: p-values, power, detectable differences."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -222,13 +223,55 @@ def seeds_needed(components: Components, effect: float, *, problems: int, sample
     Raises:
         ValueError: the pilot has two seeds, which state no power.
     """
-    if components.pilot_freedom == 1:
-        raise ValueError("the pilot has two seeds, which say too little of how seeds differ; expected three or more")
+    _check_pilot(components)
     for seeds in (*range(3, 21), *range(25, 101, 5)):
         found = components.power(np.array([effect]), seeds=seeds, problems=problems, samples=samples, level=level)
         if found[0] >= POWER:
             return seeds
     return None
+
+
+def problems_needed(components: Components, effect: float, *, seeds: int, samples: int, level: float) -> int | None:
+    """The fewest problems, to two digits and rounded up, with which so many seeds find the difference four times in
+    five; None: no number of problems would, the seeds' own part is too large.
+
+    Raises:
+        ValueError: the pilot has two seeds, which state no power.
+    """
+    return _fewest(
+        lambda number: components.power(np.array([effect]), seeds=seeds, problems=number, samples=samples, level=level),
+        components,
+        range(2, 10),
+    )
+
+
+def samples_needed(components: Components, effect: float, *, seeds: int, problems: int, level: float) -> int | None:
+    """The fewest samples a problem, to two digits and rounded up, with which so many seeds and problems find the
+    difference four times in five; None: no number of samples would, seeds and problems differ too much.
+
+    Raises:
+        ValueError: the pilot has two seeds, which state no power.
+    """
+    return _fewest(
+        lambda number: components.power(
+            np.array([effect]), seeds=seeds, problems=problems, samples=number, level=level
+        ),
+        components,
+        range(1, 10),
+    )
+
+
+def _fewest(power: Callable[[int], np.ndarray], components: Components, small: range) -> int | None:
+    """The first of the numbers of two digits whose power is enough, which grows with them; None where none has it."""
+    _check_pilot(components)
+    numbers = [*small, *(digits * 10**zeros for zeros in range(8) for digits in range(10, 100))]
+    place = bisect_left(numbers, True, key=lambda number: bool(power(number)[0] >= POWER))
+    return numbers[place] if place < len(numbers) else None
+
+
+def _check_pilot(components: Components) -> None:
+    if components.pilot_freedom == 1:
+        raise ValueError("the pilot has two seeds, which say too little of how seeds differ; expected three or more")
 
 
 def _found(half_M: np.ndarray, error_M: np.ndarray, effect: float) -> float:

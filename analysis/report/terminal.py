@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.noise.intervals import Resampling
-from analysis.noise.power import Components, components_of, seeds_needed
+from analysis.noise.power import Components, components_of, problems_needed, samples_needed, seeds_needed
 from analysis.records.record import ComparisonRecord
+from analysis.records.spent import SeedCost, seed_cost
 from analysis.report.claims import comparison_contrasts
 from analysis.report.contrast_tables import DASH, TextColumn, decoded_text
 from analysis.report.sentences import tuned_line
-from analysis.report.tables import align, render_text, spent_on, summarize_scores
+from analysis.report.tables import align, render_text, summarize_scores
 from analysis.statistics.chains import chain_table
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.decoding import contrast_scores, tuned_starts
@@ -45,7 +46,8 @@ def power_text(
     seeds: Sequence[int],
     baseline: str | None,
 ) -> str:
-    """The differences that a design finds four times in five, by number of seeds, and the seeds `difference` needs.
+    """What a design finds four times in five, by number of seeds; what `difference` needs, in seeds, in problems or in
+    samples; and what the design costs.
 
     Args:
         comparison: the pilot, with two seeds or more.
@@ -64,16 +66,24 @@ def power_text(
     for benchmark in comparison.benchmarks:
         here = [arm for arm in decoded if arm.benchmark == benchmark]
         size = {"problems": problems or len(here[0].problem_ids), "samples": samples or here[0].num_samples}
-        parts = measured_components(here, contrasts)
-        rows = [_power_row(name, part, difference, size, seeds, level) for name, part in parts.items()]
-        headings = ["contrast", *(f"{number} seeds" for number in seeds), f"seeds for {100 * difference:g} points"]
+        parts, own_seeds = measured_components(here, contrasts), len(here[0].seeds)
+        rows = [_power_row(name, part, size, seeds, level) for name, part in parts.items()]
+        headings = ["contrast", *(f"{number} seeds" for number in seeds)]
+        needs = [_needed_row(name, part, difference, size, own_seeds, level) for name, part in parts.items()]
+        asked = f"{100 * difference:g} points"
         head = (
             f"{benchmark}: differences in Pass@1, in points, that {size['problems']} problems with {size['samples']} "
             f"samples each find four times in five, at 5 % over {len(contrasts)} contrasts"
         )
         silent = [TWO_SEEDS] if any(part.pilot_freedom == 1 for part in parts.values()) else []
-        blocks += [head, _text_table(headings, rows), *silent, _cost(comparison, size), ""]
-    return "\n".join(blocks).rstrip()
+        wanted = (
+            f"what finds {asked} four times in five: more seeds, or with {own_seeds} seeds, as here, more problems or "
+            "more samples"
+        )
+        needed = _text_table(["contrast", f"seeds for {asked}", "or problems", "or samples"], needs)
+        blocks += [head, _text_table(headings, rows), "", wanted, needed, *silent, ""]
+    cost = seed_cost(comparison, problems=problems, samples=samples)
+    return "\n".join([*blocks, _cost_text(cost, seeds, len(comparison.arms))])
 
 
 def measured_components(scores: Sequence[ArmScores], contrasts: Sequence[Contrast]) -> dict[str, Components]:
@@ -129,24 +139,51 @@ def _text_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _power_row(
-    name: str, parts: Components, difference: float, size: Mapping[str, int], seeds: Sequence[int], level: float
-) -> list[str]:
+def _power_row(name: str, parts: Components, size: Mapping[str, int], seeds: Sequence[int], level: float) -> list[str]:
     cells = [name]
     for number in seeds:
         found = parts.detectable(seeds=number, **size, level=level)
         cells.append(f"{100 * found:.1f}" if np.isfinite(found) else DASH)
+    return cells
+
+
+def _needed_row(
+    name: str, parts: Components, difference: float, size: Mapping[str, int], seeds: int, level: float
+) -> list[str]:
+    """The seeds, or the problems, or the samples that find a difference; the other two as they are."""
     if parts.pilot_freedom == 1:
-        return [*cells, DASH]
+        return [name, DASH, DASH, DASH]
     needed = seeds_needed(parts, difference, level=level, **size)
-    return [*cells, "> 100" if needed is None else str(needed)]
+    problems = problems_needed(parts, difference, seeds=seeds, samples=size["samples"], level=level)
+    samples = samples_needed(parts, difference, seeds=seeds, problems=size["problems"], level=level)
+    return [
+        name,
+        "> 100" if needed is None else str(needed),
+        "not by more problems" if problems is None else f"{problems:,}",
+        "not by more samples" if samples is None else f"{samples:,}",
+    ]
 
 
-def _cost(comparison: ComparisonRecord, size: Mapping[str, int]) -> str:
-    """What a seed of all arms costs: training as it took here, and completions to be judged."""
-    seconds = float(np.nansum([spent_on(comparison.runs_of(arm), "seconds") for arm in comparison.arms]))
-    judged = size["problems"] * size["samples"] * len(comparison.arms)
-    return (
-        f"a seed more of all {len(comparison.arms)} arms: {judged:,} completions to be judged, and {seconds:,.0f} s of "
-        "training as it took here, its start policy aside"
-    )
+def _cost_text(cost: SeedCost, seeds: Sequence[int], arms: int) -> str:
+    """What a design of all arms costs, by number of seeds."""
+    counted = {
+        "completions drawn for training": cost.training,
+        "completions to be judged: of the last evaluation": cost.evaluation,
+        "at other temperatures, greedily too": cost.decoding,
+        "of evaluations during training": cost.curves,
+        "of validation problems, by start policies": cost.validation,
+    }
+    timed = {
+        "seconds: training of start policies": cost.start_seconds,
+        "training of the arms": cost.training_seconds,
+        "drawing what is judged": cost.evaluation_seconds,
+    }
+    counted = {name: each for name, each in counted.items() if each}
+    timed["seconds in all"] = float(np.nansum(list(timed.values())))
+    rows = [
+        [name, *(f"{number * each:,.0f}" if np.isfinite(each) else DASH for number in seeds)]
+        for name, each in {**counted, **timed}.items()
+    ]
+    head = f"cost of the design, all {arms} arms on all benchmarks, in seconds as it took here (each job by itself)"
+    missing = [] if np.isfinite(list(timed.values())).all() else [f"{DASH}: not recorded here, and not in the sum"]
+    return "\n".join([head, _text_table(["", *(f"{number} seeds" for number in seeds)], rows), *missing])

@@ -28,7 +28,7 @@ class Power:
     """The start arm, where the comparison does not name it."""
 
     def run(self) -> None:
-        """The table of detectable differences by number of seeds."""
+        """Detectable differences by number of seeds, what the given one needs, and the cost."""
         from analysis import load_comparison
         from analysis.report.terminal import power_text
 
