@@ -16,7 +16,7 @@ from analysis.report.order_tables import passages_html, ranks_html
 from analysis.report.page import Section
 from analysis.report.pictures import DIAGNOSTICS_CAPTION, LEARNING_CAPTION, Picture, constant_metrics
 from analysis.report.sample_browser import browser_html
-from analysis.report.tables import CHAIN_HEADING, chain_columns, cost_columns, score_columns
+from analysis.report.tables import CHAIN_HEADING, chain_columns, cost_columns, score_columns, wrong_chain_columns
 from analysis.report.trust.facts import LearnedFacts
 from analysis.report.trust.section import trust_section
 from analysis.statistics.curves import Curve
@@ -130,7 +130,7 @@ def _summary_html(summary: pd.DataFrame, baseline: str | None, chains: pd.DataFr
     for benchmark, rows in summary.groupby("benchmark", sort=False):
         first = rows.iloc[0]
         parts.append(page.heading(f"{benchmark}: {first['problems']} problems, {first['samples']} samples each"))
-        parts += [page.table(score_columns(rows)), page.table(cost_columns(rows))]
+        parts += [page.table([*score_columns(rows), *wrong_chain_columns(rows)]), page.table(cost_columns(rows))]
         checked = column(chains, "benchmark") == benchmark
         if checked.any():
             parts += [page.paragraph(CHAIN_HEADING), page.table(chain_columns(rows_where(chains, checked)))]

@@ -14,6 +14,7 @@ from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import BUDGET_COLUMNS, VERDICTS
 from analysis.report.contrast_tables import DASH, TextColumn, contrast_columns
 from analysis.report.sentences import at_temperature
+from analysis.statistics.chains import wrong_chain_rate
 from analysis.statistics.curves import baseline_scores
 from analysis.statistics.differences import Difference, compare_arms
 from analysis.statistics.scores import ArmScores, score_comparison
@@ -50,8 +51,9 @@ def summary_table(
     `pass_k`; `temperature` of the samples; `pass_at_1_seeds` (each seed's Pass@1, separated by ";");
     `completions_sampled`, `tokens_trained`, `seconds` (at the end of training, mean over seeds; 0 where nothing was
     trained, NaN where not recorded); `no_answer_rate`, `unparsable_rate`, `timeout_rate`, `truncated_rate` (shares of
-    the samples). Without a baseline, and in its own row, `difference` is NaN. An arm with another start policy, or
-    another evaluation, is compared with its own start (`ComparisonRecord.baseline_of`).
+    the samples); and where chains were checked, `wrong_chain_rate`, of right answers. Without a baseline, and in its
+    own row, `difference` is NaN. An arm with another start policy, or another evaluation, is compared with its own
+    start (`ComparisonRecord.baseline_of`).
 
     Raises:
         ValueError: the baseline is not among the finished arms.
@@ -79,9 +81,11 @@ def summarize_scores(
                 **_score_cells(arm, base, resampling),
                 **{name: spent_on(runs, name) for name in ("completions_sampled", "tokens_trained", "seconds")},
                 **_failure_rates(runs, arm.benchmark),
+                "wrong_chain_rate": wrong_chain_rate(runs, arm.benchmark),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if table["wrong_chain_rate"].notna().any() else table.drop(columns="wrong_chain_rate")
 
 
 def verdict_table(comparison: ComparisonRecord) -> pd.DataFrame:
@@ -127,14 +131,20 @@ def score_columns(rows: pd.DataFrame) -> list[TextColumn]:
     return columns
 
 
+def wrong_chain_columns(rows: pd.DataFrame) -> list[TextColumn]:
+    """The share of right answers whose chain is wrong as a text column; none where no chain was checked."""
+    if "wrong_chain_rate" not in rows or not rows["wrong_chain_rate"].notna().any():
+        return []
+    rates = frames.column(rows, "wrong_chain_rate")
+    cells = tuple(DASH if np.isnan(rate) else f"{100 * rate:.1f} %" for rate in rates)
+    return [TextColumn(heading="wrong chains", cells=cells)]
+
+
 def chain_columns(chains: pd.DataFrame) -> list[TextColumn]:
     """Rows of `chains.chain_table` of one benchmark as text columns."""
-    rates = tuple(
-        DASH if np.isnan(rate) else f"{100 * rate:.1f} %" for rate in frames.column(chains, "wrong_chain_rate")
-    )
     return [
         _arm_column(chains),
-        TextColumn(heading="wrong chains", cells=rates),
+        *wrong_chain_columns(chains),
         _interval_column(chains, "pass_at_1", "Pass@1"),
         _interval_column(chains, "pass_at_k", f"Pass@{chains['pass_k'].iloc[0]}"),
     ]

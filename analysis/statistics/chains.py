@@ -82,7 +82,10 @@ def chain_table(comparison: ComparisonRecord, *, resampling: Resampling) -> pd.D
 
 
 def wrong_chain_rate(runs: Sequence[RunRecord], benchmark: str) -> float:
-    """The share of right answers whose chain is wrong, all seeds together; NaN where no answer is right."""
+    """The share of right answers whose chain is wrong, all seeds together; NaN where no answer is right, or where no
+    chain was checked."""
+    if not any(_checked(run, benchmark) for run in runs):
+        return np.nan
     right = wrong = 0
     for run in runs:
         correct_N = _right(run, benchmark)

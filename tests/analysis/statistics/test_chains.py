@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import Resampling, comparison_text, load_comparison, write_report
+from analysis import Resampling, comparison_text, load_comparison, summary_table, write_report
 from analysis.statistics.chains import chain_table, verified_scores, wrong_chain_rate
 
 CHAINS = {"g": ("CORRECT", "RIGHT"), "w": ("CORRECT", "WRONG"), "u": ("CORRECT", ""), "a": ("INCORRECT", "")}
@@ -49,6 +50,24 @@ def test_the_rate_is_of_right_answers(checked: Path) -> None:
     assert table.loc["grpo", "pass_at_1"] == pytest.approx((1 / 4 + 2 / 4) / 4)
     assert table.loc["grpo", "pass_at_k"] == pytest.approx(2 / 4)
     assert table.loc["grpo", "pass_k"] == 4
+
+
+def test_the_table_of_scores_has_the_rate_where_chains_were_checked(checked: Path) -> None:
+    """On the page its row of grpo ends in 50.0 %, that of the start, without a right answer, in a dash."""
+    page = write_report(checked).read_text()
+    summary = pd.read_csv(checked / "report" / "summary.csv").set_index("arm")["wrong_chain_rate"]
+    assert summary["grpo"] == 0.5 and np.isnan(summary["sft_start"])
+    table = page.split("2 problems, 4 samples each", 1)[1].split("</table>", 1)[0]
+    assert "wrong chains" in table
+    start, grpo = (re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr>") if "<td" in row)
+    assert (start[0], start[-1]) == ("sft_start", "–") and (grpo[0], grpo[-1]) == ("grpo", "50.0 %")
+
+
+def test_no_rate_of_chains_that_nobody_checked(comparison_dir: Path) -> None:
+    """An unchecked chain is none that is right."""
+    comparison = load_comparison(comparison_dir)
+    assert np.isnan(wrong_chain_rate(comparison.runs_of("grpo"), "sums"))
+    assert "wrong_chain_rate" not in summary_table(comparison)
 
 
 def test_the_terminal_and_the_files_have_the_table(checked: Path) -> None:
