@@ -37,7 +37,9 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 DECIMAL = re.compile(r"\s*([+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,3})?|\d{1,30}/\d{1,30})\s*")
 
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")  # not a command of LaTeX
-_MOST_WORDS = 8  # of an answer in a user's file; more are a solution
+_MOST_WORDS = 12  # of an answer in a user's file; more are a solution (a gold of OlympiadBench has as many)
+_MOST_OF_SENTENCE = 4  # of one that ends in a word and a full stop; "The answer is 5." can be read, it ends in 5
+_SENTENCE = re.compile(r".*(?<![\\A-Za-z])[A-Za-z]{2,}[.!?]\s*", re.DOTALL)
 
 FILES: dict[str, dict[str, str]] = {
     name: {split: held.file for split, held in benchmark.splits.items()} for name, benchmark in BENCHMARKS.items()
@@ -196,8 +198,8 @@ def _statements(row: dict[str, object], where: str) -> tuple[Statement, ...]:
 
 
 def _check_no_prose(answer: str, where: str) -> None:
-    """Refuse a worked solution where a short answer is expected: no completion would ever equal it."""
-    if len(_WORD.findall(answer)) > _MOST_WORDS:
+    """Refuse a worked solution or a sentence in place of a short answer: no completion would ever equal it."""
+    if len(_WORD.findall(answer)) > (_MOST_OF_SENTENCE if _SENTENCE.fullmatch(answer) else _MOST_WORDS):
         raise DataFileError(
             f"{where}: the answer is prose, {answer[:60]!r}…; expected the short final answer alone: move the text to "
             "'solution'."

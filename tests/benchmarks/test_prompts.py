@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,9 @@ from benchmarks.prompts import (
     deepseek_chat,
     exemplars_of,
 )
+from benchmarks.prompts import exemplars as listed_examples
 from benchmarks.prompts.exemplars import LENDERS
-from benchmarks.registry import BENCHMARKS
+from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS, AnswerKind
 from rewards import check_answer
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -123,6 +125,25 @@ def test_as_many_examples_as_the_paper_shows(benchmark: str, shots: int) -> None
     assert prompt.text("?").count(f"{heading}\n") == shots + 1
 
 
+def test_the_page_has_the_papers_number_of_examples_beside_ours() -> None:
+    """The table of docs/prompts.md against the registry, the paper's columns with programs and the listed examples."""
+    page = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`[^|]* \| ([\d–]+) \| (\d+) \| ([\d–]+) \| (\d+) \|$", page, re.MULTILINE)
+    listed = json.loads((Path(listed_examples.__file__).with_name("exemplars.json")).read_text(encoding="utf-8"))
+    programs = {"gsm8k": "8", "math": "4"}  # Table 3, and the prompts of the paper's repository
+    assert rows == [
+        (
+            name,
+            str(BENCHMARKS[name].shots or "–"),
+            str(len(listed[LENDERS[name]])),
+            programs.get(name, "–"),
+            str(sum("program" in entry for entry in listed[LENDERS[name]])),
+        )
+        for name in (*PAPERS_SHOTS, "mgsm_zh")
+    ]
+    assert {name for name, *_ in rows} == set(PAPER_BENCHMARKS)
+
+
 @with_data
 @pytest.mark.parametrize(("benchmark", "shots"), [("gsm8k", 8), ("math", 4)])
 def test_as_many_programs_as_the_paper_shows_and_each_prints_the_answer(benchmark: str, shots: int) -> None:
@@ -212,6 +233,8 @@ def test_a_training_file_without_the_listed_problem_is_refused() -> None:
             "Tom has 2 apples and buys 3 more, so that in the end he has 5",
             "line 1: the answer is prose, 'Tom has",
         ),
+        (None, "The answer is clearly a number, because of reasons.", "line 1: the answer is prose, 'The answer is"),
+        (None, "Because of reasons it is five!", "line 1: the answer is prose, 'Because of"),
     ],
 )
 def test_answers_that_cannot_be_are_refused(tmp_path: Path, options: object, answer: str, message: str) -> None:
@@ -221,3 +244,26 @@ def test_answers_that_cannot_be_are_refused(tmp_path: Path, options: object, ans
     file.write_text(json.dumps({"id": "1", "question": "?", "answer": answer, "options": options}))
     with pytest.raises(DataFileError, match=message):
         read_problems(file, benchmark="mine")
+
+
+@pytest.mark.parametrize("answer", ["The answer is 5.", "all of the above.", "7 hours.", r"7\text{ hours}.", "yes"])
+def test_short_answers_with_a_full_stop_are_taken(tmp_path: Path, answer: str) -> None:
+    from benchmarks.files import read_problems
+
+    file = tmp_path / "mine.jsonl"
+    file.write_text(json.dumps({"id": "1", "question": "?", "answer": answer}))
+    assert read_problems(file, benchmark="mine")[0].gold_answer == answer
+
+
+@with_data
+@pytest.mark.parametrize("name", [name for name, known in BENCHMARKS.items() if known.answer is not AnswerKind.OPTION])
+def test_no_gold_of_a_benchmark_is_taken_for_prose(name: str, tmp_path: Path) -> None:
+    """The benchmark's problems as a user's own file: letters alone are read otherwise there."""
+    from benchmarks.files import read_problems
+
+    file = tmp_path / "mine.jsonl"
+    for split in BENCHMARKS[name].splits:
+        golds = [problem.gold_answer for problem in load(name, split)]
+        rows = [{"id": f"{number}", "question": "?", "answer": gold} for number, gold in enumerate(golds)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        assert [problem.gold_answer for problem in read_problems(file, benchmark="mine")] == golds
