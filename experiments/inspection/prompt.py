@@ -7,6 +7,7 @@ import sys
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
 from experiments.recipes.config import TaskConfig
+from experiments.runs.answering import proof_checker
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts, task_prompt
 from training.models.folder import open_tokenizer
@@ -24,7 +25,7 @@ def print_prompt(model: str, task: TaskConfig, split: str, problem_id: str | Non
         problem_id: which problem; ``None`` takes the first.
 
     Raises:
-        ValueError: no such problem; see also `render_prompts`.
+        ValueError: no such problem, or an evaluation would refuse it; see also `proof_checker` and `render_prompts`.
         ModelNotFoundError: no such model, or it has no tokenizer.
     """
     text, about = prompt_lines(model, task, split, problem_id)
@@ -34,6 +35,7 @@ def print_prompt(model: str, task: TaskConfig, split: str, problem_id: str | Non
 
 def prompt_lines(model: str, task: TaskConfig, split: str, problem_id: str | None) -> tuple[str, list[str]]:
     """The prompt, and lines on it: its name, examples, length and where a completion stops. See `print_prompt`."""
+    proof_checker(task)
     problem = _find(load_problems(task, split), problem_id)
     tokenizer = open_tokenizer(model)
     prompt = task_prompt(task, tokenizer)

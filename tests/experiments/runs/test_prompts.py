@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.problem import Problem
+from experiments.inspection.prompt import prompt_lines
 from experiments.recipes.config import TaskConfig
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts
@@ -63,6 +64,19 @@ REFUSES = "{{ raise_exception('System role not supported') }}"
 def test_what_cannot_be_rendered_is_refused(template: str | None, fields: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         text(template, **fields)
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "prompt", "message"),
+    [
+        ("minif2f", "auto", r"minif2f is judged by proofs, .*expected --prompt proof with --set checker=lean4"),
+        ("gsm8k", "proof", r"expected the prompt proof with one of metamath, lean4, isabelle"),
+    ],
+)
+def test_a_prompt_that_no_evaluation_would_use_is_not_shown(benchmark: str, prompt: str, message: str) -> None:
+    """As `evaluate` refuses it, before anything is loaded."""
+    with pytest.raises(ValueError, match=message):
+        prompt_lines("no-such-model", TaskConfig(benchmark=benchmark, prompt=prompt), "test", None)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the benchmark files are not here (../shared/data)")
