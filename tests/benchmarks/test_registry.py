@@ -1,7 +1,8 @@
-"""The registry against the files it names and against the paper's list of benchmarks."""
+"""The registry against the files it names, the paper's list of benchmarks, and what the README says of it."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,11 @@ def test_each_split_has_the_problems_it_says_and_answers_of_its_kind(name: str, 
     else:
         assert letters <= len(problems) / 500  # MATH has a few free answers that are a letter: a point's name
     assert all(problem.tolerance == benchmark.tolerance for problem in problems) or name == "olympiadbench"
+
+
+def test_the_readme_says_how_many_there_are() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"Of the (\d+) benchmarks", readme) == [str(len(BENCHMARKS))]
 
 
 def test_the_papers_columns_are_all_there_with_its_shots() -> None:
