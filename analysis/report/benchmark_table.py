@@ -19,7 +19,7 @@ import pandas as pd
 from analysis.records.load import load_comparison
 from analysis.records.reading import RecordError, printable
 from analysis.report.contrast_tables import DASH, TextColumn
-from analysis.report.tables import align, summary_table
+from analysis.report.tables import TERMINAL_WIDTH, align, summary_table
 
 __all__ = ["SUITE_FILE", "Suite", "is_suite", "load_suite", "suite_markdown", "suite_text", "write_suite"]
 
@@ -83,10 +83,13 @@ def load_suite(folder: Path) -> Suite:
 
 
 def suite_text(suite: Suite) -> str:
-    """The tables for a terminal, their footnotes below."""
+    """The tables for a terminal, their footnotes below; one that is too wide goes on below itself."""
     blocks, notes = [], _Footnotes()
     for title, names in _blocks(suite).items():
-        blocks += [f"{title}: accuracy in %, with 95 % over problems", align(_columns(suite, names, notes)), ""]
+        beside = "" if title == _BLOCKS[2] else " beside DeepSeekMath"
+        blocks.append(f"{suite.model}{beside}, {title}: accuracy in %, with 95 % over problems")
+        for piece in _pieces(suite, names):
+            blocks += [align(_columns(suite, piece, notes, short=True)), ""]
     return "\n".join([*blocks, *_averages(suite), "", *notes.lines(), *_left_out(suite)]).rstrip() + "\n"
 
 
@@ -142,37 +145,67 @@ def _blocks(suite: Suite) -> dict[str, list[str]]:
     return {title: names for title, names in blocks.items() if names}
 
 
-def _columns(suite: Suite, names: Sequence[str], notes: _Footnotes) -> list[TextColumn]:
-    """The first column says what a row is, every other one is a benchmark."""
+def _pieces(suite: Suite, names: Sequence[str]) -> list[list[str]]:
+    """Benchmarks in their order, as many together as a terminal has room for beside the rows' labels."""
+    pieces: list[list[str]] = [[]]
+    for name in names:
+        longer = _columns(suite, [*pieces[-1], name], _Footnotes(), short=True)
+        widths = [max(map(len, (column.heading, *column.cells))) for column in longer]
+        if pieces[-1] and sum(widths) + 2 * (len(widths) - 1) > TERMINAL_WIDTH:
+            pieces.append([])
+        pieces[-1].append(name)
+    return pieces
+
+
+def _columns(suite: Suite, names: Sequence[str], notes: _Footnotes, *, short: bool = False) -> list[TextColumn]:
+    """The first column says what a row is, every other one is a benchmark.
+
+    Args:
+        suite: the results.
+        names: the benchmarks.
+        notes: gets their footnotes.
+        short: rows without the names of ours and of the paper's series, which the heading has.
+    """
     modes = {str(suite.about[name].get("mode", "words")) for name in names}
     theirs = [row for row in _paper_rows() if row["mode"] in modes and any(_paper(suite, row, name) for name in names)]
     first = suite.scores[names[0]]
-    labels = [f"{row['model']} ({row['table']})" for row in theirs]
+    labels = [_label(suite, row, names, short=short) for row in theirs]
     labels += [
-        f"{suite.model}: Pass@1",
+        "Pass@1" if short else f"{suite.model}: Pass@1",
         "  95 %",
         f"  Pass@{first['pass_k']}",
+        "  95 %",
         f"  Maj@{first['maj_k']}",
+        "  95 %",
         "  problems",
         "  prompt",
         "  notes",
     ]
-    columns = [TextColumn(heading="", cells=tuple(labels), is_text=True, shortens=True)]
+    columns = [TextColumn(heading="", cells=tuple(labels), is_text=True)]
     for name in names:
         about, row = suite.about[name], suite.scores[name]
         cells = [_paper(suite, each, name) or DASH for each in theirs]
         cells += [
-            _percent(row["pass_at_1"]),
-            f"[{_percent(row['pass_at_1_low'])}, {_percent(row['pass_at_1_high'])}]",
-            _percent(row["pass_at_k"]),
-            _percent(row["maj_at_k"]),
+            *(
+                cell
+                for score in ("pass_at_1", "pass_at_k", "maj_at_k")
+                for cell in (_percent(row[score]), _band(row, score))
+            ),
             f"{row['problems']:,} of {int(about['size']):,}" if about.get("size") else f"{row['problems']:,}",
             f"{about.get('prompt')}" + (f", {about['shots']}-shot" if about.get("shots") else ""),
             " ".join(notes.letter(sentence) for sentence in _differences(about, row)) or DASH,
         ]
         heading = str(about.get("paper_name") or about["title"]) + _WITH.get(str(about.get("mode")), "")
-        columns.append(TextColumn(heading=heading, cells=tuple(cells)))
+        columns.append(TextColumn(heading=heading, cells=tuple(cells), shortens=True))
     return columns
+
+
+def _label(suite: Suite, row: Mapping[str, Any], names: Sequence[str], *, short: bool) -> str:
+    """What a row of the paper is; "few-shot" becomes the number of examples where all its benchmarks have one."""
+    shots = {int(suite.about[name].get("papers_shots") or 0) for name in names if _paper(suite, row, name)}
+    number = "" if len(shots) != 1 else f"{shots.pop()}-shot"
+    table = str(row["table"]).replace("few-shot", number or "few-shot")
+    return f"{str(row['model']).removeprefix('DeepSeekMath-')}, {table}" if short else f"{row['model']} ({table})"
 
 
 def _paper(suite: Suite, row: Mapping[str, Any], name: str) -> str:
@@ -183,6 +216,10 @@ def _paper(suite: Suite, row: Mapping[str, Any], name: str) -> str:
 
 def _percent(share: float) -> str:
     return DASH if np.isnan(share) else f"{100 * share:.1f}"
+
+
+def _band(row: Mapping[str, Any], score: str) -> str:
+    return f"[{_percent(row[f'{score}_low'])}, {_percent(row[f'{score}_high'])}]"
 
 
 def _differences(about: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.report.benchmark_table import load_suite, suite_markdown, suite_text
+from analysis.report.tables import TERMINAL_WIDTH
 from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS
 from experiments.commands.evaluate import Evaluate
 from experiments.runs.problems import UnknownBenchmarkError
@@ -17,6 +18,7 @@ from experiments.schedule.suite import benchmark_names
 from rewards.sandbox.run import why_unavailable
 from tests.training.small_run import save_start
 
+KEPT = Path(__file__).parents[3] / "results" / "paper-benchmarks" / "2026-11-29"
 PROBLEMS = {
     "gsm8k/test": [{"id": f"g{n}", "question": f"{n}+1", "answer": str(n + 1)} for n in range(4)],
     "sat_math/test": [
@@ -72,9 +74,9 @@ def test_the_table_has_the_papers_values_and_says_what_differs(suite: Path) -> N
     assert [row["problems"] for row in loaded.scores.values()] == [3, 3, 2]
     text = suite_text(loaded)
     english = text.partition("further benchmarks")[0]
-    (base,) = [line.split() for line in english.splitlines() if "Base 7B (Table 2" in line]
+    (base,) = [line.split() for line in english.splitlines() if line.startswith("Base 7B, Table 2, few-shot ")]
     assert base[-2:] == ["64.2", "84.4"]
-    (trained,) = [line.split() for line in english.splitlines() if "RL 7B (Table 5" in line]
+    (trained,) = [line.split() for line in english.splitlines() if line.startswith("RL 7B, Table 5 ")]
     assert trained[-2:] == ["88.2", "–"]
     assert "3 of 1,319" in english and "3 of 32" in english
     assert "2 samples a problem at temperature 0.7, Pass@1 is their mean; the paper decodes once, greedily" in text
@@ -131,14 +133,46 @@ def test_the_columns_with_python_and_the_rows_with_a_tool(suite: Path) -> None:
     text = suite_text(load_suite(suite / "ways"))
     heading = next(line for line in text.splitlines() if "+Python" in line)
     assert [part.strip() for part in heading.split("  ") if part.strip()] == ["GSM8K", "GSM8K+Python", "GSM8K, tool"]
-    values = {
-        line.split(" (")[1].partition(")")[0]: line.split()[-3:] for line in text.splitlines() if "Base 7B" in line
-    }
-    assert values["Table 2, few-shot"] == ["64.2", "–", "–"]
-    assert values["Table 3, few-shot"] == ["–", "66.9", "–"]
-    tools = [line.split()[-3:] for line in text.splitlines() if "(Table 5, tool)" in line]
+    values = {line.partition("  ")[0]: line.split()[-3:] for line in text.splitlines() if line.startswith("Base 7B")}
+    assert values["Base 7B, Table 2, 8-shot"] == ["64.2", "–", "–"]
+    assert values["Base 7B, Table 3, 8-shot"] == ["–", "66.9", "–"]
+    tools = [line.split()[-3:] for line in text.splitlines() if ", Table 5, tool " in line]
     assert tools == [["–", "–", "83.7"], ["–", "–", "86.7"]]
     assert "at most 4 programs a completion, 128 tokens of each output are shown" in text
+
+
+@pytest.mark.skipif(not KEPT.is_dir(), reason="the results are not here")
+def test_eleven_benchmarks_fit_a_terminal_with_every_label_whole() -> None:
+    """Seven columns are wider than 120 characters: the table goes on below itself, no name loses its middle."""
+    loaded = load_suite(KEPT)
+    text = suite_text(loaded)
+    assert "…" not in text
+    table = text.partition("macro-average")[0].splitlines()
+    assert max(map(len, table)) <= TERMINAL_WIDTH
+    starts = [line.partition("   ")[0] for line in table]
+    assert [label for label in starts if "7B" in label or label == "Pass@1"] == [
+        "Base 7B, Table 2, few-shot",
+        "Instruct 7B, Table 5",
+        "RL 7B, Table 5",
+        "Pass@1",
+        "Base 7B, Table 3, 8-shot",
+        "Instruct 7B, Table 5, tool",
+        "RL 7B, Table 5, tool",
+        "Pass@1",
+        "Base 7B, Table 2, few-shot",
+        "Instruct 7B, Table 5",
+        "RL 7B, Table 5",
+        "Pass@1",
+    ]
+    for title in ("GSM8K", "MATH", "OCW", "SAT", "MMLU STEM", "GSM8K+Python", "GSM8K, tool", "CMATH", "MGSM-zh"):
+        assert sum(f" {title} " in f"{line} " for line in table if line.startswith(" " * 5)) == 1
+    page = suite_markdown(loaded)
+    assert "| DeepSeekMath-Base 7B (Table 3, 8-shot) | – | – | – | – | – | 66.9 | – |" in page
+    assert "| SmolLM2-135M-Instruct: Pass@1 | 0.7 | 0.5 | 0.4 | 4.7 | 10.4 | 0.1 | 1.0 |" in page
+    sat = loaded.scores["sat_math"]
+    low, high = (f"{100 * sat[f'pass_at_k_{end}']:.1f}" for end in ("low", "high"))
+    assert page.count(f"| [{low}, {high}] |") == 1
+    assert (KEPT / "tables" / "benchmarks.md").read_text(encoding="utf-8") == page
 
 
 @pytest.mark.parametrize(("device", "samples", "expected"), [("cpu", 4, 64), ("cuda", 4, 1024), ("cuda", 256, 64)])
