@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from importlib import metadata
 from typing import Any
@@ -62,7 +63,20 @@ COMMANDS: dict[str, type] = {
 
 
 def main() -> None:
-    """Entry point of `coeflab`; expected errors are one paragraph on stderr and exit code 1."""
+    """Entry point of `coeflab`; expected errors are one paragraph on stderr and exit code 1.
+
+    A reader that has seen enough (`coeflab --help | head`) is no error.
+    """
+    try:
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush would fail
+
+
+def _run() -> None:
     if sys.argv[1:] == ["--version"]:
         print(version())
         return

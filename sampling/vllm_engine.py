@@ -67,6 +67,18 @@ class VllmConfig:
     kv_cache_gib: float | None = None
     cpu_kv_cache_gib: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("max_model_len", "max_num_seqs", "max_num_batched_tokens", "cpu_kv_cache_gib"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"engine.vllm.{name} is {getattr(self, name)}; expected at least 1.")
+        if not 0 < self.gpu_memory_utilization <= 1:
+            raise ValueError(
+                f"engine.vllm.gpu_memory_utilization is {self.gpu_memory_utilization}; expected a share above 0, at "
+                "most 1."
+            )
+        if self.kv_cache_gib is not None and not self.kv_cache_gib > 0:
+            raise ValueError(f"engine.vllm.kv_cache_gib is {self.kv_cache_gib}; expected above 0, or null.")
+
 
 class VllmSampler:
     """A `Sampler` on vLLM; CPU or GPU, whichever the installed vLLM is built for.

@@ -47,7 +47,7 @@ def _machine() -> str:
 
 
 def read_speed(file: Path, part: str) -> dict[str, Any]:
-    """The measurement in `file`: all of it or its last line that is a JSON object, so that a log of the command will do.
+    """The measurement in `file`: all of it or its last line that is a JSON object, so that a log of the command does.
 
     Args:
         file: what ``coeflab speed PART --json`` printed.

@@ -190,3 +190,13 @@ def test_methods_prints_every_method(run) -> None:
         assert f"{name} " in out
     for column in ("P_sft(Q)", "π_θ(O|q)", "Â_t + β(π_ref/π_θ − 1)", "Eq. 21"):
         assert column in out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """As `coeflab --help | head` closes its end while more is written."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "experiments", "--help"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as told:
+        assert told.stdout is not None and told.stderr is not None
+        told.stdout.close()
+        assert told.stderr.read() == b""

@@ -135,3 +135,11 @@ def test_a_list_of_pairs_is_read_to_its_last_item() -> None:
         assert not fits(wrong, hint)
     assert converted([["words", 0.5]], hint) == (("words", 0.5),) and converted(None, hint) is None
     assert type_in_words(hint) == "a list, each a list of a str, a finite float or null"
+
+
+@pytest.mark.parametrize(
+    "setting", ["max_num_seqs=0", "max_model_len=-1", "gpu_memory_utilization=1.5", "kv_cache_gib=0", "replicas=0"]
+)
+def test_sizes_that_no_engine_can_have_are_refused(setting: str):
+    with pytest.raises(ValueError, match=setting.partition("=")[0]):
+        apply_settings(only("grpo"), [setting])
