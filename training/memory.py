@@ -20,7 +20,7 @@ autocast the bfloat16 casts that the backward pass reads, 2 N, or 2 L with gradi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,19 +140,24 @@ def _gathered(size: ModelSize, training: TrainingConfig) -> float:
     return (2 if training.use_autocast else 4) * 3 * layer + 4 * size.outside  # adapters aside; casts are the weights
 
 
-def model_size(folder: Path) -> ModelSize:
+def model_size(folder: Path, *, scores: bool = False) -> ModelSize:
     """The sizes of the model in `folder`, of which only the configuration is read.
 
     Args:
         folder: one that `training.models.folder.resolve_model` let through.
+        scores: of the reward model that is made of it: one number a token in place of a vocabulary.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    kind: Any = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
+    if scores:
+        config.num_labels = 1
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    return size_of(model)
+        model: Any = kind.from_config(config, trust_remote_code=False)
+    size = size_of(model)
+    return replace(size, vocabulary=1) if scores else size
 
 
 def size_of(model: Any) -> ModelSize:

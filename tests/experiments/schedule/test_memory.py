@@ -9,6 +9,7 @@ from experiments.schedule.memory import memory_lines
 from tests.experiments.miniature import recipe
 from tests.training.models.tiny import save_tiny
 from training.models.policy import load_policy
+from training.reward_models.config import RewardModelConfig
 
 
 def test_peaks_are_told_by_part_for_a_model_that_was_given(tmp_path: Path) -> None:
@@ -26,3 +27,28 @@ def test_peaks_are_told_by_part_for_a_model_that_was_given(tmp_path: Path) -> No
     assert lines[0].endswith("(rft, online_rft)") and "logits 3.5" in lines[0]
     assert "critic" in lines[2] and f"critic {4 * weights:.1f}" in lines[2] and lines[2].endswith("(ppo)")
     assert f"gradients and moments {1.5 * weights:.1f} + " in lines[3]
+
+
+def test_reward_models_are_part_of_the_peak(tmp_path: Path) -> None:
+    """Two members of a larger model score all the while; a refit adds one with its gradients and moments (16 bytes)."""
+    policy = save_tiny("llama", tmp_path / "policy")
+    start = save_tiny("llama", tmp_path / "reward", vocab_size=2**21)
+    given = recipe().with_model(str(policy))
+    pair = RewardModelConfig(model=str(start), members=2, microbatch_tokens=64)
+    grpo = given.arms["grpo"]
+    further = dataclasses.replace(grpo.training, iteration_steps=1)
+    arms = {
+        "rule": grpo,
+        "frozen": dataclasses.replace(grpo, training=further, overrides={"reward": "model:frozen"}),
+        "once": dataclasses.replace(grpo, overrides={"reward": "model:pair"}),
+        "refitted": dataclasses.replace(grpo, training=further, overrides={"reward": "model:pair"}),
+    }
+    models = {"pair": pair, "frozen": dataclasses.replace(pair, refit=False)}
+    rule, served, refitted = memory_lines(dataclasses.replace(given, arms=arms, reward_models=models))
+    weights = (
+        4 * (load_policy(start).num_parameters) / 2**30
+    )  # its head is the embeddings, the reward model's 64 numbers
+    assert "reward model" not in rule and rule.endswith("(rule)")
+    assert f"reward models {2 * weights:.1f} + activations" in served and served.endswith("(frozen, once)")
+    assert f"reward models {2 * weights:.1f} + a refit of a reward model {4 * weights:.1f}; " in refitted
+    assert refitted.startswith(f"memory at the peak, by arithmetic, in GiB: {6 * weights:.1f} = ")
