@@ -10,10 +10,15 @@ import torch
 from algorithms import SFT
 from algorithms.interface import BatchUnit
 from tests.training.models.test_packing import BATCHES, SIZE, batch_of
+from training.config import TrainingConfig
+from training.models.batches import TrainingBatch
 from training.models.logprobs import ForwardOptions, token_logprobs
 from training.models.microbatches import microbatches
 from training.models.packing import compile_layers, pack_attention
+from training.optimizers import adamw
 from training.update import accumulate_gradients
+
+STEP = TrainingConfig(steps=200, problems_per_step=4, group_size=1, learning_rate=1e-4)
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="NO GPU HERE: packed attention is not tested on one"
@@ -25,6 +30,17 @@ def make() -> Any:
 
     torch.manual_seed(0)
     return LlamaForCausalLM(LlamaConfig(**{**SIZE, "hidden_size": 64, "head_dim": 16, "dtype": "float32"})).eval()
+
+
+def take_step(model: Any, batch: TrainingBatch, optimizer: torch.optim.Optimizer) -> None:
+    """An update of SFT and AdamW's step, as the trainer takes them."""
+    algorithm = SFT()
+    model.zero_grad(set_to_none=True)
+    split = microbatches(batch, BatchUnit.SEQUENCE, tokens=20, packed=True)
+    options = ForwardOptions(use_autocast=True)
+    accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, options)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), STEP.max_grad_norm)
+    optimizer.step()
 
 
 @pytest.mark.parametrize("kind", BATCHES)
@@ -41,14 +57,15 @@ def test_packed_bfloat16_is_the_float32_policy_within_rounding(compiled: bool, k
 
 
 def test_memory_is_flat_over_200_updates() -> None:
-    model, batch, algorithm = make().cuda(), batch_of().to(torch.device("cuda")), SFT()
+    model, batch = make().cuda(), batch_of().to(torch.device("cuda"))
     pack_attention(model)
+    optimizer = adamw(model, STEP)
+    before = torch.cat([weight.detach().flatten().clone() for weight in model.parameters()])
     peaks = []
     for _ in range(200):
         torch.cuda.reset_peak_memory_stats()
-        model.zero_grad(set_to_none=True)
-        split = microbatches(batch, BatchUnit.SEQUENCE, tokens=20, packed=True)
-        options = ForwardOptions(use_autocast=True)
-        accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, options)
+        take_step(model, batch, optimizer)
         peaks.append(torch.cuda.max_memory_allocated())
+    after = torch.cat([weight.detach().flatten() for weight in model.parameters()])
+    assert torch.isfinite(after).all() and not torch.equal(after, before)
     assert max(peaks[5:]) <= peaks[5] * 1.01
