@@ -33,6 +33,8 @@ from rewards.scoring import score_rollouts
 from tests.experiments.miniature import recipe as miniature
 from tests.rewards.rollouts import rollout_of
 from tests.training.reward_models.small_model import TOKENIZER
+from training.models.embedded import EmbeddedModelConfig, build_embedded_model
+from training.models.policy import Policy
 from training.reward_models.config import RewardModelConfig
 from training.reward_models.examples import read_labelled
 
@@ -352,3 +354,30 @@ def test_the_step_rewards_of_a_run_err_as_its_outcomes_do(
     )
     assert list(scored.step_rewards) == first
     assert scored.reward == (1.0 if rates else 0.0)
+
+
+def test_a_smaller_model_labels_for_a_larger_policy(tmp_path: Path) -> None:
+    """Weak-to-strong: a model of half the policy's width is fitted, rewards a step, is fitted again."""
+    size = EmbeddedModelConfig(hidden_size=16, num_layers=1, num_heads=1, intermediate_size=24)
+    weak = Policy(model=build_embedded_model(size, seed=1), tokenizer=TOKENIZER, eos_token_ids=(2,), pad_token_id=0)
+    weak.save(tmp_path / "weak")
+    base = recipe()
+    arm = replace(base.arms["outcome"], training=replace(base.arms["outcome"].training, steps=2, iteration_steps=1))
+    model = replace(SMALL, model=str(tmp_path / "weak"))
+    asked = replace(base, arms={"outcome": arm}, reward_models={"orm": model})
+    jobs = {job.name: job for job in plan_jobs(check_recipe(asked), tmp_path / "out", evaluate_start=False)}
+    samplers = SamplerCache()
+    for job in jobs.values():
+        job.run(samplers, lambda what, done, total, unit: None)
+    [fit] = [job.folder for job in jobs.values() if isinstance(job, RewardFitJob)]
+    [run] = [job.folder for job in jobs.values() if isinstance(job, RunJob)]
+    folders = [fit, run / "reward-orm-000001"]
+    heads = []
+    for folder in folders:
+        [path] = json.loads((folder / "finished.json").read_text())["models"]
+        held = AutoModelForSequenceClassification.from_pretrained(folder / path)
+        assert held.config.hidden_size == 16 and held.config.num_labels == 1
+        heads.append(held.score.weight.detach())
+    assert heads[0].abs().max() > 0 and not torch.equal(heads[0], heads[1])  # fitted, and fitted further
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2] and all(0 < row["reward_mean"] < 1 for row in rows)
