@@ -61,7 +61,7 @@ def memory_lines(recipe: Recipe, *, ranks: int = 1) -> list[str]:
             critic=Need.CRITIC in method.needs,
             compiled=on_gpu if arm.training.compiled is None else arm.training.compiled,
             ranks=ranks,
-            drawing=bool(needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT})
+            drawing=bool(method.needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT})
             and draws_beside(arm.training, own.engine, ranks=ranks),
         )
         learned = _reward_models(own, arm.training, on_gpu, ranks)
