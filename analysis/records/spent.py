@@ -73,7 +73,7 @@ def _completions(rows: pd.DataFrame, problems: int | None, samples: int | None) 
     if rows.empty:
         return total
     for _, here in rows.groupby("benchmark", observed=True):
-        own = here["problem_id"].nunique()
+        own = len(set(column(here, "problem_id")))
         total += (problems or own) * (samples or len(here) / own)
     return total
 

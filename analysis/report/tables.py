@@ -85,7 +85,8 @@ def summarize_scores(
             }
         )
     table = pd.DataFrame(rows)
-    return table if table["wrong_chain_rate"].notna().any() else table.drop(columns="wrong_chain_rate")
+    unchecked = np.isnan(frames.column(table, "wrong_chain_rate")).all()
+    return table.drop(columns="wrong_chain_rate") if unchecked else table
 
 
 def verdict_table(comparison: ComparisonRecord) -> pd.DataFrame:
@@ -133,9 +134,9 @@ def score_columns(rows: pd.DataFrame) -> list[TextColumn]:
 
 def wrong_chain_columns(rows: pd.DataFrame) -> list[TextColumn]:
     """The share of right answers whose chain is wrong as a text column; none where no chain was checked."""
-    if "wrong_chain_rate" not in rows or not rows["wrong_chain_rate"].notna().any():
+    rates = frames.column(rows, "wrong_chain_rate") if "wrong_chain_rate" in rows else np.array([np.nan])
+    if np.isnan(rates).all():
         return []
-    rates = frames.column(rows, "wrong_chain_rate")
     cells = tuple(DASH if np.isnan(rate) else f"{100 * rate:.1f} %" for rate in rates)
     return [TextColumn(heading="wrong chains", cells=cells)]
 

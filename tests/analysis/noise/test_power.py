@@ -86,7 +86,7 @@ def test_what_seeds_differ_by_is_not_cured_by_problems_nor_problems_by_samples()
     needed = problems_needed(seed, 2.95 * error, **size)
     assert needed is not None
     power = [
-        float(seed.power(np.array([2.95 * error]), problems=number, **size)[0]) for number in (0.9 * needed, needed)
+        float(seed.power(np.array([2.95 * error]), problems=number, **size)[0]) for number in (needed * 9 // 10, needed)
     ]
     assert power[0] < 0.8 <= power[1] < 0.82
     assert samples_needed(seed, 0.02, seeds=4, problems=100, level=0.05) is None
