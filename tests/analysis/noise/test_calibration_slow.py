@@ -33,6 +33,7 @@ CONTRASTS = (
     Contrast(name="GRPO − start", plus=("grpo",), minus=("start",)),
 )
 SIZES = ((100, 64), (400, 16), (1319, 8))
+POINTWISE = 200  # comparisons a cell of bands at one position
 
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 5])
@@ -114,6 +115,59 @@ def test_curve_bands_of_few_seeds_hold_with_a_hundred_problems_and_a_thousand(nu
     coverage = np.mean(found)
     print(num_seeds, num_problems, round(100 * coverage, 1))
     assert 0.93 - 0.027 < coverage < 0.97 + 0.021
+
+
+@pytest.mark.parametrize("num_seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("effect", [0.0, 2.0])  # at 2 the largest K is at its ceiling
+def test_bands_at_one_position_contain_it_at_the_ceiling_too(effect, num_seeds):
+    """The band at K = 1, K = 8 and the largest K, each alone; one seed: over problems, no training noise."""
+    generator = np.random.default_rng(14)
+    inside = {"1": [], "8": [], "largest": []}
+    noise, shared = (0.0, 0.0) if num_seeds == 1 else (0.1, 0.1)
+    for size, samples in SIZES:
+        for fit in (START_FIT, SKEWED_FIT):
+            design = Design(
+                arms={"arm": Arm(effect=effect, noise=noise)},
+                difficulty=fit,
+                num_problems=size,
+                num_samples=samples,
+                num_seeds=num_seeds,
+                shared=shared,
+            )
+            ks = (1, 8, samples)
+            true_K = truth(design, generator, ks)[0]
+            for values_SPK in scores(simulate(design, POINTWISE, generator), samples, ks)[:, 0]:
+                band = share_band(values_SPK, 0.95)
+                found_K = (band.low <= true_K) & (true_K <= band.high)
+                for name, found in zip(inside, found_K.tolist(), strict=True):
+                    inside[name].append(found)
+    coverage = {name: float(np.mean(found)) for name, found in inside.items()}
+    print(effect, num_seeds, {name: round(100 * share, 1) for name, share in coverage.items()})
+    slack = 3 * np.sqrt(0.05 * 0.95 / (6 * POINTWISE))
+    assert all(0.93 - slack < share for share in coverage.values()), coverage
+    assert coverage["1"] < 0.97 + slack  # at the ceiling cautious
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_contrasts_of_greedy_answers_miss_in_4_to_6_per_cent_also_against_a_tuned_start(tuned):
+    """One answer a problem, 400 problems, 4 seeds; tuned: against the best of four temperatures of the start, which are
+    equally good in truth and are chosen on 200 other problems of the same start policies."""
+    generator = np.random.default_rng(15)
+    temperatures = {f"start at {each}": Arm(effect=-0.5, noise=0.05) for each in range(4)}
+    arms = {"grpo": Arm(noise=0.1), "rft": Arm(effect=-0.2, noise=0.15), **temperatures}
+    missed, num_validation = [], 200
+    for fit in (START_FIT, SKEWED_FIT):
+        design = Design(arms=arms, difficulty=fit, num_problems=400 + num_validation, num_samples=1, num_seeds=4)
+        true_A = truth(design, generator)[:, 0]
+        for values_ASP in simulate(design, 1000, generator).astype(float):
+            chosen = 2 + int(values_ASP[2:, :, 400:].mean(axis=(1, 2)).argmax()) if tuned else 1
+            own = [values_ASP[place, :, :400, None] for place in (0, chosen)]
+            noise = contrast_noise(own, [1.0, -1.0], paired=True)
+            missed.append(abs(noise.point_X[0] - (true_A[0] - true_A[chosen])) > noise.half_width(0.95)[0])
+    rate = float(np.mean(missed))
+    print(tuned, round(100 * rate, 1))
+    slack = 3 * np.sqrt(0.05 * 0.95 / len(missed))
+    assert 0.04 - slack < rate < 0.06 + slack
 
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 5])
