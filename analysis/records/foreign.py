@@ -120,7 +120,8 @@ def _listed(files: Sequence[str | Path]) -> list[Path]:
     listed: list[Path] = []
     for given in map(Path, files):
         if given.is_dir():
-            inside = sorted(path for path in given.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+            found = (path for path in given.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+            inside = sorted(path for path in found if not _is_lm_evals_summary(path))
             if not inside:
                 raise RecordError(f"{given}: holds no file that ends in {', '.join(SUFFIXES)}; name the files")
             listed += inside
@@ -129,6 +130,11 @@ def _listed(files: Sequence[str | Path]) -> list[Path]:
         else:
             raise RecordError(f"{given}: no such file or folder; expected samples as {', '.join(SUFFIXES)}")
     return listed
+
+
+def _is_lm_evals_summary(path: Path) -> bool:
+    """Whether it is the ``results_*.json`` that lm-evaluation-harness writes beside its samples."""
+    return path.match("results_*.json") and any(path.parent.glob("samples_*.jsonl"))
 
 
 def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:

@@ -25,6 +25,14 @@ def test_lm_evals_repeats_are_samples_and_its_second_filter_is_not_read_again() 
     assert list(rows["correct"]) == [None] * 12  # one number for four completions is no verdict on any of them
 
 
+def test_what_lm_eval_writes_beside_its_samples_is_left_out(tmp_path: Path) -> None:
+    """``--output_path OUT`` gets OUT/MODEL/samples_TASK_DATE.jsonl and OUT/MODEL/results_DATE.json."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "samples_sums.jsonl").write_bytes((FILES / "samples_sums.jsonl").read_bytes())
+    (tmp_path / "model" / "results_2026-11-29T16-31-36.json").write_text('{"results": {}, "configs": {}}')
+    assert list(read_foreign([tmp_path])["gold"]) == list(read_foreign([FILES / "samples_sums.jsonl"])["gold"])
+
+
 def test_trls_completions_of_two_steps_with_the_golds_that_its_reward_logged() -> None:
     rows = read_foreign([FILES / "completions"], {"correct": "ends_right"})
     assert len(rows) == 64
