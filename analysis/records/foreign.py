@@ -14,6 +14,7 @@ not there is refused with the columns that are. Nothing is judged here.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -31,6 +32,7 @@ from analysis.records.reading import RecordError
 FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
 REQUIRED = ("completion", "gold")
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+_LM_EVALS_FILE = re.compile(r"samples_(.+?)(_\d{4}-\d\d-\d\dT[\d.-]+)?")  # task and date
 # What plain tables call a field, the first that is there; "answer" is left out, since it may be either side's.
 ALIASES: dict[str, tuple[str, ...]] = {
     "problem": ("problem", "problem_id", "id", "doc_id"),
@@ -100,7 +102,8 @@ def read_foreign(files: Sequence[str | Path], columns: Mapping[str, str] | None 
         Columns ``arm``, ``seed``, ``step``, ``problem``, ``sample_index``, ``question``, ``completion``, ``gold``,
         ``correct`` (the tool's own verdict: True, False or None) and ``source`` (file and row). Without a column the
         arm is called after the file, or after the folder where steps are told apart; seed and step are 0; and a problem
-        without an id is known by its question, or without that by its gold answer.
+        without an id is known by its question, or without that by its gold answer. lm-eval numbers the problems of
+        every task from 0: where there are several tasks, a problem is called ``TASK:NUMBER``.
 
     Raises:
         RecordError: no such file, not of a known kind, no rows, or a field's column is missing; the message lists the
@@ -111,6 +114,11 @@ def read_foreign(files: Sequence[str | Path], columns: Mapping[str, str] | None 
     if strange:
         raise RecordError(f"--map {strange[0]}=…: not a field; expected one of {', '.join(FIELDS)}")
     frame = pd.concat([_read_file(path, asked) for path in _listed(files)], ignore_index=True)
+    tasks = frame.pop("task")
+    if tasks.nunique() > 1:
+        frame["problem"] = [
+            f"{task}:{name}" if task else name for task, name in zip(tasks, frame["problem"], strict=True)
+        ]
     keys = ["arm", "seed", "step", "problem"]
     frame["sample_index"] = frame.groupby(keys, sort=False).cumcount()
     return frame
@@ -162,6 +170,8 @@ def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
     texts = [question or gold for question, gold in zip(frame["question"], frame["gold"], strict=True)]
     names = [str(value) for value in frame["problem"]] if "problem" in found else list(map(_digest, texts))
     frame["problem"] = names
+    named_task = _LM_EVALS_FILE.fullmatch(path.stem) if tool is not None and tool.name == "lm-eval" else None
+    frame["task"] = named_task[1] if named_task is not None and "problem" not in asked else ""
     frame["source"] = [f"{path}, row {number}" for number in range(1, len(frame) + 1)]
     return frame
 

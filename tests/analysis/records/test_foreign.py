@@ -33,6 +33,19 @@ def test_what_lm_eval_writes_beside_its_samples_is_left_out(tmp_path: Path) -> N
     assert list(read_foreign([tmp_path])["gold"]) == list(read_foreign([FILES / "samples_sums.jsonl"])["gold"])
 
 
+def test_problems_of_two_of_lm_evals_tasks_are_not_one_problem(tmp_path: Path) -> None:
+    """Each task counts its problems from 0; two models on one task have the same problems, whatever the day."""
+    text = (FILES / "samples_sums.jsonl").read_bytes()
+    for name in ("a/samples_sums_2026-11-29T16-31-36.989487", "b/samples_sums_2026-12-01T10-00-00.000001"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.jsonl").write_bytes(text)
+    assert set(read_foreign([tmp_path])["problem"]) == {"0", "1", "2"}
+    (tmp_path / "a" / "samples_my_sums_2026-11-29T16-31-36.989487.jsonl").write_bytes(text)
+    rows = read_foreign([tmp_path / "a"])
+    assert set(rows["problem"]) == {f"{task}:{number}" for task in ("sums", "my_sums") for number in range(3)}
+    assert set(rows["sample_index"]) == {0, 1, 2, 3}
+
+
 def test_trls_completions_of_two_steps_with_the_golds_that_its_reward_logged() -> None:
     rows = read_foreign([FILES / "completions"], {"correct": "ends_right"})
     assert len(rows) == 64
