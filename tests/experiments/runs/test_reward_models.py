@@ -147,6 +147,11 @@ def heads_own_probabilities(model: Path, temperature: float, sample: dict[Hashab
     return torch.sigmoid(scores / temperature).tolist()
 
 
+def written_again(sample: dict[Hashable, Any]) -> int:
+    """Tokens of a completion's text, its end included."""
+    return len(TOKENIZER(sample["completion"], add_special_tokens=False).input_ids) + (sample["finish_reason"] == "stop")
+
+
 def rows_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(frame.itertuples(index=False, name=None))
 
@@ -167,6 +172,8 @@ def test_samples_of_the_last_policy_are_scored_by_the_model_of_the_last_iteratio
     fit = finished(run / f"reward-{name}-000002")
     path = run / f"reward-{name}-000002" / fit["models"][0]
     merged = samples[samples["step"] == 4].merge(scores, on=keys)
+    merged = merged[[written_again(sample) == sample["num_tokens"] for sample in merged.to_dict("records")]]
+    assert len(merged) >= 6, "texts that are the tokens that were drawn: a special token within one leaves no text"
     for sample in merged.iloc[:: max(1, len(merged) // 6)].to_dict("records"):
         prompt = prompt_of(run, sample["problem_id"])
         every = heads_own_probabilities(path, fit["temperatures"][0], sample, prompt)
