@@ -149,7 +149,9 @@ def heads_own_probabilities(model: Path, temperature: float, sample: dict[Hashab
 
 def written_again(sample: dict[Hashable, Any]) -> int:
     """Tokens of a completion's text, its end included."""
-    return len(TOKENIZER(sample["completion"], add_special_tokens=False).input_ids) + (sample["finish_reason"] == "stop")
+    return len(TOKENIZER(sample["completion"], add_special_tokens=False).input_ids) + (
+        sample["finish_reason"] == "stop"
+    )
 
 
 def rows_of(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
