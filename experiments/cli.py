@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -63,35 +65,37 @@ COMMANDS: dict[str, type] = {
 
 
 def main() -> None:
-    """Entry point of `coeflab`; expected errors are one paragraph on stderr and exit code 1.
+    """Entry point of `coeflab`; expected errors are one paragraph on stderr and exit code 1."""
+    with _reader_may_leave():
+        if sys.argv[1:] == ["--version"]:
+            print(version())
+            return
+        command: Any = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="coeflab", description=__doc__)
+        try:
+            command.run()
+        except KeyboardInterrupt:
+            print("stopped; start the same command again to go on.", file=sys.stderr)
+            sys.exit(130)
+        except ModuleNotFoundError as error:
+            print(
+                f"error: {error}. `make setup`, or `pip install coeflab[train]`, brings what trains.", file=sys.stderr
+            )
+            sys.exit(1)
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
+            print(f"error: {told(error)}", file=sys.stderr)
+            sys.exit(1)
 
-    A reader that has seen enough (`coeflab --help | head`) is no error.
-    """
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """A reader that has seen enough (`coeflab --help | head`) is no error."""
     try:
         try:
-            _run()
+            yield
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush would fail
-
-
-def _run() -> None:
-    if sys.argv[1:] == ["--version"]:
-        print(version())
-        return
-    command: Any = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="coeflab", description=__doc__)
-    try:
-        command.run()
-    except KeyboardInterrupt:
-        print("stopped; start the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
-    except ModuleNotFoundError as error:
-        print(f"error: {error}. `make setup`, or `pip install coeflab[train]`, brings what trains.", file=sys.stderr)
-        sys.exit(1)
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"error: {told(error)}", file=sys.stderr)
-        sys.exit(1)
 
 
 def told(error: Exception) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import time
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
 from sampling.chat_templates import ChatTemplateError, render_chats
+from tests.timing import turns
 from training.models.embedded import build_embedded_tokenizer
 
 DAY = datetime.date(2024, 2, 29)
@@ -39,12 +39,14 @@ def render(tokenizer: PreTrainedTokenizerFast, *questions: str) -> list[str]:
         ("{{ ''.__class__.__mro__ }}", "fails: .*SecurityError"),
     ],
 )
-def test_a_template_that_is_none_is_refused_by_name_within_a_second(template: str, why: str) -> None:
+def test_a_template_that_is_none_is_refused_by_name_at_once(template: str, why: str) -> None:
     tokenizer = tokenizer_with(template)
-    started = time.process_time()
-    with pytest.raises(ChatTemplateError, match=why):
-        render(tokenizer, "1+1?")
-    assert time.process_time() - started < 1  # of ours; the child has half a second
+
+    def refused() -> None:
+        with pytest.raises(ChatTemplateError, match=why):
+            render(tokenizer, "1+1?")
+
+    assert turns(refused) < 50e6  # of ours; the child has half a second
 
 
 def test_a_template_gives_the_library_s_own_prompts() -> None:

@@ -147,11 +147,12 @@ def test_a_dry_run_counts_every_completion_and_writes_nothing(
     _sweep(vary=("group_size=4,8",), choose=None, controls=False, seeds=(2,), dry_run=True).run()
     printed = capsys.readouterr().out
     # 3 steps of 4 problems; 6 problems × 4 samples at the end, × 2 at step 2 (step 0 is the start policy's), × 1
-    # greedily and × 2 at two other temperatures; 2 seeds.
-    expected = {"grpo group_size=4": (2, 96, 132), "grpo group_size=8": (2, 192, 132), "sft_start": (2, 0, 108)}
+    # greedily and × 2 at two other temperatures; 2 seeds. The start answers 6 validation problems too: × 1 greedily and
+    # × 2 at three temperatures.
+    expected = {"grpo group_size=4": (2, 96, 132), "grpo group_size=8": (2, 192, 132), "sft_start": (2, 0, 192)}
     for arm, numbers in expected.items():
         [line] = [line for line in printed.splitlines() if line.startswith(f"{arm} ")]
         assert tuple(int(part) for part in line.removeprefix(arm).split()[:3]) == numbers
-    assert f"{96 + 192 + 132 + 132 + 108} completions" in printed
+    assert f"{96 + 192 + 132 + 132 + 192} completions" in printed
     assert "An estimate: no finished run here to measure" in printed
     assert not list(tmp_path.iterdir())

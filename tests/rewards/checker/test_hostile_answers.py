@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import pytest
 import rewards.algebra.symbolic as symbolic
 from rewards import GoldAnswerError, Status, check_answer, check_answers, extract_answer
 from rewards.algebra.symbolic import SymbolicTimeoutError, compare_symbolically
+from tests.timing import turns
 
 ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = [
@@ -137,18 +138,19 @@ def test_with_and_without_gmpy2(arithmetic: str) -> None:
     if arithmetic == "gmpy" and importlib.util.find_spec("gmpy2") is None:
         pytest.skip("gmpy2 is not installed")
     code = f"""
-import importlib.util, sys, time
+import importlib.util, sys
 spec = importlib.util.spec_from_file_location("cases", {str(Path(__file__))!r})
 cases = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(cases)
 slowest = 0.0
 for answer in cases.HOSTILE:
-    start = time.process_time()
-    assert not cases.check_answer("#### " + answer, "\\\\tan(x) + \\\\sqrt[3]{{7}}").correct, answer
-    slowest = max(slowest, time.process_time() - start)
+    verdicts = []
+    judge = lambda: verdicts.append(cases.check_answer("#### " + answer, "\\\\tan(x) + \\\\sqrt[3]{{7}}"))
+    slowest = max(slowest, cases.turns(judge))
+    assert not verdicts[0].correct, answer
 import mpmath.libmp
 assert mpmath.libmp.BACKEND == {arithmetic!r}, mpmath.libmp.BACKEND
-assert slowest < 1.0, slowest
+assert slowest < 50e6, slowest
 """
     environment = {**os.environ, "SYMPY_GROUND_TYPES": arithmetic}
     environment |= {"MPMATH_NOGMPY": "1"} if arithmetic == "python" else {}
@@ -175,16 +177,11 @@ PIECES = [
 
 
 @pytest.mark.parametrize("piece", PIECES)
-def test_extraction_of_a_hundred_kilobytes_takes_less_than_50_milliseconds(piece: str) -> None:
+def test_extraction_takes_at_most_a_hundred_turns_of_a_loop_a_byte(piece: str) -> None:
+    """About 30 for the slowest of them; work that is quadratic in a hundred kilobytes takes thousands."""
     text = piece * (100_000 // len(piece.encode("utf-8", "surrogatepass")))
-
-    def seconds(completion: str) -> float:
-        start = time.process_time()
-        extract_answer(completion)
-        return time.process_time() - start
-
     for before in ("", "The answer is ", "\\boxed{", "#### ", "<think>", "$"):
-        assert min(seconds(before + text) for _ in range(3)) < 0.05, before
+        assert min(turns(partial(extract_answer, before + text)) for _ in range(3)) < 100 * 100_000, before
 
 
 @pytest.mark.parametrize("gold", ["", "  ", "$$", "\\boxed{}", "\x00", "\\frac{1}{2", "1}"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.files import DataFileError, read_problems
+from tests.timing import turns
 from training.models.folder import ModelNotFoundError, resolve_model
 from training.models.policy import load_policy
 
@@ -28,12 +28,14 @@ from training.models.policy import load_policy
         ("{}", "names no architecture"),
     ],
 )
-def test_a_config_that_is_none_is_refused_by_name_within_a_second(tmp_path: Path, config: str, message: str) -> None:
+def test_a_config_that_is_none_is_refused_by_name_at_once(tmp_path: Path, config: str, message: str) -> None:
     (tmp_path / "config.json").write_text(config, encoding="utf-8")
-    started = time.monotonic()
-    with pytest.raises(ModelNotFoundError, match=message):
-        resolve_model(str(tmp_path))
-    assert time.monotonic() - started < 1
+
+    def refused() -> None:
+        with pytest.raises(ModelNotFoundError, match=message):
+            resolve_model(str(tmp_path))
+
+    assert turns(refused) < 50e6
 
 
 def test_code_in_a_folder_is_not_run_and_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,10 +61,12 @@ def test_pickled_weights_are_not_unpickled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tolerance", ["1e999999999", "9" * 100_000, "1/0", "1e-1x", ""])
-def test_a_tolerance_that_no_answer_needs_is_refused_within_a_second(tmp_path: Path, tolerance: str) -> None:
+def test_a_tolerance_that_no_answer_needs_is_refused_at_once(tmp_path: Path, tolerance: str) -> None:
     row = {"id": "1", "question": "q", "answer": "2", "tolerance": tolerance}
     (tmp_path / "own.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-    started = time.monotonic()
-    with pytest.raises(DataFileError, match="tolerance"):
-        read_problems(tmp_path / "own.jsonl", benchmark="own")
-    assert time.monotonic() - started < 1
+
+    def refused() -> None:
+        with pytest.raises(DataFileError, match="tolerance"):
+            read_problems(tmp_path / "own.jsonl", benchmark="own")
+
+    assert turns(refused) < 50e6
