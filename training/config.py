@@ -23,7 +23,7 @@ class TrainingConfig:
         problems_per_step: P.
         group_size: G, completions a problem.
         context_tokens: demonstrations are concatenated at random to rows of at most so many tokens, and a step takes P
-            rows (`training.mixture`); ``None`` takes P·G demonstrations. Of no other source.
+            rows (`training.sources.mixture`); ``None`` takes P·G demonstrations. Of no other source.
         learning_rate: AdamW's rate after the warm-up; 0 goes through every motion and changes nothing (a control).
         warmup_steps: steps of linear warm-up from 0.
         schedule: constant, or linear decay to 0 at the last step.

@@ -16,7 +16,6 @@ import torch
 from algorithms.interface import BatchUnit, DataSource
 from training.accounting import rollout_metrics
 from training.checkpoints import help_to_save, save_checkpoint
-from training.drawing import Drawn
 from training.finite import check_finite, check_weights
 from training.models.batches import TrainingBatch
 from training.models.critic import critic_loss
@@ -25,6 +24,7 @@ from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 from training.models.policy import named_weights
 from training.models.shards import clip_gradient
+from training.sources.drawing import Drawn
 from training.staleness.ahead import AheadSource
 from training.staleness.measures import staleness_metrics
 from training.stopping import Row, StopRule

@@ -21,7 +21,6 @@ from sampling.sampler import Sampler
 from sampling.text import token_ends
 from training.accounting import Counters
 from training.config import TrainingConfig
-from training.drawing import Drawn, Score, draw_step
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch, unjudged_batch
 from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions, splits_at_head
@@ -33,7 +32,8 @@ from training.models.shards import shard
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.parallel.ranks import Ranks
 from training.pieces import PieceSize
-from training.sources import Source
+from training.sources.drawing import Drawn, Score, draw_step
+from training.sources.interface import Source
 from training.staleness.ahead import AheadSource
 from training.update import TokenNumbers, log_probabilities
 

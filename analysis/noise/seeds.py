@@ -114,8 +114,9 @@ def contrast_noise(values_ASPX: Sequence[np.ndarray], weights_A: Sequence[float]
         noise = total_noise(_weighted(values_ASPX, weights_A))
     else:
         noise = _unpaired(values_ASPX, weights_A)
-    means_APX = np.stack([problem_means(each) for each in values_ASPX])
-    at_an_end_X = ((means_APX <= SAME).all(axis=1) | (means_APX >= 1 - SAME).all(axis=1)).all(axis=0)
+    means_APX = [problem_means(each) for each in values_ASPX]
+    stacked_APX = np.stack(means_APX)
+    at_an_end_X = ((stacked_APX <= SAME).all(axis=1) | (stacked_APX >= 1 - SAME).all(axis=1)).all(axis=0)
     equal_X = np.ptp(_weighted(means_APX, weights_A), axis=0) <= SAME
     return replace(noise, equal_X=equal_X & (at_an_end_X | (np.abs(noise.point_X) > SAME)))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments.clusters.host import Host
-from experiments.runs.environment import processor_name
+from experiments.records.environment import processor_name
 from experiments.schedule.nodes import Ground, common_ground
 from experiments.schedule.places import Job, Kind, News, PlaceError, Pool
 from experiments.schedule.workers import DEVICE_TRIES

@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 from experiments.clusters.ranks import Rank
 from experiments.recipes.config import ArmConfig
+from experiments.records.environment import processor_name
+from experiments.records.same import read_json
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.environment import processor_name
 from experiments.runs.jobs import EvaluationJob, OfflineJob, RunJob, StartJob
-from experiments.runs.same import read_json
 from experiments.schedule.places import Job, Kind, News, Pool
 from experiments.schedule.workers import WorkerPool, fix_threads, usable_cores
 

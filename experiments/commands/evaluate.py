@@ -65,7 +65,7 @@ class Evaluate:
         if self.search:
             self._search()
             return
-        from experiments.runs.folder import lock_folder
+        from experiments.records.lock import lock_folder
         from experiments.schedule.compare import evaluate_model
         from experiments.schedule.door import evaluation_run
         from experiments.schedule.progress import progress_board
@@ -101,7 +101,7 @@ class Evaluate:
 
         from analysis.report.export import write_frames
         from analysis.report.trust.searches import search_pictures
-        from experiments.runs.folder import lock_folder
+        from experiments.records.lock import lock_folder
         from experiments.schedule.door import evaluation_run
         from experiments.searching.comparison import evaluate_search, point_rows, search_lines
 

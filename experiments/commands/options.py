@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from experiments.records.lock import check_folder
+
 if TYPE_CHECKING:
     from experiments.schedule.progress import Board
 
@@ -116,8 +118,6 @@ class RecipeOptions:
         from experiments.schedule.door import check_recipe, contamination
 
         recipe = check_recipe(recipe, ranks=ranks)
-        from experiments.runs.folder import check_folder  # loads pandas, before which a typo is told
-
         check_folder(out)
         workers = self.side_by_side(out)
         overlaps = contamination(recipe)
@@ -133,7 +133,7 @@ def results_in(out: Path, recipe: Any, *, with_coefficients: bool) -> Iterator[B
 
     Runs that failed are raised when the others are reported.
     """
-    from experiments.runs.folder import is_read_only, lock_folder
+    from experiments.records.lock import is_read_only, lock_folder
     from experiments.schedule.progress import progress_board
     from experiments.schedule.workers import WorkerError
 

@@ -59,7 +59,7 @@ class Sweep(ClusterOptions):
 
     def _execute(self, grid: Recipe, varied: Sequence[Varied], chosen: Varied | None, out: Path) -> None:
         """Choose, compare, report; failures are raised when all else is done."""
-        from experiments.runs.folder import lock_folder
+        from experiments.records.lock import lock_folder
         from experiments.schedule.choice import CHOICE_FOLDER, apply_choice, choice_recipe, choose
         from experiments.schedule.compare import compare
         from experiments.schedule.door import check_recipe

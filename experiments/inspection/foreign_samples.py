@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import SAMPLE_COLUMNS
 from analysis.records.frames import column, rows_where
-from experiments.runs.folder import environment, write_json
+from experiments.records.folder import environment, write_json
 from rewards import GoldAnswerError, check_answer, check_answers, extract_answer
 from rewards.verdict import Verdict
 

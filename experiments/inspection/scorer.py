@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from experiments.runs.same import read_json
+from experiments.records.same import read_json
 from training.models.logprobs import ForwardOptions
 from training.reward_models.model import RewardModelError, open_reward_model
 from training.reward_models.serving import RewardModel

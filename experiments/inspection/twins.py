@@ -16,7 +16,7 @@ from typing import Any
 
 from analysis.records.decoding import DECODED, DECODING_FOLDER, VALIDATED
 from analysis.records.frames import read_samples, records_of
-from experiments.runs.same import differences, read_json
+from experiments.records.same import differences, read_json
 
 __all__ = ["Twins", "compare_twins", "twin_lines"]
 

@@ -19,7 +19,7 @@ from training.peers.checkpoints import newest_whole
 from training.peers.methods import TrlDPO, TrlMethod, TrlSFT
 from training.peers.recorder import Recorder
 from training.peers.trainers import Online, Prepared, TrlRun
-from training.sources import OnlineSource
+from training.sources.online import OnlineSource
 
 __all__ = ["train_with_trl"]
 
@@ -83,7 +83,7 @@ def train_with_trl(live: LiveRun, *, offline: Path | None, evaluated_start: Path
 
 
 def _prepare(live: LiveRun, run: TrlRun, offline: Path | None) -> Prepared:
-    source = live.source(run.method, run.training, offline)
+    source = live.source(run.method, offline)
     reward = live.models.reward()
 
     def score(rollouts: Sequence[Rollout]) -> list[ScoredRollout]:

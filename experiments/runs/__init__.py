@@ -1,1 +1,1 @@
-"""One run, its folder, its start policy and its evaluation."""
+"""One run at work: its start policy, its evaluation, its reward models; and the jobs that a comparison is made of."""

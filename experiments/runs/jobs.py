@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.runs.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
+from experiments.records.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
+from experiments.records.folder import RunFolder
+from experiments.records.same import to_json
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.folder import RunFolder
-from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
 from experiments.trackers.clients import TrackedRun
 from experiments.trackers.tracking import tracking

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from experiments.records.config import OfflineConfig
 from experiments.runs.answering import tool_rounds
-from experiments.runs.config import OfflineConfig
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.prompts import task_prompt, training_prompts
 from experiments.runs.reward_models import load_fitted
@@ -14,7 +14,9 @@ from sampling.sampler import Sampler, SamplingConfig
 from training.models.engine_check import check_weight_loading
 from training.models.policy import Policy, load_policy
 from training.reward_models.searched import SearchedSource
-from training.sources import OfflineSource, OnlineSource, Prompts
+from training.sources.offline import OfflineSource
+from training.sources.online import OnlineSource
+from training.sources.prompts import Prompts
 
 __all__ = ["draw_offline"]
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.problem import Problem
 from benchmarks.prompts import Mode, Prompt, choose_prompt, deepseek_chat
 from experiments.recipes.config import TaskConfig
-from experiments.runs.folder import RunFolder
+from experiments.records.folder import RunFolder
 from experiments.runs.problems import load_beyond, load_problems, load_split
 from rewards.proof import statement_of
 from sampling.chat_templates import ChatTemplateError, render_chats
 from sampling.prompt import RenderedPrompt, encode_prompts
 from training.config import FORMS
-from training.demonstrations import DemonstrationSource
-from training.mixture import forms_of
 from training.models.policy import Policy
-from training.sources import Prompts
+from training.sources.demonstrations import DemonstrationSource
+from training.sources.mixture import forms_of
+from training.sources.prompts import Prompts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

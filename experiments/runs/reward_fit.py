@@ -19,11 +19,11 @@ from analysis.verification.calibration import area_under_curve, brier_score, rel
 from benchmarks.labelled_steps import load_prm800k
 from benchmarks.problem import Problem
 from experiments.recipes.plugins import load_step_reward
-from experiments.runs.config import RewardFitConfig
+from experiments.records.config import RewardFitConfig
+from experiments.records.folder import RunFolder
+from experiments.records.same import check_same_config, read_json, write_json
 from experiments.runs.engines import Report
-from experiments.runs.folder import RunFolder
 from experiments.runs.prompts import render_prompts, training_prompts
-from experiments.runs.same import check_same_config, read_json, write_json
 from rewards.reward import as_step_reward
 from rewards.verdict import ScoredRollout
 from sampling.engines import check_room

@@ -13,12 +13,12 @@ import torch
 
 from analysis.records.schema import FITS_FILE
 from experiments.recipes.plugins import learned_name, load_reward, load_step_reward
-from experiments.runs.config import RewardFitConfig, RunConfig
+from experiments.records.config import RewardFitConfig, RunConfig
+from experiments.records.same import FolderDamagedError, read_json, write_json
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts
 from experiments.runs.reward_fit import FINISHED, Cost, Earlier, RewardFit
-from experiments.runs.same import FolderDamagedError, read_json, write_json
 from rewards import warm_up_checker
 from rewards.noise import NoisyStepReward, noisy
 from rewards.reward import Reward, StepReward, StepRewardFunction, as_step_reward

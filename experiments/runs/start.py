@@ -9,14 +9,13 @@ from pathlib import Path
 from algorithms.interface import Aggregation
 from algorithms.sft import SFT
 from benchmarks.problem import Problem
-from experiments.runs.config import StartConfig
+from experiments.records.config import StartConfig
+from experiments.records.folder import RunFolder
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.folder import RunFolder
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import demonstrations, record_training_prompts, render_prompts
 from rewards.scoring import judge
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
-from training.demonstrations import DemonstrationSource
 from training.models.embedded import build_embedded_model, build_embedded_tokenizer
 from training.models.engine_check import check_weight_loading
 from training.models.folder import resolve_model
@@ -24,6 +23,7 @@ from training.models.policy import Policy, load_policy, named_weights
 from training.optimizers import muon_and_adamw, named_adamw
 from training.parallel.ranks import Ranks
 from training.restore import restore
+from training.sources.demonstrations import DemonstrationSource
 from training.stopping import StopRule, UntilCompetent
 from training.trainer import Trainer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.runs.same import FolderDamagedError, read_json
+from experiments.records.same import FolderDamagedError, read_json
 
 __all__ = ["StartPolicy", "trained_start"]
 

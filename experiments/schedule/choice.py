@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.recipes.config import ArmConfig, Recipe
 from experiments.recipes.grid import Varied, resolve, with_value
-from experiments.runs.same import ConfigMismatchError, differences, read_json, to_json, write_json
+from experiments.records.same import ConfigMismatchError, differences, read_json, to_json, write_json
 from experiments.schedule.door import with_files
 from experiments.schedule.plan import run_folder_name
 from experiments.schedule.workers import WorkerError

@@ -13,12 +13,12 @@ from analysis.records.schema import START_ARM
 from analysis.statistics.contrasts import to_records
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
-from experiments.runs.config import RunConfig
-from experiments.runs.environment import other_checker
-from experiments.runs.extension import extension_of, grown
-from experiments.runs.folder import FolderKindError, holds_work, is_read_only
-from experiments.runs.jobs import EvaluationJob, Job, RunJob
-from experiments.runs.same import (
+from experiments.records.config import RunConfig
+from experiments.records.environment import other_checker
+from experiments.records.extension import extension_of, grown
+from experiments.records.folder import holds_work
+from experiments.records.lock import FolderKindError, is_read_only
+from experiments.records.same import (
     ConfigMismatchError,
     FolderDamagedError,
     check_same_config,
@@ -26,6 +26,7 @@ from experiments.runs.same import (
     to_json,
     write_json,
 )
+from experiments.runs.jobs import EvaluationJob, Job, RunJob
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.declared import declared_contrasts
 from experiments.schedule.places import Place

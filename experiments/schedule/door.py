@@ -12,8 +12,8 @@ from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
 from experiments.recipes.files import file_hashes
 from experiments.recipes.plugins import learned_name, load_method, load_reward, load_step_reward, try_reward
+from experiments.records.config import RunConfig
 from experiments.runs.answering import proof_checker
-from experiments.runs.config import RunConfig
 from experiments.runs.problems import GENERATED, load_beyond, load_further, load_problems, overlap_lines
 from experiments.schedule.learned import check_enough_problems, check_learned_rewards
 from rewards.sandbox.run import check_sandbox

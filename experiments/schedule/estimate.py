@@ -13,7 +13,7 @@ from algorithms.interface import DataSource
 from analysis.records.schema import START_ARM
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig
 from experiments.recipes.plugins import load_method
-from experiments.runs.config import OfflineConfig, RunConfig
+from experiments.records.config import OfflineConfig, RunConfig
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
 from experiments.runs.problems import MOST_VALIDATION, load_further, load_problems
 from training.reward_models.config import RewardModelConfig

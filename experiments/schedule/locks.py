@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from experiments.records.lock import FolderBusyError
 from experiments.runs.engines import Report
 
 __all__ = ["lock_job"]
@@ -42,8 +43,6 @@ def lock_job(logs: Path, name: str, report: Report, *, patience: float = PATIENC
             except BlockingIOError as error:
                 left = end - time.monotonic()
                 if left <= 0:
-                    from experiments.runs.folder import FolderBusyError  # loads pandas
-
                     raise FolderBusyError(
                         f"another process has worked on {name} for {patience:.0f} s and still does (it holds "
                         f"{folder / name}); end it, or wait for it, and start the same command again."

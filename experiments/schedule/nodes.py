@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.runs.environment import environment, processor_name
+from experiments.records.environment import environment, processor_name
 
 __all__ = ["Ground", "Node", "code_digest", "common_ground", "existing"]
 

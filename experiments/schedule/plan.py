@@ -15,9 +15,9 @@ from analysis.records.schema import START_ARM
 from experiments.peers.jobs import TrlRunJob
 from experiments.recipes.config import Recipe
 from experiments.recipes.plugins import learned_name, load_method
-from experiments.runs.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
+from experiments.records.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
+from experiments.records.same import to_json
 from experiments.runs.jobs import EvaluationJob, Job, OfflineJob, RewardFitJob, RunJob, StartJob
-from experiments.runs.same import to_json
 from experiments.runs.start_policy import StartPolicy
 from training.peers.methods import is_trl
 

@@ -12,13 +12,13 @@ from benchmarks.naming import did_you_mean
 from benchmarks.problem import Tolerance
 from benchmarks.prompts import Mode, Prompt
 from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS, AnswerKind
+from experiments.records.config import RunConfig
+from experiments.records.lock import FolderKindError
+from experiments.records.same import write_json
 from experiments.runs.answering import tool_rounds
-from experiments.runs.config import RunConfig
-from experiments.runs.folder import FolderKindError
 from experiments.runs.jobs import EvaluationJob
 from experiments.runs.problems import GENERATED, KNOWN_BENCHMARKS, UnknownBenchmarkError, load_problems
 from experiments.runs.prompts import task_prompt
-from experiments.runs.same import write_json
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.compare import dated, failure_text, held_config, threads_of
 from experiments.schedule.progress import Board

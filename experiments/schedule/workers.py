@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from experiments.records.environment import processor_name
 from experiments.runs.engines import SamplerCache
-from experiments.runs.environment import processor_name
 from experiments.schedule.cards import card_of, visible_cards
 from experiments.schedule.locks import lock_job
 from experiments.schedule.places import Job, Kind, News, Place, Pool

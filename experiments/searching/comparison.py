@@ -17,7 +17,7 @@ from analysis.statistics.selection import best_of_k
 from analysis.statistics.voting import majority_matrix
 from benchmarks.problem import Problem
 from experiments.inspection.scorer import open_scorer
-from experiments.runs.config import RunConfig
+from experiments.records.config import RunConfig
 from experiments.runs.engines import SamplerCache
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts, task_prompt

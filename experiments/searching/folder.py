@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from experiments.runs.config import RunConfig
-from experiments.runs.same import FolderDamagedError, check_same_config, read_json, write_json
+from experiments.records.config import RunConfig
+from experiments.records.same import FolderDamagedError, check_same_config, read_json, write_json
 from training.models.policy import Policy
 
 __all__ = ["Pieces", "SearchRun", "weights_digest"]

@@ -15,7 +15,6 @@ from rewards.scoring import correctness_reward
 from sampling.prompt import encode_prompts
 from sampling.sampler import Sampler, SamplingConfig
 from sampling.transformers_engine import TransformersSampler
-from training.demonstrations import DemonstrationSource
 from training.durable import digest_of
 from training.loop import train
 from training.models.critic import Critic
@@ -25,7 +24,11 @@ from training.models.policy import Policy, load_policy, named_weights
 from training.parallel.ranks import Ranks
 from training.parallel.sampler import SharedSampler
 from training.restore import restore
-from training.sources import IteratedSource, OnlineSource, Prompts, Source
+from training.sources.demonstrations import DemonstrationSource
+from training.sources.interface import Source
+from training.sources.iterated import IteratedSource
+from training.sources.online import OnlineSource
+from training.sources.prompts import Prompts
 from training.staleness.ahead import AheadSource
 from training.stopping import AtStep, Row
 from training.trainer import Trainer, TrainingConfig

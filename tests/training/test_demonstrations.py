@@ -10,10 +10,10 @@ from benchmarks.problem import Problem
 from sampling.prompt import encode_prompts
 from tests.sampling.tokenizers import llama
 from tests.training.small_run import demonstrations_of, save_start
-from training.demonstrations import DemonstrationSource
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model
 from training.models.policy import Policy, load_policy
-from training.sources import Prompts
+from training.sources.demonstrations import DemonstrationSource
+from training.sources.prompts import Prompts
 
 
 def encode(policy: Policy, solution: str | None, question: str = "sold:") -> DemonstrationSource:

@@ -13,8 +13,9 @@ from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from sampling.sampler import Generation, SamplingConfig
-from training.drawing import MAX_ROUNDS, draw_step
-from training.sources import OnlineSource, Prompts
+from training.sources.drawing import MAX_ROUNDS, draw_step
+from training.sources.online import OnlineSource
+from training.sources.prompts import Prompts
 
 NUM_PROBLEMS, PER_STEP, GROUP_SIZE = 40, 4, 3
 

@@ -21,7 +21,9 @@ from tests.training.small_run import SAMPLING, TRAINING, Rows, make_trainer, pro
 from training.loop import take_step
 from training.models.policy import load_policy, named_weights
 from training.requirements import check_requirements
-from training.sources import IteratedSource, OfflineSource, Source
+from training.sources.interface import Source
+from training.sources.iterated import IteratedSource
+from training.sources.offline import OfflineSource
 from training.trainer import Trainer
 
 ONLINE_DPO = DPO(data_source=DataSource.ONLINE, dpo_beta=5.0)

@@ -13,9 +13,9 @@ from benchmarks.arithmetic import generate_problems
 from experiments.recipes.config import TaskConfig
 from experiments.runs.prompts import demonstrations
 from training.config import check_shares
-from training.mixture import ConcatenatedSource, concatenated_rows, forms_of
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
 from training.models.policy import Policy
+from training.sources.mixture import ConcatenatedSource, concatenated_rows, forms_of
 
 SHARES = {"words": 0.5, "program": 0.3, "tool": 0.2}
 TASK = TaskConfig(benchmark="arithmetic", prompt="bare", forms=tuple(SHARES.items()))

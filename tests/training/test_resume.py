@@ -27,7 +27,8 @@ from training.models.embedded import EmbeddedModelConfig, build_embedded_model, 
 from training.models.folder import ModelNotFoundError
 from training.models.policy import Policy, load_policy
 from training.restore import Restored, restore
-from training.sources import OnlineSource, Prompts
+from training.sources.online import OnlineSource
+from training.sources.prompts import Prompts
 from training.stopping import AtStep
 from training.trainer import Trainer, TrainingConfig
 

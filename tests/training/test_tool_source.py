@@ -9,7 +9,9 @@ from typing import Any
 from sampling import SamplingConfig
 from sampling.rounds import ToolOutput, ToolRounds
 from tests.sampling.test_rounds import FIRST, PROBLEMS, SHOWN, TOKENIZER, Scripted, Tool, ids, scripted
-from training.sources import OfflineSource, OnlineSource, Prompts
+from training.sources.offline import OfflineSource
+from training.sources.online import OnlineSource
+from training.sources.prompts import Prompts
 
 
 def online(tool: Tool) -> OnlineSource:

@@ -12,11 +12,11 @@ from transformers import TrainerCallback
 
 from algorithms.interface import DataSource, Need
 from training.accounting import Counters, rollout_metrics
-from training.drawing import Drawn
 from training.loop import Row, RunLog
 from training.models.policy import Policy
 from training.peers.checkpoints import mark_whole
 from training.peers.methods import TrlDPO, TrlGRPO, TrlMethod, TrlRLOO, TrlSFT
+from training.sources.drawing import Drawn
 
 __all__ = ["COLUMNS", "Recorder", "columns_of"]
 

@@ -20,11 +20,12 @@ from torch.utils.data import DataLoader
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from training.config import TrainingConfig
-from training.drawing import Drawn, Score, mixed_groups
 from training.models.batches import pairs_in
 from training.models.policy import Policy, named_weights
 from training.peers.methods import TrlGRPO, TrlMethod
-from training.sources import OnlineSource, Source
+from training.sources.drawing import Drawn, Score, mixed_groups
+from training.sources.interface import Source
+from training.sources.online import OnlineSource
 
 __all__ = ["Online", "Prepared", "TrlRun"]
 

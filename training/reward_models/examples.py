@@ -18,7 +18,7 @@ from benchmarks.problem import Problem
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
 from training.durable import write_whole
-from training.sources import problems_of_step
+from training.sources.prompts import problems_of_step
 
 __all__ = [
     "LabelError",

@@ -10,7 +10,8 @@ from sampling.sampler import Sampler, SamplingConfig
 from sampling.search import SearchConfig, search
 from training.models.policy import Policy
 from training.reward_models.serving import RewardModel, whole_scores
-from training.sources import Prompts, Spent
+from training.sources.interface import Spent
+from training.sources.prompts import Prompts
 
 __all__ = ["SearchedSource"]
 

@@ -26,7 +26,9 @@ from sampling.engines import EngineConfig
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from training.config import TrainingConfig
-from training.sources import OfflineSource, OnlineSource, Spent
+from training.sources.interface import Spent
+from training.sources.offline import OfflineSource
+from training.sources.online import OnlineSource
 
 __all__ = ["AheadSource", "Logprobs", "draws_beside"]
 

@@ -22,7 +22,7 @@ from experiments.clusters import on_ray
 from experiments.clusters.on_ray import RayCluster
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe
-from experiments.runs.folder import lock_folder
+from experiments.records.lock import lock_folder
 from experiments.schedule import nodes
 from experiments.schedule.compare import compare
 from experiments.schedule.door import check_recipe

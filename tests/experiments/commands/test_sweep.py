@@ -14,7 +14,7 @@ from experiments.commands.options import seeds_from
 from experiments.recipes.arms import named_arms, select_arms, with_controls
 from experiments.recipes.config import Recipe
 from experiments.recipes.grid import Varied, grid_arms, parse_varied, resolve
-from experiments.runs.same import ConfigMismatchError
+from experiments.records.same import ConfigMismatchError
 from experiments.schedule.choice import apply_choice, choice_recipe, choice_seed, choose, pick
 from experiments.schedule.estimate import Rates, job_costs, measured_rates
 from experiments.schedule.plan import plan_jobs, run_folder_name

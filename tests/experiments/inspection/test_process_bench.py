@@ -14,7 +14,7 @@ from experiments.commands.evaluate_rewards import EvaluateRewards
 from experiments.inspection import scorer
 from experiments.inspection.process_bench import evaluate_process_bench, process_bench_lines
 from experiments.recipes.config import TaskConfig
-from experiments.runs.config import RewardFitConfig
+from experiments.records.config import RewardFitConfig
 from experiments.runs.engines import SamplerCache
 from experiments.runs.reward_models import fit_first
 from sampling.engines import EngineConfig

@@ -12,10 +12,10 @@ import pytest
 
 from analysis.records.load import _extension_notes
 from experiments.recipes.config import Recipe
-from experiments.runs.config import RunConfig
+from experiments.records.config import RunConfig
+from experiments.records.extension import check_longer, extension_of, grown
+from experiments.records.same import ConfigMismatchError, to_json
 from experiments.runs.engines import SamplerCache
-from experiments.runs.extension import check_longer, extension_of, grown
-from experiments.runs.same import ConfigMismatchError, to_json
 from experiments.schedule import compare as schedule
 from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs

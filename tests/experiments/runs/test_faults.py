@@ -23,9 +23,9 @@ from analysis import load_comparison, load_run
 from analysis.records.frames import UnfinishedRunError
 from experiments.commands.compare import Compare
 from experiments.recipes import catalogue
+from experiments.records.same import ConfigMismatchError, FolderDamagedError, write_json
 from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import Job, RunJob
-from experiments.runs.same import ConfigMismatchError, FolderDamagedError, write_json
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.workers import WorkerError, run_jobs
 from tests.experiments.miniature import recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runs.folder import lock_folder
+from experiments.records.lock import lock_folder
 
 
 def test_a_refused_command_leaves_neither_a_lock_nor_a_folder(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from transformers import AutoModelForSequenceClassification
 
 from benchmarks.problem import Problem
 from experiments.recipes.config import ArmConfig, Recipe
+from experiments.records.folder import RunFolder
 from experiments.runs.engines import SamplerCache
 from experiments.runs.evaluation import chain_rule
-from experiments.runs.folder import RunFolder
 from experiments.runs.jobs import Job, RewardFitJob, RunJob
 from experiments.runs.reward_models import LiveRewardModels
 from experiments.schedule.door import check_recipe

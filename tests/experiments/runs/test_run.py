@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import experiments.runs.environment
-import experiments.runs.folder
+import experiments.records.environment
+import experiments.records.folder
 import experiments.schedule.compare
 from analysis import comparison_text, load_comparison
 from experiments.commands.options import keep_coefficients
@@ -21,12 +21,12 @@ from experiments.recipes.arms import select_arms
 from experiments.recipes.catalogue import build_recipe
 from experiments.recipes.config import Recipe
 from experiments.recipes.grid import grid_arms, parse_varied
-from experiments.runs.config import OfflineConfig, RunConfig
+from experiments.records.config import OfflineConfig, RunConfig
+from experiments.records.folder import RunFolder
+from experiments.records.same import ConfigMismatchError, to_json, write_json
 from experiments.runs.engines import SamplerCache
-from experiments.runs.folder import RunFolder
 from experiments.runs.jobs import RunJob
 from experiments.runs.offline import draw_offline
-from experiments.runs.same import ConfigMismatchError, to_json, write_json
 from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.compare import compare
 from experiments.schedule.door import check_recipe
@@ -231,7 +231,7 @@ def test_what_could_only_fail_later_is_refused_before_a_run(change: str, message
 @pytest.fixture
 def newer_checker(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def update() -> None:
-        for module in (experiments.runs.environment, experiments.runs.folder, experiments.schedule.compare):
+        for module in (experiments.records.environment, experiments.records.folder, experiments.schedule.compare):
             monkeypatch.setattr(module, "CHECKER_VERSION", "of tomorrow")
 
     return update

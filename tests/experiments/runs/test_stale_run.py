@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from experiments.records.folder import RunFolder
 from experiments.runs.engines import SamplerCache
-from experiments.runs.folder import RunFolder
 from experiments.runs.jobs import RunJob
 from experiments.runs.start_policy import StartPolicy
 from tests.experiments.runs.test_extension import REWARD, rows

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.arithmetic import generate_problems
-from experiments.runs.config import StartConfig
+from experiments.records.config import StartConfig
 from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import StartJob
 from sampling.engines import EngineConfig

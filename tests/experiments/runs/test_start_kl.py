@@ -20,12 +20,12 @@ from analysis import load_comparison
 from analysis.statistics.curves import diagnostic_traces
 from benchmarks.problem import Problem
 from experiments.recipes.config import Recipe
-from experiments.runs import evaluation, run
-from experiments.runs.config import RunConfig
+from experiments.records.config import RunConfig
+from experiments.records.samples import NumberFile, SampleFile
+from experiments.runs import evaluation, run, start_kl
 from experiments.runs.engines import SamplerCache
-from experiments.runs.evaluation import StartKl, measured_from_start
 from experiments.runs.jobs import RunJob
-from experiments.runs.samples import NumberFile, SampleFile
+from experiments.runs.start_kl import StartKl, measured_from_start
 from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs
 from sampling.rollout import Rollout
@@ -281,7 +281,7 @@ def test_without_room_for_the_start_policy_the_run_goes_on(
     def no_room(*args: Any, **options: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(evaluation, "load_policy", no_room)
+    monkeypatch.setattr(start_kl, "load_policy", no_room)
     with pytest.warns(RuntimeWarning, match="no room for the start policy"):
         folder = done(small(place), "rft", tmp_path)
     assert set(numbers(folder)["step"]) == {0}

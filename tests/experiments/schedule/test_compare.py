@@ -17,8 +17,8 @@ from transformers import AutoModelForCausalLM
 
 from analysis import SAMPLE_COLUMNS, load_comparison, render_text, summary_table, write_report
 from experiments.recipes.config import Recipe
-from experiments.runs.folder import FolderBusyError, lock_folder
-from experiments.runs.same import ConfigMismatchError
+from experiments.records.lock import FolderBusyError, lock_folder
+from experiments.records.same import ConfigMismatchError
 from experiments.schedule.compare import compare, select_arms
 from experiments.schedule.door import check_recipe
 from experiments.schedule.progress import Board

@@ -14,10 +14,10 @@ from transformers import PreTrainedTokenizerFast
 import experiments.schedule.compare
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
-from experiments.runs.folder import lock_folder
+from experiments.records.lock import lock_folder
+from experiments.records.same import ConfigMismatchError
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts
-from experiments.runs.same import ConfigMismatchError
 from experiments.schedule.compare import ReadOnlyError, compare
 from experiments.schedule.plan import is_run
 from experiments.schedule.progress import Board
@@ -112,7 +112,7 @@ def test_a_finished_comparison_that_cannot_be_written_is_checked_and_left_as_it_
     small = replace(recipe(), arms=select_arms(recipe(), ["grpo"]))
     jobs = start(small)["jobs"]
     (tmp_path / ".lock").unlink(missing_ok=True)
-    monkeypatch.setattr("experiments.runs.folder.os.access", lambda path, mode: False)
+    monkeypatch.setattr("experiments.records.lock.os.access", lambda path, mode: False)
     with pytest.raises(ReadOnlyError, match=r"cannot be written, and 2 of its runs are not finished \(sft_start-seed0"):
         start(small)
     for job in jobs:

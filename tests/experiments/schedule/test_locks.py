@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from experiments.runs.folder import FolderBusyError
+from experiments.records.lock import FolderBusyError
 from experiments.schedule.locks import lock_job
 
 

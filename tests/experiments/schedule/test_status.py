@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runs.folder import lock_folder
+from experiments.records.lock import lock_folder
 from experiments.schedule.status import read_status, status_lines
 
 ESC = "\x1b[31mred"

@@ -15,9 +15,9 @@ from analysis.records.frames import column
 from experiments.commands.evaluate import Evaluate
 from experiments.inspection.scorer import open_scorer
 from experiments.recipes.config import TaskConfig
+from experiments.records.same import ConfigMismatchError, FolderDamagedError
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import render_prompts
-from experiments.runs.same import ConfigMismatchError, FolderDamagedError
 from experiments.searching.comparison import _Sampled
 from sampling.sampler import Request, SamplingConfig, sample_rollouts
 from sampling.transformers_engine import TransformersSampler

@@ -14,7 +14,7 @@ from tests.training.reward_models.small_model import TOKENIZER
 from training.models.logprobs import ForwardOptions
 from training.reward_models.searched import SearchedSource
 from training.reward_models.serving import RewardModel
-from training.sources import Prompts
+from training.sources.prompts import Prompts
 
 
 class Digits(RewardModel):

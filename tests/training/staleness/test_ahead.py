@@ -19,7 +19,7 @@ from sampling.transformers_engine import TransformersSampler
 from tests.training.small_run import SAMPLING, TRAINING, Rows, make_trainer, prompts_of, run, save_start
 from training.loop import take_step
 from training.models.policy import Policy, load_policy, named_weights
-from training.sources import OnlineSource
+from training.sources.online import OnlineSource
 from training.staleness.ahead import AheadSource
 from training.trainer import Trainer
 

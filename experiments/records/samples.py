@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from analysis import SAMPLE_COLUMNS
 from analysis.records.schema import LATER_COLUMNS
-from experiments.runs.same import FolderDamagedError
+from experiments.records.same import FolderDamagedError
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 from training.durable import put_in_place, writing

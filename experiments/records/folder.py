@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from analysis.records.decoding import DECODING_FOLDER, decoding_file, validation_file
 from analysis.records.schema import FITS_FILE, SCORE_COLUMNS, START_KL_COLUMNS, START_KL_FILE
-from experiments.runs.config import RewardFitConfig, RunConfig, StartConfig
-from experiments.runs.environment import environment, other_checker
-from experiments.runs.extension import check_longer, extension_of, grown, keep_curve_point
-from experiments.runs.same import (
+from experiments.records.config import RewardFitConfig, RunConfig, StartConfig
+from experiments.records.environment import environment, other_checker
+from experiments.records.extension import check_longer, extension_of, grown, keep_curve_point
+from experiments.records.lock import FolderKindError
+from experiments.records.same import (
     ConfigMismatchError,
     FolderDamagedError,
     check_same_config,
@@ -25,33 +23,17 @@ from experiments.runs.same import (
     to_json,
     write_json,
 )
-from experiments.runs.samples import NumberFile, SampleFile
+from experiments.records.samples import NumberFile, SampleFile
 from experiments.trackers.tracking import Tell
 from rewards.verdict import CHECKER_VERSION
 from training.durable import digest_of, flush, write_whole, writing
 
-__all__ = [
-    "FolderBusyError",
-    "FolderKindError",
-    "RunFolder",
-    "check_folder",
-    "holds_work",
-    "is_read_only",
-    "lock_folder",
-]
+__all__ = ["RunFolder", "holds_work"]
 
 AnyConfig = TypeVar("AnyConfig", RunConfig, StartConfig, RewardFitConfig)
 
 FINISHED_FILES = ("config.json", "environment.json", "metrics.jsonl", "prompts.jsonl", "samples.parquet")
 LEARNED_FILES = ("scores.parquet", FITS_FILE)  # of runs with a reward model
-
-
-class FolderKindError(ValueError):
-    """The folder holds another kind of result."""
-
-
-class FolderBusyError(RuntimeError):
-    """Another process writes to the folder."""
 
 
 class RunFolder(Generic[AnyConfig]):
@@ -63,7 +45,7 @@ class RunFolder(Generic[AnyConfig]):
     Args:
         path: the folder; made if absent.
         config: what the run is; the folder may hold the same configuration, to be resumed, or one that asked for less
-            (`experiments.runs.extension`), but no other.
+            (`experiments.records.extension`), but no other.
 
     Attributes:
         samples: the evaluation samples.
@@ -302,64 +284,10 @@ class RunFolder(Generic[AnyConfig]):
             file.path.rename(file.path.with_suffix(".damaged"))
 
 
-def check_folder(path: Path) -> None:
-    """Refuse a file where results are to be written.
-
-    Raises:
-        FolderKindError: `path`, or what it lies below, is a file.
-    """
-    for place in (path, *path.parents):
-        if place.exists():
-            if not place.is_dir():
-                raise FolderKindError(f"{place} is a file; expected a folder for the results (--out).")
-            return
-
-
 def holds_work(path: Path) -> bool:
     """True for a folder in which a run has done anything: a step, a sample, a checkpoint."""
     made = ("metrics.jsonl", "samples.parquet", "finished.json")
     return any((path / name).exists() for name in made) or any((path / "checkpoints").glob("*"))
-
-
-def is_read_only(path: Path) -> bool:
-    """True for a folder that is there and cannot be written."""
-    return path.is_dir() and not os.access(path, os.W_OK)
-
-
-@contextmanager
-def lock_folder(path: Path) -> Iterator[None]:
-    """Hold `path` for this process; the lock goes with the process, however it ends.
-
-    Where nothing was written meanwhile, a refused command for one, the lock leaves nothing behind. A folder that
-    cannot be written needs none: it can only be read.
-
-    Raises:
-        FolderBusyError: another process holds it.
-        FolderKindError: it is a file.
-    """
-    check_folder(path)
-    if is_read_only(path):
-        yield
-        return
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    lock = path / ".lock"
-    there = lock.exists()
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderBusyError(
-                f"another coeflab process writes to {path}; wait for it, stop it, or choose another --out."
-            ) from error
-        try:
-            yield
-        finally:
-            if not there and list(path.iterdir()) == [lock]:
-                lock.unlink()
-                for folder in made:
-                    if not any(folder.iterdir()):
-                        folder.rmdir()
 
 
 def _digest(path: Path) -> str | None:

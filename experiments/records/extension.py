@@ -12,9 +12,9 @@ from typing import Any
 
 from algorithms.interface import DataSource
 from experiments.recipes.plugins import load_method
-from experiments.runs.config import RunConfig
-from experiments.runs.same import ConfigMismatchError, differences
-from experiments.runs.samples import NumberFile, SampleFile
+from experiments.records.config import RunConfig
+from experiments.records.same import ConfigMismatchError, differences
+from experiments.records.samples import NumberFile, SampleFile
 
 __all__ = ["check_longer", "extension_of", "grown", "keep_curve_point"]
 

@@ -15,8 +15,8 @@ from functools import lru_cache
 from benchmarks.problem import Problem
 from sampling.rollout import Rollout
 from training.config import FORMS
-from training.demonstrations import DemonstrationSource
-from training.sources import Prompts
+from training.sources.demonstrations import DemonstrationSource
+from training.sources.prompts import Prompts
 
 __all__ = ["ConcatenatedSource", "concatenated_rows", "forms_of"]
 

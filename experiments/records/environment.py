@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from experiments.runs.same import read_json
+from experiments.records.same import read_json
 from rewards.verdict import CHECKER_VERSION
 
 __all__ = ["environment", "other_checker", "processor_name"]

@@ -10,7 +10,7 @@ from sampling.prompt import RenderedPrompt
 from sampling.rollout import Rollout
 from sampling.rounds import encode_in_rounds
 from training.models.policy import Policy
-from training.sources import Prompts
+from training.sources.prompts import Prompts
 
 __all__ = ["DemonstrationSource"]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
-from training.sources import OnlineSource, Source
+from training.sources.interface import Source
+from training.sources.online import OnlineSource
 
 __all__ = ["MAX_ROUNDS", "Drawn", "Score", "draw_step", "mixed_groups"]
 
