@@ -13,7 +13,7 @@ import training.update
 from algorithms import GRPO
 from tests.training.small_run import TRAINING, make_trainer, save_start, weights
 from training.loop import take_step
-from training.pieces import PATIENCE, PieceSize
+from training.pieces import PATIENCE, PieceSize, is_device_error
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, room: int | None) -> tuple[torch.Tensor, int, list[str]]:
@@ -81,3 +81,21 @@ def test_pieces_grow_again_where_the_room_comes_back() -> None:
         assert [pieces.run(work) for _ in range(2 * PATIENCE)][-1] == 1024
         assert pieces.run(work) == 1024
     assert len(sizes) == 3 + PATIENCE + 1 + 2 * PATIENCE + 2 * PATIENCE + 1
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB."), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasGemmEx"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."), True),
+        (RuntimeError("The size of tensor a (2) must match the size of tensor b (3)"), False),
+        (ValueError("CUDA error: device-side assert triggered"), False),
+    ],
+)
+def test_errors_of_a_device_that_is_lost(error: Exception, lost: bool) -> None:
+    assert is_device_error(error) is lost
+    outer = ValueError("the reward failed")
+    outer.__cause__ = error
+    assert is_device_error(outer) is lost

@@ -72,7 +72,7 @@ def test_the_true_ranks_are_allowed_in_95_per_cent_of_comparisons():
     better_A = [(true_A > own).sum() for own in true_A]
     worse_A = [(true_A < own).sum() for own in true_A]
     held, narrow = [], []
-    for values_ASPK in scores(simulate(design, 150, generator), 16):
+    for values_ASPK in scores(simulate(design, 75, generator), 16):
         arms = [arm_of(name, values[:, :, 0]) for name, values in zip(design.names, values_ASPK, strict=True)]
         [found] = rank_arms(arms, resampling=Resampling())
         ends = dict(zip(found.arms, zip(found.best, found.worst, strict=True), strict=True))
@@ -80,5 +80,5 @@ def test_the_true_ranks_are_allowed_in_95_per_cent_of_comparisons():
             all(ends[n][0] <= 5 - worse_A[i] and ends[n][1] >= 1 + better_A[i] for i, n in enumerate(design.names))
         )
         narrow.append(np.mean([high - low for low, high in ends.values()]))
-    assert np.mean(held) > 0.95 - 3 * np.sqrt(0.05 * 0.95 / 150)
+    assert np.mean(held) > 0.95 - 3 * np.sqrt(0.05 * 0.95 / 75)
     assert np.mean(narrow) < 3.9  # 4 says nothing

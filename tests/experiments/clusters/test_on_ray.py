@@ -36,6 +36,7 @@ from tests.experiments.miniature import recipe
 ray = pytest.importorskip("ray", reason="Ray is not installed: nothing of --ray is tested (pip install 'coeflab[ray]')")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
+pytestmark = pytest.mark.timeout(900)  # what is waited for imports torch in several processes, beside other tests
 TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 PATIENCE = 240.0  # seconds, on a busy machine
 STORE = 80_000_000  # bytes; nothing of ours goes through it
@@ -71,9 +72,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head that takes no jobs, and a node; a lost one is noticed within seconds."""
+    """A head that takes no jobs, and a node; a lost one is noticed within seconds.
+
+    Ray's workers give way to everything else on a machine (niceness 15), to the tests beside these too: not here.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     fast = {"health_check_period_ms": 500, "health_check_failure_threshold": 2, "health_check_initial_delay_ms": 0}
+    fast["worker_niceness"] = 0
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE, "_system_config": fast}
     made = cluster_utils.Cluster(initialize_head=True, connect=False, head_node_args=head)
     made.add_node(num_cpus=1, object_store_memory=STORE)

@@ -23,6 +23,7 @@ from tests.experiments.clusters.counting import Broken, Count, run, worker_of
 submitit = pytest.importorskip(
     "submitit", reason="submitit is not installed: nothing of --slurm is tested (pip install 'coeflab[slurm]')"
 )
+pytestmark = pytest.mark.timeout(900)  # see test_on_ray
 LOCAL = Slurm(cluster="local")
 
 

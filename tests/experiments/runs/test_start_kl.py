@@ -22,7 +22,7 @@ from benchmarks.problem import Problem
 from experiments.recipes.config import Recipe
 from experiments.records.config import RunConfig
 from experiments.records.samples import NumberFile, SampleFile
-from experiments.runs import evaluation, run, start_kl
+from experiments.runs import evaluation, live_evaluation, start_kl
 from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import RunJob
 from experiments.runs.start_kl import StartKl, measured_from_start
@@ -149,7 +149,7 @@ def test_every_arm_that_trains_tells_how_far_it_went(
 def test_nothing_else_of_a_run_changes(
     arm: str, place: Path, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "measured_from_start", lambda *ignored: None)
+    monkeypatch.setattr(live_evaluation, "measured_from_start", lambda *ignored: None)
     without = done(small(place), arm, tmp_path)
     assert {path.name for path in whole[arm].iterdir()} - {path.name for path in without.iterdir()} == {
         "start_kl.parquet"
@@ -239,7 +239,7 @@ def test_what_was_drawn_without_is_not_drawn_again_for_it(
 ) -> None:
     """A run of an earlier version, stopped within its last evaluation: that goes on without; the curve has none."""
     with monkeypatch.context() as patch:
-        patch.setattr(run, "measured_from_start", lambda *ignored: None)
+        patch.setattr(live_evaluation, "measured_from_start", lambda *ignored: None)
         add, count = SampleFile.add, 0
 
         def until(self: Any, *args: Any) -> None:

@@ -25,6 +25,7 @@ from experiments.schedule.progress import Board
 from experiments.schedule.workers import WorkerError
 from tests.experiments.miniature import recipe
 
+pytestmark = pytest.mark.timeout(900)  # every method on a real engine, beside other tests
 TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 
 
