@@ -60,7 +60,9 @@ class ProofChecker(Protocol):
     """
 
     @property
-    def language(self) -> str: ...
+    def language(self) -> str:
+        """See above."""
+        ...
 
     def check(self) -> None:
         """Refuse a machine that lacks it.

@@ -207,8 +207,8 @@ def _controls_html(claims: Claims) -> str:
     for control in claims.controls:
         here = [_ordered(each, control) for each in claims.pairs if control in (each.arm, each.baseline)]
         methods = [each for each in here if each.arm not in outside]
-        if methods:
-            against.append(control_sentence(methods, control))
+        for benchmark in dict.fromkeys(each.benchmark for each in methods):
+            against.append(control_sentence([each for each in methods if each.benchmark == benchmark], control))
     return page.bullets(against, "answers") + _missing_controls_html(claims)
 
 

@@ -93,9 +93,14 @@ def budget_sentence(found: BudgetDifference) -> str:
 
 
 def control_sentence(differences: Sequence[Difference], control: str) -> str:
-    """Which methods stay ahead of a control, by intervals alone: `differences` are methods minus that control."""
+    """Which methods stay ahead of a control on one benchmark, by intervals alone.
+
+    Args:
+        differences: methods minus that control, of one benchmark.
+        control: its arm.
+    """
     behind = [difference.arm for difference in differences if not difference.interval.low > 0]
-    where = _at_temperatures([difference.temperature for difference in differences])
+    where = f" on {differences[0].benchmark}{_at_temperatures([difference.temperature for difference in differences])}"
     if not behind:
         return f"Every method's interval lies above the control {control}{where}."
     return f"Not clearly above the control {control}{where}: {', '.join(behind)}."

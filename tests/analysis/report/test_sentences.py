@@ -133,11 +133,16 @@ def test_a_budget_stands_in_front():
 
 def test_controls():
     same = replace(AHEAD, arm="DPO", interval=Interval(point=0.01, low=-0.01, high=0.03))
-    assert control_sentence([AHEAD], "RFT") == "Every method's interval lies above the control RFT at temperature 0.7."
-    assert control_sentence([AHEAD, same], "RFT") == "Not clearly above the control RFT at temperature 0.7: DPO."
+    assert (
+        control_sentence([AHEAD], "RFT")
+        == "Every method's interval lies above the control RFT on gsm8k at temperature 0.7."
+    )
+    assert (
+        control_sentence([AHEAD, same], "RFT") == "Not clearly above the control RFT on gsm8k at temperature 0.7: DPO."
+    )
     greedy = replace(same, temperature=0.0)
     assert control_sentence([AHEAD, greedy], "RFT") == (
-        "Not clearly above the control RFT at temperature 0.7 and decoded greedily: DPO."
+        "Not clearly above the control RFT on gsm8k at temperature 0.7 and decoded greedily: DPO."
     )
 
 
