@@ -29,7 +29,10 @@ def test_the_page_says_who_does_not_beat_the_controls(make_run, tmp_path):
         (path.parent / "finished.json").write_text("{}")
     page = write_report(tmp_path / "cmp").read_text()
     assert "<li>Not clearly above the control control_sft on sums at temperature 0.7: rft.</li>" in page
-    assert "<li>Every method&#x27;s interval lies above the control control_random on sums at temperature 0.7.</li>" in page
+    assert (
+        "<li>Every method&#x27;s interval lies above the control control_random on sums at temperature 0.7.</li>"
+        in page
+    )
     assert "No two Pass@K curves at temperature 0.7 cross for sure." in page
     assert "Control arms that were not run: format-only reward, no update, shuffled verdicts." in page
     assert '<td class="text">random reward</td>' in page

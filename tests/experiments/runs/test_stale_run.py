@@ -19,7 +19,7 @@ from experiments.records.folder import RunFolder
 from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import RunJob
 from experiments.runs.start_policy import StartPolicy
-from tests.experiments.runs.test_extension import REWARD, rows
+from tests.experiments.records.test_extension import REWARD, rows
 from tests.experiments.runs.test_run import nothing, run_config
 from tests.training.small_run import save_start
 

@@ -29,7 +29,7 @@ from experiments.runs.start_kl import StartKl, measured_from_start
 from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs
 from sampling.rollout import Rollout
-from tests.experiments.runs.test_extension import REWARD, asked
+from tests.experiments.records.test_extension import REWARD, asked
 from tests.experiments.runs.test_faults import PowerCut
 from tests.experiments.runs.test_run import run_config
 from tests.training.small_run import save_start

@@ -23,7 +23,7 @@ from experiments.runs.problems import load_validation
 from experiments.schedule.door import check_recipe
 from experiments.schedule.estimate import EMBEDDED, job_costs
 from experiments.schedule.plan import plan_jobs
-from tests.experiments.runs.test_extension import asked
+from tests.experiments.records.test_extension import asked
 from tests.experiments.runs.test_faults import PowerCut
 from tests.training.small_run import save_start
 
