@@ -17,7 +17,7 @@ from experiments.recipes import catalogue
 from experiments.recipes.catalogue import RECIPES, find_recipe
 from experiments.recipes.config import Recipe
 from experiments.recipes.fields import recipe_fields
-from tests.experiments.miniature import recipe
+from tests.experiments.miniature import recipe, run_here
 
 
 def tiny(device: str = "cpu") -> Recipe:
@@ -66,6 +66,25 @@ def test_the_recipe_of_a_starting_file_is_one(here: Path, monkeypatch: pytest.Mo
     }
     with pytest.raises(ValueError, match=r"has no 'mine'; it has .*my_recipe"):
         find_recipe("mine.py:mine")
+
+
+def test_the_commands_of_a_starting_recipe_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its budget is made small by options; arms, contrasts and everything else are the file's."""
+    monkeypatch.setattr(catalogue, "arithmetic", tiny)
+    monkeypatch.setattr("experiments.schedule.compare.run_jobs", run_here)
+    monkeypatch.setattr("analysis.write_report", lambda folders, **options: folders[0])  # its figures take longest
+    coeflab(monkeypatch, "coeflab new recipe mine.py")
+    shown, run = capsys.readouterr().out.splitlines()[1:]
+    coeflab(monkeypatch, shown)
+    assert "evaluation.problems = 50" in capsys.readouterr().out.splitlines()
+    coeflab(monkeypatch, f"{run} --steps 1 --seeds 1 --set evaluation.problems=6 --set evaluation.samples=4")
+    printed = capsys.readouterr().out
+    assert {line.split()[0] for line in printed.splitlines() if line} >= {"sft_start", "grpo", "grpo_fast", "dr_grpo"}
+    assert "fast − slow" in printed
+    trained = {path.parent.name for path in (here / "runs" / "my-recipe" / "runs").glob("*/metrics.jsonl")}
+    assert trained == {"grpo-seed0", "grpo_fast-seed0", "dr_grpo-seed0"}
 
 
 @pytest.mark.parametrize(
