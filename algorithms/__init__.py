@@ -36,8 +36,9 @@ from algorithms.preference.orpo import ORPO
 from algorithms.preference.simpo import SimPO
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, OnlineRFT, RAFTPlusPlus
-from algorithms.settings import converted, fits, nearest_names, type_in_words
+from algorithms.settings import converted, fits, type_in_words
 from algorithms.sft import SFT
+from benchmarks.naming import did_you_mean
 
 __all__ = [
     "ALGORITHMS",
@@ -89,7 +90,9 @@ def build_algorithm(name: str, settings: Mapping[str, Any] | None = None) -> Alg
         ValueError: no such algorithm or field (the nearest names are given), or a value that the algorithm refuses.
     """
     if name not in ALGORITHMS:
-        raise ValueError(f"unknown algorithm {name!r}; {nearest_names(name, ALGORITHMS)}")
+        raise ValueError(
+            f"unknown algorithm {name!r}; {did_you_mean(name, ALGORITHMS)}Known: {', '.join(sorted(ALGORITHMS))}."
+        )
     return configure(ALGORITHMS[name], settings or {}, name)
 
 
@@ -109,7 +112,8 @@ def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], na
     values = {}
     for field, value in settings.items():
         if field not in known:
-            raise ValueError(f"algorithm {name!r} has no field {field!r}; {nearest_names(field, known)}")
+            there = ", ".join(sorted(known)) or "none"
+            raise ValueError(f"algorithm {name!r} has no field {field!r}; {did_you_mean(field, known)}Known: {there}.")
         if not fits(value, hints[field]):
             raise ValueError(f"{field} of algorithm {name!r} is {value!r}; expected {type_in_words(hints[field])}.")
         values[field] = converted(value, hints[field])

@@ -1,26 +1,16 @@
-"""Fields set by name: the nearest names, the values that fit a field's type, and that type in words.
+"""Fields set by name: the values that fit a field's type, and that type in words.
 
 The one field language of the project: what `--set` and `--vary` take is decided here, for methods and recipes alike.
 """
 
 from __future__ import annotations
 
-import difflib
 import enum
 import sys
-from collections.abc import Iterable
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-__all__ = ["converted", "fits", "nearest_names", "type_in_words"]
-
-
-def nearest_names(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'kl_coef'? Known: …``: the end of every message about a name that is not there."""
-    listed = sorted(known)
-    close = difflib.get_close_matches(name, listed, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-    return f"{hint}Known: {', '.join(listed) or 'none'}."
+__all__ = ["converted", "fits", "type_in_words"]
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.files import SUFFIXES, DataFileError, DataFileMissingError, numbered_lines
+from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
 
 __all__ = ["PROCESS_BENCH", "CheckedSolution", "RatedSteps", "load_prm800k", "load_process_bench", "prm800k_file"]
@@ -74,7 +75,8 @@ def load_process_bench(name: str, data_dir: Path) -> list[CheckedSolution]:
         DataFileError: a line is no solution with steps and a label.
     """
     if name not in PROCESS_BENCH:
-        raise ValueError(f"There is no benchmark {name!r} of steps, only {', '.join(PROCESS_BENCH)}.")
+        near = did_you_mean(name, PROCESS_BENCH)
+        raise ValueError(f"unknown benchmark {name!r} of steps; {near}Known: {', '.join(PROCESS_BENCH)}.")
     solutions = []
     for where, row in _rows(_file(Path(data_dir), PROCESS_BENCH[name])):
         steps, label = row.get("steps"), row.get("label")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
 import tyro
 
+from benchmarks.naming import did_you_mean
 from experiments.commands.audit import AuditGolds
 from experiments.commands.audit_run import AuditRun
 from experiments.commands.compare import Compare, Train
@@ -70,6 +71,7 @@ def main() -> None:
         if sys.argv[1:] == ["--version"]:
             print(version())
             return
+        _check_command(sys.argv[1:])
         command: Any = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="coeflab", description=__doc__)
         try:
             command.run()
@@ -84,6 +86,16 @@ def main() -> None:
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             print(f"error: {told(error)}", file=sys.stderr)
             sys.exit(1)
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    """Exit with code 2 and the nearest commands where the first word is none; options are tyro's to read."""
+    name = next(iter(arguments), "-")
+    if name.startswith("-") or name.replace("_", "-") in COMMANDS:
+        return
+    near = did_you_mean(name, COMMANDS)
+    print(f"error: unknown command {name!r}; {near}Known: {', '.join(COMMANDS)}.", file=sys.stderr)
+    sys.exit(2)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from algorithms.preference.pairs import PairwiseMethod
 from algorithms.reinforce_plus_plus import ReinforcePlusPlus
 from algorithms.rft import RFT, RAFTPlusPlus
 from algorithms.sft import SFT
+from benchmarks.naming import did_you_mean
 
 __all__ = ["claims_of", "named_laws"]
 
@@ -43,7 +44,9 @@ def named_laws(names: Iterable[str]) -> frozenset[Law]:
     known = [str(law) for law in Law]
     for name in names:
         if name not in known:
-            raise ValueError(f"there is no law {str(name)!r}; expected some of {', '.join(known)}.")
+            raise ValueError(
+                f"there is no law {str(name)!r}; {did_you_mean(str(name), known)}Known: {', '.join(known)}."
+            )
     return frozenset(map(Law, names))
 
 

@@ -15,9 +15,8 @@ not there is refused with the columns that are. Nothing is judged here.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import pyarrow as pa
 from analysis.records.frames import column, records_of, rows_where
 from analysis.records.prime_rl import flat_rollouts, run_and_step
 from analysis.records.reading import RecordError
+from benchmarks.naming import did_you_mean, nearest_names
 
 FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
 REQUIRED = ("completion", "gold")
@@ -112,7 +112,8 @@ def read_foreign(files: Sequence[str | Path], columns: Mapping[str, str] | None 
     asked = dict(columns or {})
     strange = sorted(asked.keys() - set(FIELDS))
     if strange:
-        raise RecordError(f"--map {strange[0]}=…: not a field; expected one of {', '.join(FIELDS)}")
+        near = did_you_mean(strange[0], FIELDS)
+        raise RecordError(f"--map {strange[0]}=…: not a field; {near}Known: {', '.join(FIELDS)}")
     frame = pd.concat([_read_file(path, asked) for path in _listed(files)], ignore_index=True)
     tasks = frame.pop("task")
     if tasks.nunique() > 1:
@@ -232,9 +233,8 @@ def _columns(path: Path, present: list[str], tool: Tool | None, asked: Mapping[s
     """The column of each field that the file has."""
     absent = [f"{field}={column}" for field, column in asked.items() if column not in present]
     if absent:
-        near = get_close_matches(absent[0].partition("=")[2], present, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RecordError(f"{path}: --map {absent[0]}, and there is no such column; it has {', '.join(present)}{hint}")
+        near = did_you_mean(absent[0].partition("=")[2], present)
+        raise RecordError(f"{path}: --map {absent[0]}, and there is no such column; {near}It has {', '.join(present)}")
     found = {field: column for field, column in (tool.fields if tool else {}).items() if column in present}
     for field, names in ALIASES.items():
         if field not in found and (tool is None or field in ("arm", "seed", "correct")):
@@ -243,14 +243,14 @@ def _columns(path: Path, present: list[str], tool: Tool | None, asked: Mapping[s
     found |= asked
     missing = [field for field in REQUIRED if field not in found]
     if missing:
-        raise RecordError(f"{path}: {_proposal(missing[0], present, tool)}")
+        raise RecordError(f"{path}: {_proposal(missing[0], present, set(found.values()), tool)}")
     return found
 
 
-def _proposal(field: str, present: list[str], tool: Tool | None) -> str:
+def _proposal(field: str, present: list[str], taken: Set[str], tool: Tool | None) -> str:
     likely = {"gold": ("answer", "gts", "label", "reference"), "completion": ("answer", "text", "pred", "resps")}[field]
-    near = [name for name in likely if name in present]
-    near += get_close_matches(field, present, n=1)
+    free = [name for name in present if name not in taken]
+    near = [column for name in (field, *ALIASES[field], *likely) for column in nearest_names(name, free)]
     hint = f"--map {field}={near[0]}" if near else f"--map {field}=COLUMN"
     trl = tool is not None and tool.name == "TRL" and field == "gold"
     why = ' (TRL writes what the reward function logs: log_extra("solution", solution))' if trl else ""

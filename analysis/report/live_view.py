@@ -8,6 +8,7 @@ import numpy as np
 from analysis.figures.styles import arm_styles
 from analysis.figures.terminal_curves import Span, text_panel
 from analysis.records.live import LiveRun, live_runs
+from benchmarks.naming import did_you_mean
 
 ACCURACY = "accuracy"
 METRICS = {
@@ -43,7 +44,8 @@ def live_lines(folder: str | Path, *, width: int, height: int, metrics: Sequence
     """
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
-        raise ValueError(f"metric {unknown[0]!r}; expected one of {', '.join(METRICS)}")
+        near = did_you_mean(unknown[0], METRICS)
+        raise ValueError(f"unknown metric {unknown[0]!r}; {near}Known: {', '.join(METRICS)}")
     runs = live_runs(folder)
     arms = list(dict.fromkeys(run.arm for run in runs))
     colors = {arm: DARK.get(style.color, style.color) for arm, style in arm_styles(arms).items()}

@@ -30,6 +30,7 @@ from analysis.report.trust.pictures import trust_pictures
 from analysis.statistics.curves import differences_to_own, learning_curves, majority_curves, pass_curves
 from analysis.statistics.decoding import temperature_curves
 from analysis.statistics.scores import score_comparison
+from benchmarks.naming import did_you_mean
 
 RESAMPLING = Resampling()
 
@@ -155,7 +156,7 @@ def _choose_baseline(comparison: ComparisonRecord, baseline: str | None) -> str 
         if baseline not in comparison.arms:
             raise ValueError(
                 f"baseline {baseline!r} is not among the finished arms {list(comparison.arms)} of {comparison.path}; "
-                "name one of them, or let it finish"
+                f"{did_you_mean(baseline, comparison.arms)}Name one of them, or let it finish"
             )
         return baseline
     wanted = comparison.description.get("baseline", START_ARM)

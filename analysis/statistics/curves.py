@@ -17,6 +17,7 @@ from analysis.records.frames import column, read_start_kl
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.showing import table_html
 from analysis.statistics.scores import ArmScores
+from benchmarks.naming import did_you_mean
 
 DIAGNOSTICS = {
     "reward_mean": "mean reward",
@@ -143,7 +144,8 @@ def baseline_scores(scores: Sequence[ArmScores], baseline: str, benchmark: str) 
             return arm
     arms = sorted({arm.arm for arm in scores})
     raise ValueError(
-        f"baseline {baseline!r} has no scores on {benchmark}; expected one of {arms}; name an arm that finished"
+        f"baseline {baseline!r} has no scores on {benchmark}; {did_you_mean(baseline, arms)}Known: "
+        f"{', '.join(arms)}; name an arm that finished"
     )
 
 

@@ -19,6 +19,7 @@ from analysis.noise.seeds import contrast_noise
 from analysis.records.showing import table_html
 from analysis.statistics.contrasts import TUNED_START, Contrast
 from analysis.statistics.scores import ArmScores
+from benchmarks.naming import did_you_mean
 
 Judgement = Literal["better", "worse", "undecided", "none"]
 
@@ -195,7 +196,8 @@ def compare_values(
     """`compare_arms` on one benchmark, from the values of each arm."""
     arms = {arm.arm: arm for arm in values}
     if baseline is not None and baseline not in arms:
-        raise ValueError(f"baseline {baseline!r} has no scores on {benchmark}; expected one of {sorted(arms)}")
+        near = did_you_mean(baseline, arms)
+        raise ValueError(f"baseline {baseline!r} has no scores on {benchmark}; {near}Known: {', '.join(sorted(arms))}")
     if baseline is not None:
         pairs = [(arm, baseline) for arm in arms if arm != baseline]
     else:

@@ -96,7 +96,7 @@ def check_name(name: str) -> None:
         _read(Path(name).expanduser())
     elif name not in PROMPTS and name not in _OLD_NAMES:
         near = did_you_mean(name, PROMPTS)
-        raise ValueError(f"unknown prompt {name!r}; {near} Known: {', '.join(PROMPTS)}, or a file NAME.txt.")
+        raise ValueError(f"unknown prompt {name!r}; {near}Known: {', '.join(PROMPTS)}, or a file NAME.txt.")
 
 
 def language_of(benchmark: str, language: str | None = None) -> str:

@@ -18,6 +18,7 @@ from typing import Annotated
 import tyro
 
 from benchmarks.files import FILES, load_from_folder
+from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
 from rewards import GoldAnswerError, check_answer, extract_answer
 from rewards.checker.equivalence import decide_exactly, values_equal
@@ -155,7 +156,8 @@ def _splits(names: Sequence[str], data_dir: Path) -> list[tuple[str, str]]:
     """
     unknown = [name for name in names if name not in FILES]
     if unknown:
-        raise ValueError(f"There is no benchmark {unknown[0]!r}, only {', '.join(FILES)}.")
+        near = did_you_mean(unknown[0], FILES)
+        raise ValueError(f"unknown benchmark {unknown[0]!r}; {near}Known: {', '.join(FILES)}.")
     wanted = [(name, split) for name in names or FILES for split in FILES[name]]
     if names:
         return wanted

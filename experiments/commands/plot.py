@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from benchmarks.naming import did_you_mean
+
 if TYPE_CHECKING:
     from analysis.figures.canvas import Look
 
@@ -79,6 +81,7 @@ class Plot:
         pictures = comparison_pictures(comparison, look=look)
         chosen = [each for each in pictures if self.figure in (each.name, "all")]
         if not chosen:
-            names = ", ".join((*PAPER, FIDELITY, *(each.name for each in pictures)))
-            raise ValueError(f"figure {self.figure!r}; expected one of {names}, or all.")
+            names = (*PAPER, FIDELITY, *(each.name for each in pictures))
+            near = did_you_mean(self.figure, names)
+            raise ValueError(f"unknown figure {self.figure!r}; {near}Known: {', '.join(names)}, or all.")
         return {name: content for each in chosen for name, content in each.files().items()}

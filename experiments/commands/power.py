@@ -7,6 +7,8 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.naming import did_you_mean
+
 __all__ = ["Power"]
 
 SEEDS = (3, 4, 5, 8, 12, 16)  # columns of the table
@@ -33,6 +35,11 @@ class Power:
         from analysis.report.terminal import power_text
 
         comparison = load_comparison(self.comparison)
+        if self.baseline is not None and self.baseline not in comparison.arms:
+            near, known = did_you_mean(self.baseline, comparison.arms), ", ".join(comparison.arms)
+            raise ValueError(
+                f"baseline {self.baseline!r} is no finished arm of {self.comparison}; {near}Known: {known}."
+            )
         baseline = self.baseline or comparison.description.get("baseline")
         text = power_text(
             comparison,

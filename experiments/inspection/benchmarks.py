@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.hub import SOURCES
+from benchmarks.naming import did_you_mean
 from benchmarks.prompts.choice import language_of
 from benchmarks.registry import BENCHMARKS, AnswerKind, Benchmark
 
@@ -53,8 +52,7 @@ def benchmark_lines(name: str) -> list[str]:
         UnknownBenchmarkNameError: no such benchmark; the nearest names are given.
     """
     if name not in BENCHMARKS:
-        close = difflib.get_close_matches(name, BENCHMARKS, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+        hint = did_you_mean(name, BENCHMARKS)
         raise UnknownBenchmarkNameError(f"unknown benchmark {name!r}; {hint}`coeflab benchmarks` lists them.")
     benchmark = BENCHMARKS[name]
     lines = [f"{name}: {benchmark.title}"]

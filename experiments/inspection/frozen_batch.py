@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from algorithms import Aggregation, Algorithm, DataSource, Need, TokenBatch
+from benchmarks.naming import did_you_mean
 
 __all__ = ["FrozenBatch", "parse_batch", "read_batch"]
 
@@ -206,7 +207,8 @@ def _check_kinds(index: int, sequence: Any) -> None:
         raise ValueError(f"sequence {index} is a {type(sequence).__name__}; expected an object.")
     for name, value in sequence.items():
         if name not in SCHEMA:
-            raise ValueError(f"sequence {index} has an unknown field {name!r}; expected one of {', '.join(SCHEMA)}.")
+            near, known = did_you_mean(name, SCHEMA), ", ".join(SCHEMA)
+            raise ValueError(f"sequence {index} has an unknown field {name!r}; {near}Known: {known}.")
         kind = SCHEMA[name]
         if kind is float:
             _check_number(index, name, value)

@@ -16,12 +16,15 @@ Iterations (DeepSeekMath, Algorithm 1), three to a run:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from algorithms import ALGORITHMS
+from benchmarks.naming import did_you_mean
 from experiments.recipes.config import ArmConfig, Recipe
+from experiments.recipes.files import is_file_reference
 from experiments.recipes.plugins import arm_name
-from training.peers.methods import PREFIX, is_trl
+from training.peers.methods import PREFIX, TRL_METHODS, is_trl
 
 __all__ = ["CONTROLS", "named_arms", "select_arms", "with_controls"]
 
@@ -36,7 +39,7 @@ def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfi
     the recipe's last arm.
 
     Raises:
-        ValueError: two arms of one name.
+        ValueError: two arms of one name, or a name that is no arm's and no method's.
     """
     if not algorithms:
         names = recipe.arms if recipe.default_arms is None else recipe.default_arms
@@ -46,8 +49,21 @@ def select_arms(recipe: Recipe, algorithms: Sequence[str]) -> dict[str, ArmConfi
     for algorithm in algorithms:
         if arm_name(algorithm) in chosen:
             raise ValueError(f"two arms would be called {arm_name(algorithm)!r}; give the methods different names.")
-        chosen[arm_name(algorithm)] = recipe.arms.get(algorithm) or named.get(algorithm) or _arm(recipe, algorithm)
+        known = {**named, **recipe.arms}
+        if not (algorithm in known or algorithm in ALGORITHMS or is_trl(algorithm) or is_file_reference(algorithm)):
+            raise ValueError(_no_method(algorithm, known))
+        chosen[arm_name(algorithm)] = known[algorithm] if algorithm in known else _arm(recipe, algorithm)
     return chosen
+
+
+def _no_method(name: str, arms: Iterable[str]) -> str:
+    """What is said of a name that is neither that of an arm nor of a method."""
+    near = did_you_mean(name, [*arms, *ALGORITHMS, *TRL_METHODS])
+    own = [arm for arm in arms if arm not in ALGORITHMS]
+    return (
+        f"unknown algorithm {name!r}; {near}Known: {', '.join(sorted(ALGORITHMS))}; arms by name {', '.join(own)}; "
+        f"{', '.join(TRL_METHODS)}; or path/to/file.py:Name."
+    )
 
 
 def with_controls(recipe: Recipe, arms: dict[str, ArmConfig]) -> dict[str, ArmConfig]:

@@ -226,8 +226,8 @@ def find_recipe(name: str) -> Callable[[str], Recipe]:
     if is_file_reference(name):
         return partial(_own_recipe, name, load_object(name))
     if name not in RECIPES:
-        near = did_you_mean(name, RECIPES, cutoff=0.3)
-        raise ValueError(f"unknown recipe {name!r}; {near} Known: {', '.join(RECIPES)}, or path/to/file.py:function.")
+        near = did_you_mean(name, RECIPES)
+        raise ValueError(f"unknown recipe {name!r}; {near}Known: {', '.join(RECIPES)}, or path/to/file.py:function.")
     return RECIPES[name]
 
 
@@ -264,7 +264,7 @@ def check_arms(recipe: Recipe) -> Recipe:
         if name not in known:
             near = did_you_mean(name, known)
             raise ValueError(
-                f"recipe {recipe.name!r}, {where}: no arm {name!r}; {near} Expected one of {', '.join(known)}; a "
+                f"recipe {recipe.name!r}, {where}: no arm {name!r}; {near}Expected one of {', '.join(known)}; a "
                 "recipe that is made of another one needs its own, or None, in default_arms and contrasts."
             )
     return recipe

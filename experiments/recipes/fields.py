@@ -21,6 +21,13 @@ from experiments.recipes.plugins import load_method
 __all__ = ["apply_settings", "find_field", "has_field", "literal", "parse_setting", "recipe_fields", "with_value"]
 
 NOT_A_SETTING = ("name", "arms", "default_arms", "seeds", "contrasts", "files", "reward_models")
+# What is said of those of them that people ask for.
+ELSEWHERE = {
+    "arms": "--algorithm names the arms",
+    "seeds": "--seeds says them, --seed that of `train`",
+    "contrasts": "a recipe of your own declares them (`coeflab new recipe`)",
+    "reward_models": "a recipe of your own declares them (`coeflab new recipe`)",
+}
 # What makes a control one (`experiments.recipes.arms`).
 CONTROL_FIELDS = {
     "random_reward": "reward",
@@ -103,12 +110,27 @@ def find_field(recipe: Recipe, name: str, within: Iterable[str] = ()) -> str:
     known = [path for path in every if not sections or path.split(".")[0] in sections]
     found = [path for path in known if path == name] or [path for path in known if path.endswith(f".{name}")]
     if not found:
-        names = known if "." in name else sorted({path.rpartition(".")[2] for path in known})
-        hint = did_you_mean(name, names, cutoff=0.5) or "`coeflab show` and `coeflab methods NAME` list the fields."
-        raise ValueError(f"no field {name!r}; {hint}")
+        raise ValueError(_no_field(name, known))
     if len(found) > 1:
         raise ValueError(f"{name!r} is {' and '.join(found)}; give the one you mean.")
     return found[0]
+
+
+def _no_field(name: str, known: Sequence[str]) -> str:
+    """What is said of a name that is no field: the fields inside where it is a group of them, else the nearest."""
+    inside = [path for path in known if f".{name}." in f".{path}"]
+    if inside:
+        return f"{name!r} is a group of fields; expected one of them: {', '.join(inside)}."
+    if name in ELSEWHERE:
+        return f"no field {name!r}; {ELSEWHERE[name]}."
+    groups = {path.rpartition(".")[0] for path in known if "." in path}
+    if "." in name:
+        names = [*known, *(f"{group}.…" for group in groups if "." in group)]
+    else:
+        names = sorted({path.rpartition(".")[2] for path in known})
+        names += sorted({f"{part}.…" for group in groups for part in group.split(".")})
+    hint = did_you_mean(name, names).rstrip() or "`coeflab show` and `coeflab methods NAME` list the fields."
+    return f"no field {name!r}; {hint}"
 
 
 def with_value(recipe: Recipe, arm: ArmConfig, path: str, value: Any) -> ArmConfig:

@@ -60,7 +60,7 @@ def load_object(reference: str) -> Any:
     if not hasattr(module, name):
         own = _public_names(path)
         near = did_you_mean(name, own)
-        raise ValueError(f"{path} has no {name!r}; it has {', '.join(own) or 'none'}.{f' {near}' if near else ''}")
+        raise ValueError(f"{path} has no {name!r}; it has {', '.join(own) or 'none'}.{f' {near}'.rstrip()}")
     return getattr(module, name)
 
 

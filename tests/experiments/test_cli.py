@@ -38,7 +38,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     ("arguments", "message"),
     [
         (["compare", "--recipe", "aritmetic"], "did you mean 'arithmetic'"),
-        (["train", "--algorithm", "grop"], "did you mean 'grpo'"),
+        (["train", "--algorithm", "grop"], "did you mean 'grpo'?"),
+        (["compare", "--algorithm", "nosuch"], "unknown algorithm 'nosuch'; Known: cispo,"),
+        (["compare", "--algorithm", "control_fomat"], "did you mean 'control_format'?"),
+        (["compare", "--algorithm", "grpo_proces"], "did you mean 'grpo_process'?"),
+        (["train", "--set", "source=1"], "'source' is a group of fields; expected one of them: source.problems,"),
+        (["train", "--set", "engine.vllm=1"], "'engine.vllm' is a group of fields; expected one of them: engine.vllm."),
+        (["train", "--set", "evalation=1"], "did you mean 'evaluation.…'?"),
+        (["train", "--set", "engine.vlm=1"], "did you mean 'engine.vllm.…'?"),
+        (["train", "--set", "seeds=1"], "no field 'seeds'; --seeds says them"),
+        (["train", "--reward", "shufled:correctness"], "did you mean 'shuffled:correctness'?"),
+        (["laws", "grpo", "--claim", "mean_zero"], "did you mean 'group_mean_zero'?"),
+        (["audit-golds", "--data-dir", "data", "--benchmark", "gms8k"], "did you mean 'gsm8k'?"),
+        (["watch", ".", "--metric", "entrpy"], "did you mean 'entropy'?"),
         (["train", "--algorithm", "mine.py"], "expected mine.py:NAME (no such file)"),
         (["compare", "--recipe", "mine.py:mine"], "there is no file"),
         (["train", "--seed", "18446744073709551616"], "a seed is 18446744073709551616; expected a whole number"),
@@ -103,6 +115,12 @@ def test_wrong_input(arguments: list[str], message: str, run, tmp_path: Path) ->
     assert sum(line.startswith("error: ") for line in err.splitlines()) == 1
     assert "Traceback" not in err
     assert not (tmp_path / "runs").exists(), "a refused command leaves nothing behind"
+
+
+def test_a_command_that_does_not_exist(run) -> None:
+    code, _, err = run("trian")
+    assert code == 2
+    assert err.startswith("error: unknown command 'trian'; did you mean 'train'? Known: methods, ")
 
 
 @pytest.mark.parametrize(

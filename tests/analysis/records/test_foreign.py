@@ -117,12 +117,22 @@ def test_conversations_numbers_and_files_without_arm(tmp_path: Path) -> None:
         (
             '{"completion": "x", "gold": "1"}',
             {"gold": "golds"},
-            "it has completion, gold; did you mean 'gold'",
+            "no such column; did you mean 'gold'. It has completion, gold",
         ),
         (
             '{"completion": "x", "gold": "1"}',
             {"golden": "gold"},
-            "golden=….* not a field; expected one of problem",
+            "golden=….* not a field; did you mean 'gold'. Known: problem",
+        ),
+        (
+            '{"question": "q", "completion": "x", "answr": "1"}',
+            {},
+            "no column for the gold; it has question, completion, answr; name it: --map gold=answr",
+        ),
+        (
+            '{"question": "q", "complettion": "x", "answer": "1"}',
+            {},
+            "no column for the completion; .*--map completion=complettion",
         ),
         ('{"completion": "x", "gold": "1"}\n{"comp', {}, "line 2: not JSON"),
         ("[1]", {}, "line 1: a list; expected one object a line"),

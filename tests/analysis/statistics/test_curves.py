@@ -95,7 +95,7 @@ def test_difference_curves_subtract_the_baseline(comparison_dir):
     assert curves[0].band.point[0] == pytest.approx(0.3125)
     (pair,) = compare_arms(scores, resampling=FEW, baseline="sft_start")  # one interval, in curves and tables
     assert (curves[0].band.low[0], curves[0].band.high[0]) == (pair.interval.low, pair.interval.high)
-    with pytest.raises(ValueError, match=r"baseline 'dpo'.*\['grpo', 'sft_start'\]"):
+    with pytest.raises(ValueError, match=r"baseline 'dpo'.*Known: grpo, sft_start; name an arm that finished"):
         difference_curves(scores, "dpo", FEW)
 
 

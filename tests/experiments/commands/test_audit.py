@@ -71,7 +71,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, capsys: pyte
 
 
 def test_wrong_names_and_empty_folders_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="There is no benchmark 'gsm9k', only gsm8k"):
+    with pytest.raises(ValueError, match="unknown benchmark 'gsm9k'; did you mean 'gsm8k'"):
         AuditGolds(data_dir=tmp_path, benchmark=("gsm9k",)).run()
     with pytest.raises(ValueError, match="holds no benchmark file"):
         AuditGolds(data_dir=tmp_path).run()

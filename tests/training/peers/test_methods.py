@@ -41,8 +41,8 @@ def test_every_field_has_trls_name_and_default(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "why"),
     [
-        ("trl:gropo", {}, r"unknown method 'trl:gropo'; did you mean 'trl:grpo' or"),
-        ("trl:grpo", {"betta": 1.0}, r"algorithm 'trl:grpo' has no field 'betta'; did you mean 'beta' or"),
+        ("trl:gropo", {}, r"unknown method 'trl:gropo'; did you mean 'trl:grpo'\?"),
+        ("trl:grpo", {"betta": 1.0}, r"algorithm 'trl:grpo' has no field 'betta'; did you mean 'beta'\?"),
         ("trl:grpo", {"scale_rewards": "groups"}, r"expected one of 'group', 'batch', 'none'"),
         ("trl:grpo", {"learning_rate": 1.0}, r"has no field 'learning_rate'"),  # of the training, as in every arm
     ],
