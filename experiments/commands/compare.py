@@ -106,7 +106,7 @@ class Compare(ClusterOptions):
         """Run what is missing of the comparison and write its report; or print its design."""
         if self.pilot is not None and not self.dry_run:
             raise ValueError("--pilot says whose variances a dry run takes; give --dry-run with it.")
-        recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
+        recipe = self.recipe(self.recipe_name, self.algorithm or None)  # a typo is told before torch is loaded
         from experiments.recipes.arms import select_arms, with_controls
 
         arms = select_arms(recipe, self.algorithm)
@@ -165,7 +165,8 @@ class Train(RecipeOptions):
         if rank is None and self._launched():
             return
         together = None if rank is None or rank.world == 1 else self._joined(rank)
-        recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
+        asked = () if self.algorithm is None else (self.algorithm,)
+        recipe = self.recipe(self.recipe_name, asked)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
 
         [(name, arm)] = select_arms(recipe, [self.algorithm or list(recipe.arms)[-1]]).items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,8 +65,16 @@ class RecipeOptions:
     track: Repeated[tuple[str, ...]] = ()
     """Also tell a tracker what every run measures: tensorboard, trackio, wandb or wandb-offline. May be repeated."""
 
-    def recipe(self, name: str) -> Any:
-        """The recipe with these options put in."""
+    def recipe(self, name: str, asked: Sequence[str] | None = None) -> Any:
+        """The recipe with these options put in.
+
+        Args:
+            name: of the recipe.
+            asked: arms that will be run; none of them is the recipe's last. ``None`` is all.
+
+        Raises:
+            ValueError: what an option names is not there, or an arm that will be run cannot have its value.
+        """
         from experiments.recipes.catalogue import find_recipe
         from experiments.trackers.clients import check_trackers
 
@@ -83,7 +91,7 @@ class RecipeOptions:
         )
         arms = recipe.arms
         if self.steps is not None:
-            arms = {key: replace(arm, training=replace(arm.training, steps=self.steps)) for key, arm in arms.items()}
+            arms = _with_steps(arms, self.steps, asked)
         recipe = recipe if self.model is None else recipe.with_model(self.model)
         return replace(
             recipe,
@@ -125,6 +133,22 @@ class RecipeOptions:
             say(f"warning: {line}")
         say(opening(recipe, out, workers, evaluate_start=evaluate_start, ranks=ranks))
         return recipe, workers, {"overlaps": overlaps} if overlaps else {}
+
+
+def _with_steps(arms: Mapping[str, Any], steps: int, asked: Sequence[str] | None) -> dict[str, Any]:
+    """The arms with so many steps; one that cannot be as short is left out where it is not asked for.
+
+    Raises:
+        ValueError: it is asked for, or it is the last, which other methods are trained like.
+    """
+    made = {}
+    for name, arm in arms.items():
+        try:
+            made[name] = replace(arm, training=replace(arm.training, steps=steps))
+        except ValueError as error:
+            if asked is None or name in asked or name == list(arms)[-1]:
+                raise ValueError(f"{name}: {error}") from error
+    return made
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Sweep(ClusterOptions):
 
     def run(self) -> None:
         """Run what is missing of the grid and write its report; or print the plan."""
-        recipe = self.recipe(self.recipe_name)  # a mistyped name is told before torch is loaded
+        recipe = self.recipe(self.recipe_name, self.algorithm or None)  # a mistyped name is told before torch is loaded
         from experiments.recipes.arms import select_arms
         from experiments.recipes.grid import grid_arms, parse_varied
 
@@ -111,7 +111,7 @@ class Sweep(ClusterOptions):
 
         if not self.controls:
             return grid
-        base = self.recipe(self.recipe_name)
+        base = self.recipe(self.recipe_name, self.algorithm or None)
         controls = with_controls(base, grid.arms)
         held = replace(base, arms={name: arm for name, arm in controls.items() if name not in grid.arms})
         return replace(grid, arms={**grid.arms, **self.with_settings(held).arms})

@@ -40,3 +40,26 @@ def test_options_that_are_given_take_the_recipes_place(monkeypatch: pytest.Monke
 def test_a_grid_of_rates_is_judged_on_validation_problems(name: str) -> None:
     """Until 2026-11-29 the command line's own default put every recipe on test problems, these too."""
     assert RecipeOptions().recipe(name).evaluation.split == "validation"
+
+
+def warming(device: str) -> Recipe:
+    """A recipe whose PPO arm cannot be shorter than its critic's first steps."""
+    made = recipe()
+    ppo = made.arms["ppo"]
+    training = replace(ppo.training, steps=5, critic_warmup_steps=3)
+    return replace(made, arms={**made.arms, "ppo": replace(ppo, training=training)})
+
+
+def test_an_arm_that_is_not_run_refuses_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train --algorithm grpo --steps 3` ended in an error about the critic of the recipe's PPO arm."""
+    monkeypatch.setitem(catalogue.RECIPES, "warming", warming)
+    options = RecipeOptions(steps=3)
+    for asked in ((), ("grpo",)):
+        made = options.recipe("warming", asked)
+        assert {arm.training.steps for arm in made.arms.values()} == {3}
+        assert "ppo" not in made.arms
+    for asked in (None, ("grpo", "ppo")):
+        with pytest.raises(ValueError, match="ppo: critic_warmup_steps is 3; expected 0 or more and fewer"):
+            options.recipe("warming", asked)
+    with pytest.raises(ValueError, match="steps is 0; expected at least 1"):
+        RecipeOptions(steps=0).recipe("warming", ())
