@@ -270,7 +270,7 @@ def test_what_cannot_be_judged_is_refused(subject: Any, message: str) -> None:
 
 
 def test_unknown_laws_are_refused() -> None:
-    with pytest.raises(ValueError, match="no law 'mean_zero'; expected some of group_mean_zero"):
+    with pytest.raises(ValueError, match="no law 'mean_zero'; did you mean 'group_mean_zero'"):
         judge(GRPO, claims=["mean_zero"])
 
 
