@@ -40,7 +40,7 @@ def nearest_names(name: str, known: Iterable[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return name.strip().casefold().replace("-", "_").replace(" ", "_")
+    return name.strip().casefold().replace("-", "_").replace(" ", "_").replace("+", "_plus")
 
 
 def _likeness(asked: str, name: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,8 @@ def main() -> None:
             )
             sys.exit(1)
         except (ValueError, OSError, RuntimeError, ImportError) as error:
+            if isinstance(error, BrokenPipeError) and _reader_has_left():  # and no worker
+                raise
             print(f"error: {told(error)}", file=sys.stderr)
             sys.exit(1)
 
@@ -108,6 +111,13 @@ def _reader_may_leave() -> Iterator[None]:
             sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush would fail
+
+
+def _reader_has_left() -> bool:
+    """Whether nobody reads the other end of stdout any more."""
+    poller = select.poll()
+    poller.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poller.poll(0))
 
 
 def told(error: Exception) -> str:

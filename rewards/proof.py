@@ -61,7 +61,7 @@ class ProofChecker(Protocol):
 
     @property
     def language(self) -> str:
-        """See above."""
+        """The language of its statements."""
         ...
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from benchmarks.naming import did_you_mean, nearest_names
 FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
 REQUIRED = ("completion", "gold")
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+TYPO = 0.9  # likeness of a column's name to one that is looked for, from which on it is taken for a slip
 _LM_EVALS_FILE = re.compile(r"samples_(.+?)(_\d{4}-\d\d-\d\dT[\d.-]+)?")  # task and date
 # What plain tables call a field, the first that is there; "answer" is left out, since it may be either side's.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -250,7 +252,9 @@ def _columns(path: Path, present: list[str], tool: Tool | None, asked: Mapping[s
 def _proposal(field: str, present: list[str], taken: Set[str], tool: Tool | None) -> str:
     likely = {"gold": ("answer", "gts", "label", "reference"), "completion": ("answer", "text", "pred", "resps")}[field]
     free = [name for name in present if name not in taken]
-    near = [column for name in (field, *ALIASES[field], *likely) for column in nearest_names(name, free)]
+    names = (field, *ALIASES[field])
+    near = [column for name in (*names, *likely) for column in get_close_matches(name, free, n=1, cutoff=TYPO)]
+    near += [column for name in names for column in nearest_names(name, free)]
     hint = f"--map {field}={near[0]}" if near else f"--map {field}=COLUMN"
     trl = tool is not None and tool.name == "TRL" and field == "gold"
     why = ' (TRL writes what the reward function logs: log_extra("solution", solution))' if trl else ""

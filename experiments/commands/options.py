@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +70,7 @@ class RecipeOptions:
 
         Args:
             name: of the recipe.
-            asked: arms that will be run; none of them is the recipe's last. ``None`` is all.
+            asked: arms that will be run; ``None`` is the recipe's default, and none of them is its last arm.
 
         Raises:
             ValueError: what an option names is not there, or an arm that will be run cannot have its value.
@@ -89,9 +89,7 @@ class RecipeOptions:
             data_dir=self.data_dir or recipe.task.data_dir,
             step_reward=self.step_reward or recipe.task.step_reward,
         )
-        arms = recipe.arms
-        if self.steps is not None:
-            arms = _with_steps(arms, self.steps, asked)
+        arms = recipe.arms if self.steps is None else _with_steps(recipe, self.steps, asked)
         recipe = recipe if self.model is None else recipe.with_model(self.model)
         return replace(
             recipe,
@@ -135,18 +133,20 @@ class RecipeOptions:
         return recipe, workers, {"overlaps": overlaps} if overlaps else {}
 
 
-def _with_steps(arms: Mapping[str, Any], steps: int, asked: Sequence[str] | None) -> dict[str, Any]:
-    """The arms with so many steps; one that cannot be as short is left out where it is not asked for.
+def _with_steps(recipe: Any, steps: int, asked: Sequence[str] | None) -> dict[str, Any]:
+    """The recipe's arms with so many steps; one that cannot be as short is left out where no run is made of it.
 
     Raises:
-        ValueError: it is asked for, or it is the last, which other methods are trained like.
+        ValueError: it is run, or others are made of it: controls, iterated arms and TRL's (`experiments.recipes.arms`).
     """
+    run = tuple(recipe.default_arms or recipe.arms) if asked is None else asked
+    needed = {*run, *(name.removeprefix("trl:") for name in run), "grpo", "dpo", list(recipe.arms)[-1]}
     made = {}
-    for name, arm in arms.items():
+    for name, arm in recipe.arms.items():
         try:
             made[name] = replace(arm, training=replace(arm.training, steps=steps))
         except ValueError as error:
-            if asked is None or name in asked or name == list(arms)[-1]:
+            if name in needed or arm.control is not None:
                 raise ValueError(f"{name}: {error}") from error
     return made
 

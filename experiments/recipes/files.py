@@ -59,8 +59,7 @@ def load_object(reference: str) -> Any:
     module = sys.modules[module_name]
     if not hasattr(module, name):
         own = _public_names(path)
-        near = did_you_mean(name, own)
-        raise ValueError(f"{path} has no {name!r}; it has {', '.join(own) or 'none'}.{f' {near}'.rstrip()}")
+        raise ValueError(f"{path} has no {name!r}; {did_you_mean(name, own)}It has {', '.join(own) or 'none'}.")
     return getattr(module, name)
 
 

@@ -64,8 +64,8 @@ class LiveEvaluation:
     def last(self, step: int) -> Cost:
         """The policy after its last step, on all benchmarks and at every temperature; what the evaluation's own cost.
 
-        The reward model of the run scores what is said at that temperature. A start policy is asked validation problems
-        too, so that its best temperature can be chosen on them.
+        The reward model of the run scores what is said at the evaluation's own temperature. A start policy is asked
+        validation problems too, so that its best temperature can be chosen on them.
         """
         evaluation = self.folder.config.evaluation
         cost = self._measure(step, evaluation.samples, last=True)
@@ -145,7 +145,7 @@ class LiveEvaluation:
         start_kl: StartKl | None = None,
         unit: str = "completions",
     ) -> Cost:
-        """See `evaluate`."""
+        """`evaluate` with what all evaluations of the run share."""
         return evaluate(
             self.folder,
             sampler=self.sampler,

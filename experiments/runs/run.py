@@ -21,10 +21,7 @@ from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import Cost
 from experiments.runs.live_evaluation import LiveEvaluation
 from experiments.runs.problems import load_further, load_problems
-from experiments.runs.prompts import (
-    render_prompts,
-    task_prompt,
-)
+from experiments.runs.prompts import render_prompts, task_prompt
 from experiments.runs.reward_models import LiveRewardModels
 from experiments.runs.source import training_source
 from experiments.runs.start_policy import StartPolicy

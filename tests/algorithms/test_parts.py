@@ -17,7 +17,7 @@ from tests.algorithms.batches import make_batch
 @pytest.mark.parametrize("buffer", [0.2, 0.25, 1 / 3, 1.0])
 @pytest.mark.parametrize("limit", [1, 7, 64, 1000])
 def test_the_overlong_penalty_is_the_reward_of_the_same_name(limit: int, buffer: float) -> None:
-    """`algorithms` imports nothing of ours, so Eq. 13 of DAPO stands twice; the two agree to the last bit."""
+    """`algorithms` imports no rewards, so Eq. 13 of DAPO stands twice; the two agree to the last bit."""
     lengths = list(range(1, limit + 3))
     expected = [soft_overlong_punishment(n, max_tokens=limit, cache_tokens=buffer * limit) for n in lengths]
     assert overlong_penalty(torch.tensor(lengths), max_length=limit, buffer=buffer).tolist() == expected

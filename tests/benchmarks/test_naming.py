@@ -16,6 +16,8 @@ METHODS = ("dapo", "dpo", "grpo", "gmpo", "gspo", "grpo_process", "grpo@trl-1.16
         ("grpo_proces", METHODS, ["grpo_process"]),
         ("grpo@trl-1.6", METHODS, ["grpo@trl-1.16"]),
         ("GRPO", METHODS, ["grpo"]),
+        ("reinforce++", ("reinforce", "reinforce_plus_plus"), ["reinforce_plus_plus"]),
+        ("raft++", ("raft", "rft", "raft_plus_plus"), ["raft_plus_plus"]),
         ("nosuch", METHODS, []),  # was answered with 'reinforce'
         ("online_offline", ("online-offline", "arithmetic"), ["online-offline"]),
         ("arith", ("arithmetic", "arithmetic-rates", "gsm8k-grpo"), ["arithmetic", "arithmetic-rates"]),

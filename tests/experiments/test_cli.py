@@ -210,11 +210,11 @@ def test_methods_prints_every_method(run) -> None:
         assert column in out
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["show", "arithmetic"]])  # the second fills more than one buffer
+def test_a_reader_that_has_seen_enough_is_no_error(arguments: list[str]) -> None:
     """As `coeflab --help | head` closes its end while more is written."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "experiments", "--help"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as told:
+    command = [sys.executable, "-m", "experiments", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as told:
         assert told.stdout is not None and told.stderr is not None
         told.stdout.close()
         assert told.stderr.read() == b""

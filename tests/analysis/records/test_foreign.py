@@ -114,6 +114,7 @@ def test_conversations_numbers_and_files_without_arm(tmp_path: Path) -> None:
             "for the gold; it has completion, answer; name it: --map gold=answer",
         ),
         ('{"text": "x", "gold": "1"}', {}, "no column for the completion; .*--map completion=text"),
+        ('{"complete": 1, "text": "x", "gold": "1"}', {}, "no column for the completion; .*--map completion=text"),
         (
             '{"completion": "x", "gold": "1"}',
             {"gold": "golds"},

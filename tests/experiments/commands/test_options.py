@@ -58,8 +58,25 @@ def test_an_arm_that_is_not_run_refuses_no_steps(monkeypatch: pytest.MonkeyPatch
         made = options.recipe("warming", asked)
         assert {arm.training.steps for arm in made.arms.values()} == {3}
         assert "ppo" not in made.arms
-    for asked in (None, ("grpo", "ppo")):
+    for asked in (None, ("grpo", "ppo"), ("trl:ppo",)):  # by default this recipe runs all of its arms
         with pytest.raises(ValueError, match="ppo: critic_warmup_steps is 3; expected 0 or more and fewer"):
             options.recipe("warming", asked)
+    monkeypatch.setitem(catalogue.RECIPES, "warming", lambda device: replace(warming(device), default_arms=("grpo",)))
+    assert "ppo" not in options.recipe("warming").arms
     with pytest.raises(ValueError, match="steps is 0; expected at least 1"):
         RecipeOptions(steps=0).recipe("warming", ())
+
+
+@pytest.mark.parametrize("asked", ["control_random", "trl:grpo", "grpo_iterative", "rft"])
+def test_an_arm_that_others_are_made_of_refuses_steps(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left out, its controls would be trained like the recipe's last arm without a word."""
+
+    def ahead(device: str) -> Recipe:
+        made = recipe()
+        training = replace(made.arms["grpo"].training, steps=9, critic_warmup_steps=3)
+        arms = {"grpo": replace(made.arms["grpo"], training=training), "rft": made.arms["rft"]}
+        return replace(made, arms=arms, default_arms=None)
+
+    monkeypatch.setitem(catalogue.RECIPES, "ahead", ahead)
+    with pytest.raises(ValueError, match="grpo: critic_warmup_steps is 3"):
+        RecipeOptions(steps=3).recipe("ahead", (asked,))

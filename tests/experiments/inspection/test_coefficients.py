@@ -340,7 +340,7 @@ preset = partial(GRPO, kl_coef=0.0)
         ("built", r"built is one GRPO with its fields set; expected the class, or functools.partial\(GRPO, field=…\)"),
         (
             "Infinte",
-            "has no 'Infinte'; it has Fails, OneASequence, BareTensor, Infinite, Bare, built, preset. did you mean",
+            "has no 'Infinte'; did you mean 'Infinite'",
         ),
     ],
 )

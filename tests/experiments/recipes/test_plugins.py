@@ -90,7 +90,10 @@ def test_the_method_without_push_is_online_rft(page_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        (lambda: load_algorithm("my_method.py:SignedRTF", {}), r"has no 'SignedRTF'; it has .*SignedRFT"),
+        (
+            lambda: load_algorithm("my_method.py:SignedRTF", {}),
+            r"has no 'SignedRTF'; did you mean 'SignedRFT'\?",
+        ),
         (lambda: load_algorithm("nowhere.py:X", {}), "there is no file"),
         (lambda: load_algorithm("my_method.py:SignedRFT", {"pull": 1}), "has no field 'pull'.*push"),
         (lambda: load_algorithm("my_method.py:torch", {}), "expected a dataclass"),
