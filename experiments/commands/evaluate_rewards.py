@@ -17,8 +17,9 @@ class EvaluateRewards:
 
     model: str
     """Folder of a fit (reward_models/… of a comparison), or a model folder or hub id with a head of one number."""
-    benchmark: Repeated[tuple[str, ...]] = ("processbench_gsm8k",)
-    """processbench_gsm8k, processbench_math, processbench_olympiadbench, processbench_omnimath. May be repeated."""
+    benchmark: Repeated[tuple[str, ...]] = ()
+    """processbench_gsm8k (without any), processbench_math, processbench_olympiadbench, processbench_omnimath. May be
+    repeated."""
     data_dir: str = "../shared/data"
     """Folder that holds processbench/gsm8k.jsonl and its like."""
     prompt: str = "chain_of_thought"
@@ -41,7 +42,7 @@ class EvaluateRewards:
 
         results = evaluate_process_bench(
             self.model,
-            self.benchmark,
+            self.benchmark or ("processbench_gsm8k",),
             Path(self.data_dir),
             prompt=self.prompt,
             threshold=self.threshold,

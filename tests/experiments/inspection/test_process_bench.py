@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import tyro
 
 from analysis.verification.process_bench import PUBLISHED_F1
 from experiments.commands.evaluate_rewards import EvaluateRewards
@@ -98,6 +99,11 @@ def test_the_command_prints_the_table_and_json(tmp_path: Path, data: Path, capsy
     lines = process_bench_lines(told)
     assert any("all right" in line and "100.0" in line for line in lines)
     assert "Qwen2.5-Math-7B-PRM800K 68.2" in lines[-1]
+
+
+def test_a_benchmark_that_is_named_takes_the_place_of_the_default() -> None:
+    asked = tyro.cli(EvaluateRewards, args=["--model", "fit", "--benchmark", "processbench_math"])
+    assert asked.benchmark == ("processbench_math",)  # it was asked beside GSM8K's
 
 
 def test_the_embedded_models_figures_are_not_printed(tmp_path: Path, data: Path) -> None:
