@@ -27,15 +27,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
 
 
-def nearest_names(name: str, known: Iterable[str]) -> list[str]:
+def nearest_names(name: str, known: Iterable[str], *, least: float = LEAST) -> list[str]:
     """At most three names of `known`, the nearest first; none where all are far.
 
     Near are a name of the same letters in another order, in another case or with other dashes, one that holds what was
     asked for, and one that a few letters part (`difflib.SequenceMatcher`). A name that is much farther than the
     nearest is left out.
+
+    Args:
+        name: what was asked for.
+        known: what there is.
+        least: likeness of a name that is proposed, in [0, 1]; 1 is the same name.
     """
     likeness = {each: _likeness(_plain(name), _plain(each)) for each in known}
-    least = max(LEAST, max(likeness.values(), default=0.0) - SPREAD)
+    least = max(least, max(likeness.values(), default=0.0) - SPREAD)
     return sorted((each for each in likeness if likeness[each] >= least), key=lambda each: -likeness[each])[:MOST]
 
 

@@ -17,7 +17,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +252,7 @@ def _proposal(field: str, present: list[str], taken: Set[str], tool: Tool | None
     likely = {"gold": ("answer", "gts", "label", "reference"), "completion": ("answer", "text", "pred", "resps")}[field]
     free = [name for name in present if name not in taken]
     names = (field, *ALIASES[field])
-    near = [column for name in (*names, *likely) for column in get_close_matches(name, free, n=1, cutoff=TYPO)]
+    near = [column for name in (*names, *likely) for column in nearest_names(name, free, least=TYPO)]
     near += [column for name in names for column in nearest_names(name, free)]
     hint = f"--map {field}={near[0]}" if near else f"--map {field}=COLUMN"
     trl = tool is not None and tool.name == "TRL" and field == "gold"

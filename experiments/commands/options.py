@@ -139,8 +139,10 @@ def _with_steps(recipe: Any, steps: int, asked: Sequence[str] | None) -> dict[st
     Raises:
         ValueError: it is run, or others are made of it: controls, iterated arms and TRL's (`experiments.recipes.arms`).
     """
+    from experiments.recipes.arms import BASES
+
     run = tuple(recipe.default_arms or recipe.arms) if asked is None else asked
-    needed = {*run, *(name.removeprefix("trl:") for name in run), "grpo", "dpo", list(recipe.arms)[-1]}
+    needed = {*run, *(name.removeprefix("trl:") for name in run), *BASES, list(recipe.arms)[-1]}
     made = {}
     for name, arm in recipe.arms.items():
         try:

@@ -26,7 +26,7 @@ from experiments.recipes.files import is_file_reference
 from experiments.recipes.plugins import arm_name
 from training.peers.methods import PREFIX, TRL_METHODS, is_trl
 
-__all__ = ["CONTROLS", "named_arms", "select_arms", "with_controls"]
+__all__ = ["BASES", "CONTROLS", "named_arms", "select_arms", "with_controls"]
 
 ITERATIONS = 3  # of a run; Figure 6 of the paper has the first and two more
 
@@ -130,6 +130,9 @@ def _sft(recipe: Recipe) -> ArmConfig:
     own = [arm for arm in recipe.arms.values() if arm.control == "continued_sft"]
     return own[0] if own else replace(_arm(recipe, "sft"), control="continued_sft")
 
+
+BASES = ("grpo", "dpo")
+"""The recipe's arms that others are made of where they are asked for: controls, iterated and online ones."""
 
 CONTROLS: dict[str, Callable[[Recipe], ArmConfig]] = {
     "control_random": _random,
