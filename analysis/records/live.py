@@ -15,8 +15,8 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LiveRun:
-    """One arm at one seed, as far as it is.
+class LiveCurves:
+    """The curves of one arm at one seed, as far as they go by now.
 
     `metrics` has for each name of `metrics.jsonl` the steps and values that are numbers; `accuracy` the evaluated steps
     and the share of right samples at each.
@@ -28,9 +28,9 @@ class LiveRun:
     accuracy: tuple[np.ndarray, np.ndarray]
 
 
-def live_runs(folder: str | Path) -> tuple[LiveRun, ...]:
-    """Every run of a comparison's folder, or the run that the folder is, by name; those without a readable
-    configuration are left out.
+def live_curves(folder: str | Path) -> tuple[LiveCurves, ...]:
+    """The curves of every run of a comparison's folder, or of the run that the folder is, by name; runs without a
+    readable configuration are left out.
 
     Raises:
         ValueError: the folder does not exist.
@@ -39,17 +39,17 @@ def live_runs(folder: str | Path) -> tuple[LiveRun, ...]:
     if not root.is_dir():
         raise ValueError(f"{root} is no folder; expected what compare, sweep or train writes (--out)")
     paths = [root] if (root / "config.json").exists() else sorted(root.glob("runs/*"))
-    found = (_live_run(path) for path in paths if path.is_dir())
+    found = (_live_curves(path) for path in paths if path.is_dir())
     return tuple(run for run in found if run is not None)
 
 
-def _live_run(path: Path) -> LiveRun | None:
+def _live_curves(path: Path) -> LiveCurves | None:
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         arm, seed = printable(str(config["arm"]), LONGEST_NAME), int(config["seed"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return LiveRun(arm=arm, seed=seed, metrics=_metrics(path / "metrics.jsonl"), accuracy=_accuracy(path))
+    return LiveCurves(arm=arm, seed=seed, metrics=_metrics(path / "metrics.jsonl"), accuracy=_accuracy(path))
 
 
 def _metrics(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.figures.styles import arm_styles
 from analysis.figures.terminal_curves import Span, text_panel
-from analysis.records.live import LiveRun, live_runs
+from analysis.records.live import LiveCurves, live_curves
 from benchmarks.naming import did_you_mean
 
 ACCURACY = "accuracy"
@@ -46,7 +46,7 @@ def live_lines(folder: str | Path, *, width: int, height: int, metrics: Sequence
     if unknown:
         near = did_you_mean(unknown[0], METRICS)
         raise ValueError(f"unknown metric {unknown[0]!r}; {near}Known: {', '.join(METRICS)}")
-    runs = live_runs(folder)
+    runs = live_curves(folder)
     arms = list(dict.fromkeys(run.arm for run in runs))
     colors = {arm: DARK.get(style.color, style.color) for arm, style in arm_styles(arms).items()}
     columns = 1 if width < 2 * NARROW or len(metrics) == 1 else 2
@@ -66,7 +66,7 @@ def live_lines(folder: str | Path, *, width: int, height: int, metrics: Sequence
     return [*lines, *_legend(runs, colors, width)]
 
 
-def arm_curve(runs: Sequence[LiveRun], metric: str) -> tuple[np.ndarray, np.ndarray]:
+def arm_curve(runs: Sequence[LiveCurves], metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps and the mean over seeds; a training metric as a running mean."""
     parts = [run.accuracy if metric == ACCURACY else run.metrics.get(metric) for run in runs]
     values: dict[int, list[float]] = {}
@@ -94,7 +94,7 @@ def _beside(panels: Sequence[list[list[Span]]], width: int) -> list[list[Span]]:
     return lines
 
 
-def _legend(runs: Sequence[LiveRun], colors: dict[str, str], width: int) -> list[list[Span]]:
+def _legend(runs: Sequence[LiveCurves], colors: dict[str, str], width: int) -> list[list[Span]]:
     lines: list[list[Span]] = [[]]
     room = width
     for arm, color in colors.items():
@@ -108,5 +108,5 @@ def _legend(runs: Sequence[LiveRun], colors: dict[str, str], width: int) -> list
     return lines if lines[-1] else []
 
 
-def _reached(run: LiveRun) -> int:
+def _reached(run: LiveCurves) -> int:
     return int(run.metrics["step"][0][-1]) if "step" in run.metrics else 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.figures.terminal_curves import text_panel
-from analysis.records.live import live_runs
+from analysis.records.live import live_curves
 from analysis.report.live_view import arm_curve, live_lines
 
 
@@ -36,7 +36,7 @@ def test_half_written_runs_are_read_as_far_as_they_are(comparison_dir: Path):
     broken = comparison_dir / "runs" / "sft_start-seed0"
     (broken / "samples.parquet").write_bytes(b"PAR1 half")
     (comparison_dir / "runs" / "sft_start-seed1" / "config.json").write_text("{")
-    runs = {(each.arm, each.seed): each for each in live_runs(comparison_dir)}
+    runs = {(each.arm, each.seed): each for each in live_curves(comparison_dir)}
     assert set(runs) == {("grpo", 0), ("grpo", 1), ("sft_start", 0)}
     steps, rewards = runs["grpo", 1].metrics["reward_mean"]
     assert steps.tolist() == [1, 2, 3, 4, 5] and rewards[-1] == 0.9
