@@ -22,9 +22,9 @@ from experiments.commands.curves import Curves
 from experiments.commands.evaluate import Evaluate, WriteReport
 from experiments.commands.evaluate_rewards import EvaluateRewards
 from experiments.commands.explain import Explain
-from experiments.commands.inspect import Benchmarks, Coefficients, Methods
+from experiments.commands.inspect import Benchmarks, Methods, ShowCoefficients
 from experiments.commands.laws import Laws
-from experiments.commands.look import Show, Status, Twin, Watch
+from experiments.commands.look import Show, ShowStatus, Twin, Watch
 from experiments.commands.new import New
 from experiments.commands.plot import Plot
 from experiments.commands.power import Power
@@ -47,13 +47,13 @@ COMMANDS: dict[str, type] = {
     "train": Train,
     "evaluate": Evaluate,
     "evaluate-rewards": EvaluateRewards,
-    "status": Status,
+    "status": ShowStatus,
     "watch": Watch,
     "report": WriteReport,
     "plot": Plot,
     "power": Power,
     "curves": Curves,
-    "coefficients": Coefficients,
+    "coefficients": ShowCoefficients,
     "laws": Laws,
     "explain": Explain,
     "speed": Speed,

@@ -150,6 +150,17 @@ def broken_storeys(root: Path) -> list[str]:
     return breaches
 
 
+def shared_class_names(root: Path) -> dict[str, list[str]]:
+    """Public classes of the rooms below `root` that have one name, with the files that they stand in."""
+    files: dict[str, list[str]] = {}
+    for room in MAY_IMPORT:
+        for path in sorted((root / room).rglob("*.py")):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    files.setdefault(node.name, []).append(path.relative_to(root).as_posix())
+    return {name: found for name, found in files.items() if len(found) > 1}
+
+
 def test_the_rooms_keep_the_rules():
     assert broken_rules(ROOT) == []
 
@@ -172,6 +183,14 @@ def test_no_folder_is_a_flat_list():
     folders = [folder for room in MAY_IMPORT for folder in [ROOT / room, *(ROOT / room).rglob("*/")]]
     sizes = {folder.relative_to(ROOT).as_posix(): len({*folder.glob("*.py")}) - 1 for folder in folders}
     assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
+
+
+def test_no_two_public_classes_have_one_name(tmp_path: Path):
+    assert shared_class_names(ROOT) == {}
+    for file in ("analysis/a.py", "rewards/b.py"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text("class _Own: ...\nclass Cost: ...\n", encoding="utf-8")
+    assert shared_class_names(tmp_path) == {"Cost": ["rewards/b.py", "analysis/a.py"]}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tool:
+class KnownTool:
     """A tool whose files are known by their columns.
 
     Attributes:
@@ -63,22 +63,22 @@ class Tool:
 
 
 TOOLS = (
-    Tool(
+    KnownTool(
         name="lm-eval",
         marks=("doc_id", "doc", "resps", "filter"),
         fields={"problem": "doc_id", "question": "prompt", "completion": "completion", "gold": "target"},
     ),
-    Tool(
+    KnownTool(
         name="verl",
         marks=("input", "output", "gts", "score"),
         fields={"question": "input", "completion": "output", "gold": "gts", "step": "step", "correct": "score"},
     ),
-    Tool(
+    KnownTool(
         name="TRL",
         marks=("prompt", "completion", "advantage", "step"),
         fields={"question": "prompt", "completion": "completion", "gold": "solution", "step": "step"},
     ),
-    Tool(
+    KnownTool(
         name="prime-rl",
         marks=("prompt", "completion", "reward", "example_id"),
         fields={
@@ -230,7 +230,7 @@ def _each_response(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(expanded)
 
 
-def _columns(path: Path, present: list[str], tool: Tool | None, asked: Mapping[str, str]) -> dict[str, str]:
+def _columns(path: Path, present: list[str], tool: KnownTool | None, asked: Mapping[str, str]) -> dict[str, str]:
     """The column of each field that the file has."""
     absent = [f"{field}={column}" for field, column in asked.items() if column not in present]
     if absent:
@@ -248,7 +248,7 @@ def _columns(path: Path, present: list[str], tool: Tool | None, asked: Mapping[s
     return found
 
 
-def _proposal(field: str, present: list[str], taken: Set[str], tool: Tool | None) -> str:
+def _proposal(field: str, present: list[str], taken: Set[str], tool: KnownTool | None) -> str:
     likely = {"gold": ("answer", "gts", "label", "reference"), "completion": ("answer", "text", "pred", "resps")}[field]
     free = [name for name in present if name not in taken]
     names = (field, *ALIASES[field])

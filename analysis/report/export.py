@@ -29,7 +29,7 @@ from analysis.statistics.curves import (
 )
 from analysis.statistics.decoding import temperature_curves
 from analysis.statistics.differences import Difference, compare_arms, judge_contrasts
-from analysis.statistics.ranks import Ranks, rank_arms, rank_table
+from analysis.statistics.ranks import ArmRanks, rank_arms, rank_table
 from analysis.statistics.scores import ArmScores, score_comparison, scores_alike
 from analysis.statistics.summaries import sample_summaries
 from analysis.statistics.thresholds import Passage, passage_table, passages
@@ -166,7 +166,7 @@ def passages_to_levels(
 
 def ranks_of_methods(
     comparison: ComparisonRecord, scores: Sequence[ArmScores], outside: Collection[str], resampling: Resampling
-) -> tuple[Ranks, ...]:
+) -> tuple[ArmRanks, ...]:
     """The ranks of the arms that are neither control nor start, among those that may be compared."""
     groups = [[arm for arm in alike if arm.arm not in outside] for alike in scores_alike(comparison, scores)]
     return tuple(each for alike in groups if alike for each in rank_arms(alike, resampling=resampling))

@@ -8,7 +8,7 @@ from analysis.figures.canvas import short_number
 from analysis.records.evaluations import BUDGETS
 from analysis.report import page
 from analysis.report.contrast_tables import DASH, TextColumn
-from analysis.statistics.ranks import Ranks
+from analysis.statistics.ranks import ArmRanks
 from analysis.statistics.thresholds import Passage
 
 RANK_NOTE = (
@@ -23,7 +23,7 @@ PASSAGE_NOTE = (
 )
 
 
-def ranks_html(found: Sequence[Ranks]) -> str:
+def ranks_html(found: Sequence[ArmRanks]) -> str:
     """A table a benchmark: rank, ranks allowed, rank in each seed; and how well the seeds agree."""
     html = ""
     for ranks in found:

@@ -29,7 +29,7 @@ COLUMNS = ("benchmark", "arm", "pass_at_1", "rank", "best_rank", "worst_rank", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranks:
+class ArmRanks:
     """Arms of one benchmark, highest Pass@1 first."""
 
     benchmark: str
@@ -46,7 +46,7 @@ class Ranks:
         return table_html(f"ranks on {self.benchmark} that the data allow", columns)
 
 
-def rank_arms(scores: Sequence[ArmScores], *, resampling: Resampling) -> tuple[Ranks, ...]:
+def rank_arms(scores: Sequence[ArmScores], *, resampling: Resampling) -> tuple[ArmRanks, ...]:
     """The ranks of the arms on Pass@1, benchmark by benchmark; `scores` are of arms that may be compared."""
     return tuple(
         _ranks([arm for arm in scores if arm.benchmark == benchmark], resampling)
@@ -66,7 +66,7 @@ def kendalls_w(ranks_SJ: np.ndarray) -> float:
     return float(12 * ((sums_J - sums_J.mean()) ** 2).sum() / scale) if scale > 0 else np.nan
 
 
-def rank_table(found: Sequence[Ranks]) -> pd.DataFrame:
+def rank_table(found: Sequence[ArmRanks]) -> pd.DataFrame:
     """A row an arm and benchmark: pass_at_1, rank, the ranks that are allowed, each seed's separated by ";"."""
     rows = [
         {
@@ -86,7 +86,7 @@ def rank_table(found: Sequence[Ranks]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _ranks(scores: Sequence[ArmScores], resampling: Resampling) -> Ranks:
+def _ranks(scores: Sequence[ArmScores], resampling: Resampling) -> ArmRanks:
     ordered = sorted(scores, key=lambda arm: -float(arm.pass_SPK[:, :, 0].mean()))
     names = [arm.arm for arm in ordered]
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
@@ -101,7 +101,7 @@ def _ranks(scores: Sequence[ArmScores], resampling: Resampling) -> Ranks:
     seeds = tuple(seed for seed in ordered[0].seeds if seed in common)
     by_seed_SJ = np.array([[arm.pass_SPK[arm.seeds.index(seed), :, 0].mean() for arm in ordered] for seed in seeds])
     ranks_SJ = np.array([stats.rankdata(-row) for row in by_seed_SJ.round(12)]).reshape(len(seeds), len(ordered))
-    return Ranks(
+    return ArmRanks(
         benchmark=ordered[0].benchmark,
         arms=tuple(names),
         accuracies=tuple(float(arm.pass_SPK[:, :, 0].mean()) for arm in ordered),

@@ -25,7 +25,7 @@ from rewards.checker.equivalence import decide_exactly, values_equal
 from rewards.checker.extraction import find_boxes
 from rewards.checker.structure import read_answer
 
-__all__ = ["AuditGolds", "Finding", "SetAudit", "audit_set", "worked_completion"]
+__all__ = ["AuditGolds", "Misjudgement", "SetAudit", "audit_set", "worked_completion"]
 
 # What ends a set's worked solutions; sets that are not here do not write their answer in a form of their own.
 _HASHES = frozenset({"gsm8k"})
@@ -33,7 +33,7 @@ _BOXES = frozenset({"math", "math500", "minerva_math"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Misjudgement:
     """One pair that was judged otherwise than expected.
 
     Attributes:
@@ -71,9 +71,9 @@ class SetAudit:
     problems: int
     correct: int
     two_answers: tuple[str, ...] = ()
-    refused: tuple[Finding, ...] = ()
+    refused: tuple[Misjudgement, ...] = ()
     crossed: int = 0
-    crossed_correct: tuple[Finding, ...] = ()
+    crossed_correct: tuple[Misjudgement, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,13 +171,13 @@ def _splits(names: Sequence[str], data_dir: Path) -> list[tuple[str, str]]:
     return there
 
 
-def _judged(gold: Problem, other: Problem, completion: str) -> Finding:
+def _judged(gold: Problem, other: Problem, completion: str) -> Misjudgement:
     try:
         verdict = check_answer(completion, gold.gold_answer, tolerance=gold.tolerance if gold is other else None)
         status, answer = str(verdict.status), verdict.answer
     except GoldAnswerError:
         status, answer = "GOLD", ""
-    return Finding(
+    return Misjudgement(
         problem_id=gold.problem_id,
         other_id=other.problem_id,
         gold_answer=gold.gold_answer,

@@ -11,7 +11,7 @@ import tyro
 
 from experiments.commands.options import Repeated
 
-__all__ = ["Benchmarks", "Coefficients", "Methods"]
+__all__ = ["Benchmarks", "Methods", "ShowCoefficients"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Benchmarks:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coefficients:
+class ShowCoefficients:
     """Compute the gradient coefficient of every token of a frozen batch, under one method or several."""
 
     batch: Path

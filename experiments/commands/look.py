@@ -10,7 +10,7 @@ import tyro
 
 from experiments.commands.options import Repeated
 
-__all__ = ["Show", "Status", "Twin", "Watch"]
+__all__ = ["Show", "ShowStatus", "Twin", "Watch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Show:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Status:
+class ShowStatus:
     """Say what is finished, running, stopped or failed in a folder of results: one line a run, its state first."""
 
     folder: tyro.conf.Positional[Path]

@@ -24,7 +24,7 @@ from sampling.sampler import Sampler, SamplingConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Cost", "Progress", "Scorer", "chain_rule", "evaluate"]
+__all__ = ["EvaluationCost", "Progress", "Scorer", "chain_rule", "evaluate"]
 
 Progress = Callable[[int], None]
 Scorer = Callable[[Sequence[Rollout]], Sequence[float]]
@@ -32,7 +32,7 @@ Scorer = Callable[[Sequence[Rollout]], Sequence[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class EvaluationCost:
     """Completion tokens drawn, and the seconds of sampling them."""
 
     tokens: int
@@ -57,7 +57,7 @@ def evaluate(
     scorer: Scorer | None = None,
     start_kl: StartKl | None = None,
     on_progress: Progress | None = None,
-) -> Cost:
+) -> EvaluationCost:
     """Sample and judge every problem that the folder does not hold yet at this step.
 
     Args:
@@ -127,7 +127,7 @@ def evaluate(
             folder.keep("evaluation", {"step": step, "seconds": seconds, "start_kl_seconds": measuring})
     if start_kl is not None and not step:
         start_kl.keep_zero(file, folder.start_kl)
-    return Cost(tokens=file.tokens(step), seconds=seconds)
+    return EvaluationCost(tokens=file.tokens(step), seconds=seconds)
 
 
 def chain_rule(config: RunConfig) -> str:

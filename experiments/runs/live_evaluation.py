@@ -15,7 +15,7 @@ from experiments.records.config import RunConfig
 from experiments.records.folder import RunFolder
 from experiments.records.samples import SampleFile
 from experiments.runs.engines import Report
-from experiments.runs.evaluation import Cost, Progress, Scorer, evaluate
+from experiments.runs.evaluation import EvaluationCost, Progress, Scorer, evaluate
 from experiments.runs.problems import load_validation
 from experiments.runs.prompts import render_prompts
 from experiments.runs.start_kl import StartKl, measured_from_start
@@ -61,7 +61,7 @@ class LiveEvaluation:
         """A point of the learning curve: the task's own benchmark, `curve_samples` completions a problem."""
         self._measure(step, self.folder.config.evaluation.curve_samples)
 
-    def last(self, step: int) -> Cost:
+    def last(self, step: int) -> EvaluationCost:
         """The policy after its last step, on all benchmarks and at every temperature; what the evaluation's own cost.
 
         The reward model of the run scores what is said at the evaluation's own temperature. A start policy is asked
@@ -94,7 +94,9 @@ class LiveEvaluation:
         """What measures how far π_θ is from its start; ``None`` for a run that does not train."""
         return measured_from_start(self.policy, self.start, self.folder.config, self.prompts)
 
-    def _measure(self, step: int, samples: int, temperature: float | None = None, *, last: bool = False) -> Cost:
+    def _measure(
+        self, step: int, samples: int, temperature: float | None = None, *, last: bool = False
+    ) -> EvaluationCost:
         """One evaluation. At a `temperature` of its own the samples go into a file of their own.
 
         The policy's distance from its start is measured on what is drawn at the evaluation's temperature anyway.
@@ -144,7 +146,7 @@ class LiveEvaluation:
         scorer: Scorer | None = None,
         start_kl: StartKl | None = None,
         unit: str = "completions",
-    ) -> Cost:
+    ) -> EvaluationCost:
         """`evaluate` with what all evaluations of the run share."""
         return evaluate(
             self.folder,

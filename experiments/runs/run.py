@@ -18,7 +18,7 @@ from experiments.recipes.plugins import load_algorithm
 from experiments.records.config import RunConfig
 from experiments.records.folder import RunFolder
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.evaluation import Cost
+from experiments.runs.evaluation import EvaluationCost
 from experiments.runs.live_evaluation import LiveEvaluation
 from experiments.runs.problems import load_further, load_problems
 from experiments.runs.prompts import render_prompts, task_prompt
@@ -240,16 +240,16 @@ class LiveRun:
         cost = self.evaluate_last(steps)
         return self.ranks.lead(lambda: self.close(steps, cost))
 
-    def evaluate_last(self, steps: int) -> Cost:
+    def evaluate_last(self, steps: int) -> EvaluationCost:
         """Evaluate the policy after its last step; what the evaluation's own cost."""
 
-        def evaluate() -> Cost:
+        def evaluate() -> EvaluationCost:
             self.models.end(steps)
             return self.evaluation.last(steps)
 
         return self.ranks.lead(evaluate)
 
-    def close(self, steps: int, cost: Cost) -> str:
+    def close(self, steps: int, cost: EvaluationCost) -> str:
         """Mark a run complete that was evaluated after its last step; a line for the reader."""
         pass_at_1 = self.evaluation.pass_at_1(steps)
         summary = {"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)}
