@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -73,7 +73,7 @@ def main() -> None:
             print(version())
             return
         _check_command(sys.argv[1:])
-        command: Any = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="coeflab", description=__doc__)
+        command = _command(sys.argv[1:])
         try:
             command.run()
         except KeyboardInterrupt:
@@ -99,6 +99,42 @@ def _check_command(arguments: Sequence[str]) -> None:
     near = did_you_mean(name, COMMANDS)
     print(f"error: unknown command {name!r}; {near}Known: {', '.join(COMMANDS)}.", file=sys.stderr)
     sys.exit(2)
+
+
+def _command(arguments: Sequence[str]) -> Any:
+    """The command with its options read; exits with code 2 where they cannot be, the nearest words said at the end."""
+    try:
+        return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=arguments, prog="coeflab", description=__doc__)
+    except SystemExit as stop:
+        if stop.code == 2:
+            for line in _meant(arguments):
+                print(f"error: {line}", file=sys.stderr)
+        raise
+
+
+def _meant(arguments: Sequence[str]) -> Iterator[str]:
+    """A proposal for each word that its option does not take, of options that take a few words only."""
+    if not arguments or (kind := COMMANDS.get(arguments[0].replace("_", "-"))) is None:
+        return
+    known, option = dict[str, tuple[str, ...]](), ""
+    for field, hint in get_type_hints(kind, include_extras=True).items():
+        positional = tyro.conf.Positional in get_args(hint)
+        known[field if positional else f"--{field.replace('_', '-')}"] = _closed_words(hint)
+        option = option or (field if positional else "")  # of the first word
+    for word in (part for argument in arguments[1:] for part in argument.split("=", 1)):
+        if word.startswith("--"):
+            option = word.replace("_", "-")
+            continue
+        words = known.get(option, ())
+        if word not in words and (near := did_you_mean(word, words)):
+            yield f"{option} is {word!r}; {near.strip()}"
+        option = option if option.startswith("--") else ""
+
+
+def _closed_words(hint: Any) -> tuple[str, ...]:
+    """The words of the ``Literal`` in a type, none where there is none."""
+    parts = get_args(hint)
+    return parts if get_origin(hint) is Literal else tuple(word for part in parts for word in _closed_words(part))
 
 
 @contextmanager

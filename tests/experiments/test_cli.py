@@ -124,6 +124,34 @@ def test_a_command_that_does_not_exist(run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "--engine", "vlm"], ["error: --engine is 'vlm'; did you mean 'vllm'?"]),
+        (["evaluate", "--model", ".", "--split=tset"], ["error: --split is 'tset'; did you mean 'test'?"]),
+        (
+            ["evaluate", "--model", ".", "--search", "beam", "bets_first", "--split", "tset"],
+            [
+                "error: --search is 'bets_first'; did you mean 'best_first'?",
+                "error: --split is 'tset'; did you mean 'test'?",
+            ],
+        ),
+        (["speed", "stpe", "--json"], ["error: part is 'stpe'; did you mean 'step'?"]),
+        (["new", "recip", "recip"], ["error: kind is 'recip'; did you mean 'recipe'?"]),
+        (["new", "recipe", "recip", "--bogus", "1"], []),
+        (["train", "--engine", "neither", "--out", "vlm"], []),
+        (["train", "--engine", "vllm", "--stepz", "vlm"], []),
+    ],
+)
+def test_a_word_that_an_option_does_not_take(arguments: list[str], said: list[str], run) -> None:
+    """What tyro refuses it refuses in words of its own; the nearest words stand below these."""
+    code, _, err = run(*arguments)
+    assert code == 2
+    told, lines = err.splitlines(), [line for line in err.splitlines() if line.startswith("error: ")]
+    assert lines == said == told[len(told) - len(said) :]
+    assert "For full helptext, run" in err
+
+
+@pytest.mark.parametrize(
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "out/report"), "no space is left for out/report; free some"),
