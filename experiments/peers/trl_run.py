@@ -9,6 +9,7 @@ from datasets.utils.logging import disable_progress_bar
 
 from experiments.recipes.plugins import load_method
 from experiments.runs.run import LiveRun
+from experiments.runs.source import training_source
 from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
@@ -35,7 +36,7 @@ def train_with_trl(live: LiveRun, *, offline: Path | None, evaluated_start: Path
         offline: see `RunJob`, as the next one.
         evaluated_start: of the learning curve.
     """
-    folder, config = live.folder, live.folder.config
+    setup, folder, config = live.setup, live.setup.folder, live.setup.folder.config
     training = config.training
     assert training is not None
     disable_progress_bar()
@@ -47,7 +48,7 @@ def train_with_trl(live: LiveRun, *, offline: Path | None, evaluated_start: Path
     counters = _counters_at(folder.rows(), done)
     run = TrlRun(
         method=method,
-        policy=live.policy,
+        policy=setup.policy,
         training=training,
         folder=folder.path / FOLDER,
         seed=config.seed,
@@ -55,27 +56,27 @@ def train_with_trl(live: LiveRun, *, offline: Path | None, evaluated_start: Path
     )
     prepared = _prepare(live, run, offline)  # a reference is read from the start's folder meanwhile
     if checkpoint is not None:
-        load_learnt_weights(live.policy.model, read_weights(checkpoint))
+        load_learnt_weights(setup.policy.model, read_weights(checkpoint))
     live.go_on(done, passed_over, evaluated_start)
     if done < training.steps:
         recorder = Recorder(
             method=method,
-            policy=live.policy,
+            policy=setup.policy,
             updates=training.updates_per_batch,
             steps=training.steps,
             counters=counters,
             drawn=prepared.drawn,
             log=folder,
             after_step=live.after_step,
-            report=live.report,
+            report=setup.report,
         )
         prepared.trainer.add_callback(recorder)
         prepared.trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    live.policy.model.eval()
+    setup.policy.model.eval()
     save_checkpoint(
         folder.checkpoints,
         step=training.steps,
-        policy=live.policy,
+        policy=setup.policy,
         optimizers={},
         state={**vars(counters), "rows": folder.sync()},
     )
@@ -83,7 +84,7 @@ def train_with_trl(live: LiveRun, *, offline: Path | None, evaluated_start: Path
 
 
 def _prepare(live: LiveRun, run: TrlRun, offline: Path | None) -> Prepared:
-    source = live.source(run.method, offline)
+    source = training_source(live.setup, run.method, offline)
     reward = live.models.reward()
 
     def score(rollouts: Sequence[Rollout]) -> list[ScoredRollout]:

@@ -5,28 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
-from benchmarks.problem import Problem
-from benchmarks.prompts import Prompt
-from experiments.recipes.config import EvaluationConfig
 from experiments.recipes.plugins import learned_name, load_step_rule
 from experiments.records.config import RunConfig
-from experiments.records.folder import RunFolder
-from experiments.records.samples import SampleFile, key_of
+from experiments.records.samples import NumberFile, SampleFile, key_of
 from experiments.runs.answering import answers, proof_checker, tool_rounds
+from experiments.runs.engines import Report
+from experiments.runs.setup import Asked, RunSetup
 from experiments.runs.start_kl import StartKl
 from rewards.scoring import judge_chains
-from sampling.prompt import RenderedPrompt
+from rewards.verdict import Verdict
 from sampling.rollout import Rollout
-from sampling.sampler import Sampler, SamplingConfig
+from sampling.sampler import SamplingConfig
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+__all__ = ["EvaluationCost", "Scorer", "chain_rule", "evaluate"]
 
-__all__ = ["EvaluationCost", "Progress", "Scorer", "chain_rule", "evaluate"]
-
-Progress = Callable[[int], None]
 Scorer = Callable[[Sequence[Rollout]], Sequence[float]]
 """What a reward model says of each completion."""
 
@@ -43,76 +37,53 @@ class EvaluationCost:
 
 
 def evaluate(
-    folder: RunFolder[RunConfig],
+    setup: RunSetup,
+    prompts: Asked,
     *,
-    into: SampleFile | None = None,
-    temperature: float | None = None,
-    sampler: Sampler,
-    tokenizer: PreTrainedTokenizerBase,
-    prompt: Prompt,
-    prompts: list[tuple[Problem, RenderedPrompt]],
-    config: EvaluationConfig,
     samples: int,
     step: int,
+    temperature: float | None = None,
+    into: SampleFile | None = None,
     scorer: Scorer | None = None,
     start_kl: StartKl | None = None,
-    on_progress: Progress | None = None,
+    unit: str = "completions",
 ) -> EvaluationCost:
     """Sample and judge every problem that the folder does not hold yet at this step.
 
     Args:
-        folder: gets the samples, `config.chunk_problems` problems at a time.
-        into: gets them in place of the folder's own file.
-        temperature: in place of that of `config`.
-        sampler: holds the policy.
-        tokenizer: decodes.
-        prompt: how problems are asked: where a completion ends, and what becomes of it.
+        setup: of the run. Its sampler holds the policy; its folder gets the samples, `chunk_problems` problems at a
+            time.
         prompts: pairs (problem, its prompt).
-        config: temperature, nucleus and length.
         samples: completions a problem.
         step: optimiser step of the policy.
+        temperature: in place of the configured one.
+        into: gets the samples in place of the folder's own file.
         scorer: scores every sample for the folder's scores.
         start_kl: measures some samples for the folder's `start_kl`. An evaluation that began without goes on without:
             nothing is drawn again for it.
-        on_progress: called with the number of completions just finished.
+        unit: what is reported as done.
 
     Returns:
         What the evaluation cost, with the parts of it that an earlier, stopped process drew.
     """
+    folder, config = setup.folder, setup.folder.config.evaluation
     file = folder.samples if into is None else into
-    counts = file.counts(step)
-    done = {problem_id for problem_id, count in counts.items() if count == samples}
+    done = _whole(file, step, samples)
     if scorer is not None:
-        done &= {problem_id for problem_id, count in folder.scores.counts(step).items() if count == samples}
+        done &= _whole(folder.scores, step, samples)
     if start_kl is not None and not start_kl.may_go_on(step, done, folder.start_kl):
         start_kl = None
     left = [item for item in prompts if item[0].problem_id not in done]
-    if on_progress is not None and len(left) < len(prompts):
-        on_progress(samples * (len(prompts) - len(left)))
-    sampling = SamplingConfig(
-        temperature=config.temperature if temperature is None else temperature,
-        top_p=config.top_p,
-        max_tokens=config.max_tokens,
-    )
-    rounds, checker = tool_rounds(folder.config.task, prompt), proof_checker(folder.config.task)
+    progress = _counted(setup.report, samples * len(prompts), unit)
+    if len(left) < len(prompts):
+        progress(samples * (len(prompts) - len(left)))
+    ask = _asking(setup, samples, step, config.temperature if temperature is None else temperature, progress)
     rule = load_step_rule(chain_rule(folder.config))
     seconds = folder.evaluation_seconds(step) if done and into is None else 0.0
     measuring = folder.start_kl_seconds()
     for start in range(0, len(left), config.chunk_problems):
         started = time.perf_counter()
-        rollouts, verdicts_of = answers(
-            prompt,
-            sampler,
-            tokenizer,
-            left[start : start + config.chunk_problems],
-            sampling,
-            samples=samples,
-            run_seed=folder.config.seed,
-            step=step,
-            rounds=rounds,
-            checker=checker,
-            on_progress=on_progress,
-        )
+        rollouts, verdicts_of = ask(left[start : start + config.chunk_problems])
         seconds += time.perf_counter() - started
         verdicts = verdicts_of()
         chains = judge_chains(rollouts, verdicts, rule)
@@ -128,6 +99,47 @@ def evaluate(
     if start_kl is not None and not step:
         start_kl.keep_zero(file, folder.start_kl)
     return EvaluationCost(tokens=file.tokens(step), seconds=seconds)
+
+
+def _whole(file: SampleFile | NumberFile, step: int, samples: int) -> set[str]:
+    """Problems of which the file holds all samples at a step."""
+    return {problem_id for problem_id, count in file.counts(step).items() if count == samples}
+
+
+def _asking(
+    setup: RunSetup, samples: int, step: int, temperature: float, on_progress: Callable[[int], None]
+) -> Callable[[Asked], tuple[list[Rollout], Callable[[], list[Verdict]]]]:
+    """`answers` as the run evaluates, for a chunk of problems."""
+    config = setup.folder.config
+    return partial(
+        answers,
+        setup.prompt,
+        setup.sampler,
+        setup.policy.tokenizer,
+        sampling=SamplingConfig(
+            temperature=temperature,
+            top_p=config.evaluation.top_p,
+            max_tokens=config.evaluation.max_tokens,
+        ),
+        samples=samples,
+        run_seed=config.seed,
+        step=step,
+        rounds=tool_rounds(config.task, setup.prompt),
+        checker=proof_checker(config.task),
+        on_progress=on_progress,
+    )
+
+
+def _counted(report: Report, total: int, unit: str) -> Callable[[int], None]:
+    """Reports how many of an evaluation's completions are done, given how many have just been finished."""
+    done = 0
+
+    def on_progress(count: int) -> None:
+        nonlocal done
+        done += count
+        report("evaluate", done, total, unit)
+
+    return on_progress
 
 
 def chain_rule(config: RunConfig) -> str:

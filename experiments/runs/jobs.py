@@ -156,14 +156,15 @@ class RunJob:
             live = LiveRun.open(folder, self.start, samplers, report, self.reward_models)
             steps = self.training(live)()
             cost = live.evaluate_last(steps)
-        return live.ranks.lead(lambda: live.close(steps, cost))  # what a tracker did wrong until its end is known now
+        # what a tracker did wrong until its end is known now
+        return samplers.ranks.lead(lambda: live.close(steps, cost))
 
     def training(self, live: LiveRun) -> Callable[[], int]:
         """The steps that are left, ready to be taken; called, it says how many are done in all."""
         from training.loop import train
 
         trainer, rule, done = live.prepare(offline=self.offline, evaluated_start=self.evaluated_start)
-        log, after_step = live.folder, live.after_step
+        log, after_step = live.setup.folder, live.after_step
         return partial(train, trainer, rule, done=done, checkpoints=log.checkpoints, log=log, after_step=after_step)
 
 

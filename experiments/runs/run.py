@@ -10,33 +10,21 @@ from pathlib import Path
 
 import torch
 
-from algorithms.interface import Algorithm, Need
-from benchmarks.problem import Problem
-from benchmarks.prompts import Prompt
-from experiments.recipes.files import check_unchanged
+from algorithms.interface import Need
 from experiments.recipes.plugins import load_algorithm
 from experiments.records.config import RunConfig
 from experiments.records.folder import RunFolder
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.evaluation import EvaluationCost
 from experiments.runs.live_evaluation import LiveEvaluation
-from experiments.runs.problems import load_further, load_problems
-from experiments.runs.prompts import render_prompts, task_prompt
 from experiments.runs.reward_models import LiveRewardModels
+from experiments.runs.setup import RunSetup
 from experiments.runs.source import training_source
 from experiments.runs.start_policy import StartPolicy
-from rewards import warm_up_checker
-from sampling.engines import check_room
-from sampling.prompt import RenderedPrompt
-from sampling.sampler import Sampler
 from training.models.critic import Critic
-from training.models.engine_check import check_weight_loading
 from training.models.lora import add_adapters, frozen_copy
-from training.models.policy import Policy, load_policy, named_weights
-from training.parallel.ranks import Ranks
-from training.peers.methods import TrlMethod
+from training.models.policy import named_weights
 from training.restore import restore
-from training.sources.interface import Source
 from training.sources.iterated import IteratedSource
 from training.sources.offline import OfflineSource
 from training.staleness.ahead import AheadSource
@@ -48,29 +36,17 @@ __all__ = ["LiveRun"]
 
 @dataclass(frozen=True, kw_only=True)
 class LiveRun:
-    """A run that is open: what every part of it works with.
+    """A run that is open: what it works with, and what is done with that.
 
     Attributes:
-        folder: gets everything; holds what the run is.
-        start: folder of the start policy.
-        policy: π_θ, changed in place by the training.
-        sampler: the engine; checked to hold what is loaded.
-        prompt: how problems are asked.
+        setup: what all of it works with.
         models: the reward models of the run; none where it only evaluates.
         evaluation: measures the policy.
-        report: told of progress.
-        ranks: the processes that share the run.
     """
 
-    folder: RunFolder[RunConfig]
-    start: Path
-    policy: Policy
-    sampler: Sampler
-    prompt: Prompt
+    setup: RunSetup
     models: LiveRewardModels
     evaluation: LiveEvaluation
-    report: Report
-    ranks: Ranks
 
     @classmethod
     def open(
@@ -81,67 +57,32 @@ class LiveRun:
         report: Report,
         reward_models: Mapping[str, Path],
     ) -> LiveRun:
-        """Load the start policy and the reward models, render the evaluation's prompts, and check the engine.
+        """The run with everything that it needs loaded.
 
         Args:
-            folder: of the run.
+            folder: see `RunSetup.open`, as the next three.
             start: the policy.
             samplers: where the engine comes from.
             report: told of progress.
             reward_models: see `RunJob`.
 
         Raises:
-            ValueError: a file of the user's was edited since the comparison started, or there is no room for
-                completions.
-            SamplerMismatchError: the engine does not hold the policy's weights after a load.
+            ValueError: see `RunSetup.open`.
+            SamplerMismatchError: see `RunSetup.open`.
         """
-        config = folder.config
         samplers.ranks.tasks.clear()  # which hold the models of the run before
-        check_unchanged(config.files)
-        warm_up_checker()  # while the policy loads, so that no training step waits for it
-        model = start.folder()
-        sharded = config.training is not None and config.training.shard != "none"
-        policy = load_policy(model, device="cpu" if sharded else config.engine.device)  # the trainer takes its part
-        prompt, prompts, further = _asked(folder, policy)
-        ids = [each.ids for _, each in [*prompts, *further][:8]]
-        sampler = samplers.get(config.engine, model, policy)
-        tolerance = config.engine.logprob_tolerance
-        check = check_weight_loading(sampler, policy, ids, tolerance=tolerance, policy_version=0, seed=config.seed)
-        folder.keep("sampler_check", dataclasses.asdict(check))
-        sampler = samplers.shared(sampler, policy)
+        setup = RunSetup.open(folder, start, samplers, report)
         models = LiveRewardModels(
-            config=config,
+            config=folder.config,
             first=reward_models,
             folder=folder.path,
-            policy=policy,
-            sampler=sampler,
-            start=model,
+            policy=setup.policy,
+            sampler=setup.sampler,
+            start=setup.start,
             report=report,
-            ranks=samplers.ranks,
+            ranks=setup.ranks,
         )
-        evaluation = LiveEvaluation(
-            folder=folder,
-            start=model,
-            policy=policy,
-            sampler=sampler,
-            prompt=prompt,
-            prompts=prompts,
-            further=further,
-            scorer=models.scorer,
-            report=report,
-            ranks=samplers.ranks,
-        )
-        return cls(
-            folder=folder,
-            start=model,
-            policy=policy,
-            sampler=sampler,
-            prompt=prompt,
-            models=models,
-            evaluation=evaluation,
-            report=report,
-            ranks=samplers.ranks,
-        )
+        return cls(setup=setup, models=models, evaluation=LiveEvaluation(setup=setup, scorer=models.scorer))
 
     def prepare(self, *, offline: Path | None, evaluated_start: Path | None) -> tuple[Trainer, StopRule, int]:
         """Trainer and rule for the loop, at the step that the folder allows to go on from, and that step.
@@ -152,46 +93,46 @@ class LiveRun:
             offline: see `RunJob`.
             evaluated_start: see `RunJob`.
         """
-        config, training = self.folder.config, self.folder.config.training
+        setup, models, config = self.setup, self.models, self.setup.folder.config
+        training = config.training
         assert training is not None
         algorithm = load_algorithm(config.algorithm, config.settings)
         needs = algorithm.needs
-        models = self.models
         if training.lora_rank is not None:
             add_adapters(
-                self.policy.model,
+                setup.policy.model,
                 rank=training.lora_rank,
                 alpha=training.lora_alpha,
                 seed=config.seed,
                 under_autocast=training.use_autocast,
             )
         trainer = Trainer(
-            policy=self.policy,
+            policy=setup.policy,
             algorithm=algorithm,
             config=training,
-            source=self.source(algorithm, offline),
-            sampler=self.sampler,
+            source=training_source(setup, algorithm, offline),
+            sampler=setup.sampler,
             reward=models.reward(),
             step_reward=models.step_reward() if Need.STEP_REWARDS in needs else None,
             reward_parameters=models.num_parameters,
-            reference=frozen_copy(self.policy.model) if Need.REFERENCE_LOGPROBS in needs else None,
-            critic=Critic(self.start, device=self.policy.device) if Need.CRITIC in needs else None,
-            report=self.report,
-            ranks=self.ranks,
+            reference=frozen_copy(setup.policy.model) if Need.REFERENCE_LOGPROBS in needs else None,
+            critic=Critic(setup.start, device=setup.policy.device) if Need.CRITIC in needs else None,
+            report=setup.report,
+            ranks=setup.ranks,
             device=torch.device(config.engine.device),
         )
         trainer.before_step = partial(self._before_step, trainer)
         measured = self.evaluation.start_kl()
         if measured is not None and trainer.sharded:
-            self.ranks.tasks["start_kl"] = measured
+            setup.ranks.tasks["start_kl"] = measured
         rule = AtStep(training, checkpoint_every=config.checkpoint_every)
         restored = restore(
-            trainer, rule, self.folder.checkpoints, agreed=self.agreed(), rows_digest=self.folder.rows_digest
+            trainer, rule, setup.folder.checkpoints, agreed=self.agreed(), rows_digest=setup.folder.rows_digest
         )
         models.forget_after(restored.step)
         if isinstance(trainer.source, IteratedSource | AheadSource):
             trainer.source.forget_after(restored.step)
-        self.ranks.lead(lambda: self.go_on(restored.step, restored.passed_over, evaluated_start))
+        setup.ranks.lead(lambda: self.go_on(restored.step, restored.passed_over, evaluated_start))
         return trainer, rule, restored.step
 
     def _before_step(self, trainer: Trainer, step: int) -> None:
@@ -210,26 +151,26 @@ class LiveRun:
             passed_over: why later checkpoints were not taken, for the reader.
             evaluated_start: see `RunJob`.
         """
-        evaluation = self.folder.config.evaluation
+        folder, evaluation = self.setup.folder, self.setup.folder.config.evaluation
         for reason in passed_over:
-            self.folder.note(f"went back to step {done}: {reason}")
-        self.folder.drop_after(done)
-        self.folder.samples.drop_after(done)
-        self.folder.start_kl.drop_after(done)
+            folder.note(f"went back to step {done}: {reason}")
+        folder.drop_after(done)
+        folder.samples.drop_after(done)
+        folder.start_kl.drop_after(done)
         if done:
-            self.sampler.load_weights(named_weights(self.policy.model), done)
+            self.setup.sampler.load_weights(named_weights(self.setup.policy.model), done)
         elif evaluation.every:
             if evaluated_start is not None:
-                self.folder.samples.take(evaluated_start / "samples.parquet", step=0, samples=evaluation.curve_samples)
+                folder.samples.take(evaluated_start / "samples.parquet", step=0, samples=evaluation.curve_samples)
             self.evaluation.at(0)
 
     def agreed(self) -> int:
         """Step up to which the folder holds every row and every evaluation of the learning curve."""
-        return self.evaluation.whole_up_to(self.folder.last_whole_row())
+        return self.evaluation.whole_up_to(self.setup.folder.last_whole_row())
 
     def after_step(self, step: int) -> None:
         """Evaluate where the learning curve has a point."""
-        config = self.folder.config
+        config = self.setup.folder.config
         assert config.training is not None
         every = config.evaluation.every
         if every and step % every == 0 and step < config.training.steps:
@@ -238,7 +179,7 @@ class LiveRun:
     def finish(self, steps: int) -> str:
         """Evaluate the policy after its last step and mark the run complete; a line for the reader."""
         cost = self.evaluate_last(steps)
-        return self.ranks.lead(lambda: self.close(steps, cost))
+        return self.setup.ranks.lead(lambda: self.close(steps, cost))
 
     def evaluate_last(self, steps: int) -> EvaluationCost:
         """Evaluate the policy after its last step; what the evaluation's own cost."""
@@ -247,43 +188,14 @@ class LiveRun:
             self.models.end(steps)
             return self.evaluation.last(steps)
 
-        return self.ranks.lead(evaluate)
+        return self.setup.ranks.lead(evaluate)
 
     def close(self, steps: int, cost: EvaluationCost) -> str:
         """Mark a run complete that was evaluated after its last step; a line for the reader."""
+        folder = self.setup.folder
         pass_at_1 = self.evaluation.pass_at_1(steps)
         summary = {"steps": steps, "pass_at_1": pass_at_1, "evaluation": dataclasses.asdict(cost)}
-        if self.folder.config.training is not None:
-            summary["start_kl_seconds"] = self.folder.start_kl_seconds()
-        self.folder.finish(summary)
-        return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *self.folder.notes])
-
-    def source(self, algorithm: Algorithm | TrlMethod, offline: Path | None) -> Source:
-        """See `training_source`; the sampler holds the start policy when this is called."""
-        return training_source(
-            self.folder,
-            algorithm,
-            offline=offline,
-            policy=self.policy,
-            sampler=self.sampler,
-            prompt=self.prompt,
-            report=self.report,
-            ranks=self.ranks,
-        )
-
-
-def _asked(
-    folder: RunFolder[RunConfig], policy: Policy
-) -> tuple[Prompt, list[tuple[Problem, RenderedPrompt]], list[tuple[Problem, RenderedPrompt]]]:
-    """How evaluation problems are asked, those of the task's own benchmark, and those of further ones; all recorded."""
-    config = folder.config
-    problems = load_problems(config.task, config.evaluation.split, config.evaluation.problems)
-    asked = [*problems, *load_further(config.task, config.evaluation)]
-    prompt = task_prompt(config.task, policy.tokenizer)
-    rendered = render_prompts(asked, config.task, policy.tokenizer)
-    every = list(zip(asked, rendered, strict=True))
-    folder.keep_prompts((problem.problem_id, each.text) for problem, each in every)
-    ids = [each.ids for each in rendered]
-    folder.record_prompts("evaluation", ids[: len(problems)], rendered[0].text)  # further benchmarks may be added
-    check_room(ids, "max_tokens", config.evaluation.max_tokens, policy.max_positions, config.engine)
-    return prompt, every[: len(problems)], every[len(problems) :]
+        if folder.config.training is not None:
+            summary["start_kl_seconds"] = folder.start_kl_seconds()
+        folder.finish(summary)
+        return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *folder.notes])

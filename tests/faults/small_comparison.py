@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import experiments.runs.run
+import experiments.runs.setup
 import experiments.schedule.compare
 from experiments.recipes.config import Recipe
 from experiments.runs.engines import SamplerCache
@@ -170,7 +170,7 @@ def work(place: Path, folder: Path, fault: Fault, told: Path) -> None:
         room = pages * resource.getpagesize() + MOST_MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
         events = Events(fault, folder)
-        experiments.runs.run.warm_up_checker = lambda: None  # sums of numbers never need it
+        experiments.runs.setup.warm_up_checker = lambda: None  # sums of numbers never need it
         experiments.schedule.compare.run_jobs = run_here(events)
         if fault.kind == "file":
             resource.setrlimit(resource.RLIMIT_FSIZE, (fault.at, resource.RLIM_INFINITY))
