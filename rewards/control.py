@@ -65,7 +65,7 @@ class ShuffledReward(Reward):
 
     @property
     def right_and_wrong(self) -> tuple[float, float] | None:
-        """That of the reward."""
+        """What the reward gives a right completion and a wrong one; ``None`` where it does not say."""
         return self.reward.right_and_wrong
 
     def check(self) -> None:

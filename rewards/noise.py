@@ -84,7 +84,7 @@ class NoisyReward(Reward):
 
     @property
     def right_and_wrong(self) -> tuple[float, float] | None:
-        """That of the reward."""
+        """What the reward gives a right completion and a wrong one; ``None`` where it does not say."""
         return self.reward.right_and_wrong
 
     def check(self) -> None:
@@ -153,7 +153,7 @@ class NoisyStepReward(StepReward):
 
     @property
     def right_and_wrong(self) -> tuple[float, float]:
-        """That of the step reward."""
+        """What the step reward gives a right step and a wrong one."""
         return self.reward.right_and_wrong
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[tuple[StepVerdict, ...]]:

@@ -100,7 +100,7 @@ class Metamath:
 
     @property
     def language(self) -> str:
-        """Metamath."""
+        """The name of the proof language: ``metamath``."""
         return "metamath"
 
     def check(self) -> None:

@@ -232,11 +232,11 @@ class _Tree:
         return _Node(rollout=rollout, score=0.0, open=not ended and len(ids) < self.max_tokens)
 
     def take(self, node: _Node) -> None:
-        """Take a scored child."""
+        """Keep a scored child: among the nodes to expand, or among the ended ones."""
         (self.nodes if node.open else self.ended).append(node)
 
     def searched(self) -> Searched:
-        """What was found."""
+        """All candidates, whole ones first, then by falling score."""
         found = sorted([*self.ended, *self.nodes], key=lambda node: (node.rollout.truncated, -node.score))
         return Searched(
             candidates=tuple(Candidate(rollout=node.rollout, score=node.score) for node in found),

@@ -83,7 +83,7 @@ class MemoryEstimate:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum of all parts, in GiB."""
         return sum(vars(self).values())
 
 

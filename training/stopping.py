@@ -59,7 +59,7 @@ class AtStep:
 
     @property
     def expected_steps(self) -> int:
-        """The number."""
+        """The configured number of steps."""
         return self._training.steps
 
     def look(self, step: int) -> Row:
@@ -67,7 +67,7 @@ class AtStep:
         return {}
 
     def ends(self, step: int) -> bool:
-        """At the number."""
+        """Whether the configured number of steps is reached."""
         return step >= self._training.steps
 
     def share(self, step: int) -> float:
@@ -83,7 +83,7 @@ class AtStep:
         return {}
 
     def restore(self, state: Mapping[str, float | int | None]) -> None:
-        """Nothing to take up."""
+        """Nothing: `state` is empty."""
 
 
 class UntilCompetent:

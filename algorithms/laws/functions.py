@@ -84,5 +84,5 @@ class AdvantageFunction:
         return self.advantages(batch.rewards, batch.group)[:, None] * batch.completion_mask
 
     def coefficients(self, batch: TokenBatch, credit: Tensor, policy_logprobs: Tensor) -> Coefficients:
-        """The credit. (B, T)."""
+        """The credit as the coefficient of each token. (B, T)."""
         return Coefficients(values=credit)

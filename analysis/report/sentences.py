@@ -170,7 +170,7 @@ def interval_text(interval: Interval, confidence: float) -> str:
 
 
 def points(share: float) -> str:
-    """As "4.1 points"."""
+    """A share in percentage points: 0.041 is "4.1 points"."""
     return f"{minus(100 * share)} points"
 
 

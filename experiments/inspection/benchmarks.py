@@ -87,7 +87,7 @@ def print_benchmark(name: str) -> None:
 
 
 def benchmarks_page() -> str:
-    """docs/benchmarks.md."""
+    """The text of docs/benchmarks.md: a table with a row a benchmark."""
     rows = [_row(name, benchmark) for name, benchmark in BENCHMARKS.items()]
     lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
     lines += ["| `" + row[0] + "` | " + " | ".join(row[1:]) + " |" for row in rows]

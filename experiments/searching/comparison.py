@@ -232,7 +232,7 @@ class _Sampled:
         )
 
     def majority(self, k: int) -> np.ndarray:
-        """(P,): Maj@K."""
+        """Maj@K of each problem, (P,)."""
         num_right_P, silent_P, wrong_P = [], [], []
         for right, classes in zip(self.right_P, self.classes_P, strict=True):
             wrong = Counter(name for name, good in zip(classes, right, strict=True) if name and not good)
@@ -242,7 +242,7 @@ class _Sampled:
         return majority_matrix(np.array(num_right_P), np.array(silent_P), wrong_P, [k])[:, 0]
 
     def best(self, k: int) -> np.ndarray:
-        """(P,): the best of K by the score."""
+        """Probability that the best of K by the score is right, of each problem, (P,)."""
         return np.array(
             [
                 best_of_k(np.array(right), np.array(scores), k)
@@ -251,7 +251,7 @@ class _Sampled:
         )
 
     def any_right(self, k: int) -> np.ndarray:
-        """(P,): Pass@K."""
+        """Pass@K of each problem, (P,)."""
         return pass_at_k(np.array([sum(right) for right in self.right_P]), len(self.right_P[0]), k)
 
 

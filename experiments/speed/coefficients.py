@@ -30,7 +30,7 @@ class MethodTime:
 
     @property
     def total_s(self) -> float:
-        """Both together."""
+        """Seconds of credit and coefficients together."""
         return self.credit_s + self.coefficients_s
 
 

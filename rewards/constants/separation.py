@@ -175,12 +175,12 @@ class Field:
         return math.prod(self._roots.values()) * (1 if self._unity == 1 else _totient(math.lcm(self._unity, 4)))
 
     def number(self, value: Fraction) -> Algebraic:
-        """A rational number."""
+        """A rational number as an algebraic one."""
         top = math.log2(abs(value.numerator)) if value else 0.0
         return Algebraic(_rational(value, self.bits), top, math.log2(value.denominator))
 
     def imaginary(self) -> Algebraic:
-        """i."""
+        """The imaginary unit i as an algebraic number."""
         self._unity = math.lcm(self._unity, 4)
         return Algebraic(_imaginary_unit(self.bits), 0.0, 0.0)
 

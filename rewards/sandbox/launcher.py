@@ -57,7 +57,7 @@ def prctl(option: int, value: int, pointer: object = 0) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2)."""
+    """The system call mount(2) with these arguments; `OSError` that names `target` where it fails."""
     result = libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
     checked(result, f"mount {target}")
 

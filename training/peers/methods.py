@@ -142,7 +142,7 @@ class TrlDPO(TrlMethod):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Pairs and a reference."""
+        """Pairs and logprobs of a reference, for the estimate of memory."""
         return frozenset({Need.PAIRS, Need.REFERENCE_LOGPROBS})
 
 

@@ -83,7 +83,7 @@ class Online:
         return rollouts
 
     def rollout(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
-        """TRL's `rollout_func`."""
+        """Completions of a step as TRL's `rollout_func` returns them, a row a completion."""
         rollouts = self.draw(trainer.state.global_step, len(prompts))
         return {
             "prompt_ids": [list(each.prompt_ids) for each in rollouts],

@@ -41,7 +41,7 @@ class Drawing(Protocol):
 
     @property
     def sampler(self) -> Sampler:
-        """The engine."""
+        """The engine that completions are drawn from."""
         ...
 
     def rollouts(self, step: int) -> list[Rollout]:
