@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from experiments.runs.start_policy import StartPolicy
 from experiments.schedule.declared import declared_contrasts
 from experiments.schedule.places import Place
 from experiments.schedule.plan import is_run, plan_jobs, start_arms
-from experiments.schedule.progress import Board
+from experiments.schedule.progress import Board, JobProgress
 from experiments.schedule.workers import THIS_MACHINE, WorkerError, run_jobs, usable_cores
 from rewards.verdict import CHECKER_VERSION
 
@@ -85,13 +85,7 @@ def compare(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1.")
-    if (out / "config.json").exists():
-        raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
-    if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
-        (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
-    held = held_config(out / "recipe.json")
-    _check_arms(recipe, held, out)
-    recipe = replace(recipe, task=dated(recipe.task, held))
+    recipe = _continued(recipe, out)
     jobs = plan_jobs(recipe, out, evaluate_start=evaluate_start)
     jobs = [replace(job, trackers=trackers) if isinstance(job, RunJob) else job for job in jobs]
     _check_checker(jobs, out)
@@ -103,7 +97,34 @@ def compare(
     check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"), grown=grown)
     about = _description(recipe, jobs, evaluate_start, {"extensions": extensions, **(description or {})})
     write_json(out / "comparison.json", about)
-    progress = _Progress(board=board, num_jobs=len(jobs))
+    _run_all(jobs, out, about, workers=workers, board=board, place=place)
+
+
+def _continued(recipe: Recipe, out: Path) -> Recipe:
+    """The recipe as the folder goes on with it: with the day that it was begun on.
+
+    Raises:
+        FolderKindError: the folder holds a single run.
+        ConfigMismatchError: see `_check_arms`.
+    """
+    if (out / "config.json").exists():
+        raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
+    if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
+        (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
+    held = held_config(out / "recipe.json")
+    _check_arms(recipe, held, out)
+    return replace(recipe, task=dated(recipe.task, held))
+
+
+def _run_all(
+    jobs: Sequence[Job], out: Path, about: Mapping[str, Any], *, workers: int, board: Board, place: Place
+) -> None:
+    """Run the jobs; those that fail are written to ``comparison.json`` beside `about`, and raised at the end.
+
+    Raises:
+        WorkerError: jobs failed; all others are finished.
+    """
+    progress = JobProgress(board=board, num_jobs=len(jobs))
     failures: dict[str, str] = {}
 
     def on_failed(job: str, why: str) -> None:
@@ -222,31 +243,6 @@ def _description(recipe: Recipe, jobs: Sequence[Job], evaluate_start: bool, more
         "contrasts": to_records(declared_contrasts(recipe, evaluate_start=evaluate_start)),
         **more,
     }
-
-
-@dataclass(kw_only=True)
-class _Progress:
-    """The board of a comparison: a line for every job at work, and one for all."""
-
-    board: Board
-    num_jobs: int
-    num_ended: int = 0
-
-    def moved(self, job: str, what: str, done: float, total: float, unit: str) -> None:
-        """A job says how far it is."""
-        self.board.update(f"{job}: {what}", done, total, unit)
-
-    def retried(self, job: str, why: str) -> None:
-        """A job lost its device or its memory and is taken up again."""
-        self.board.drop(f"{job}:")
-        self.board.say(f"{job}: goes on from its last checkpoint in a fresh process after {why}")
-
-    def ended(self, job: str, result: Any) -> None:
-        """A job is done or has failed; what it says stays on the screen."""
-        self.num_ended += 1
-        self.board.drop(f"{job}:")
-        self.board.update("all runs", self.num_ended, self.num_jobs, "runs")
-        self.board.say(f"{job}: {result}")
 
 
 def failure_text(failures: Mapping[str, str], num_jobs: int) -> str:

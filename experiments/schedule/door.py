@@ -43,33 +43,48 @@ def check_recipe(recipe: Recipe, *, ranks: int = 1) -> Recipe:
         ModelNotFoundError: the start policy is not there or no causal language model.
         BenchmarkUnavailableError: the hub is out of reach.
     """
-    from training.requirements import check_packages, check_requirements
+    from training.requirements import check_packages
 
     if recipe.supervised is not None:
         check_packages(recipe.supervised.as_training())
-    for name, arm in recipe.arms.items():
-        method = load_method(arm.algorithm, arm.settings)
-        if isinstance(method, TrlMethod):
-            check_trl(method, arm.training, name)
-        else:
-            check_requirements(method, arm.training, name, ranks=ranks)
-        own = recipe.overridden(arm.overrides)
-        check_learned_rewards(own, name)
-        _check_source(own, name, method.data_source)
-        if learned_name(own.reward) is None:
-            load_reward(own.reward)
-        if learned_name(own.task.step_reward) is None:
-            load_step_reward(own.task.step_reward)
-        check_name(own.task.prompt)
-        if own.task.prompt in NOT_TRAINED_ON:
-            raise ValueError(
-                f"{name}: task.prompt is {own.task.prompt!r}, which is for evaluation; expected a prompt whose "
-                "answer is read off the text, such as chain_of_thought, few_shot, bare or tool."
-            )
-        _check_tool(name, own)
-        if (checker := proof_checker(own.task)) is not None:
-            checker.check()
+    for name in recipe.arms:
+        _check_arm(recipe, name, ranks=ranks)
     recipe = with_files(recipe)
+    _check_problems(recipe)
+    _check_models(recipe)
+    return recipe
+
+
+def _check_arm(recipe: Recipe, name: str, *, ranks: int) -> None:
+    """Build an arm's method and rewards once, and refuse what does not go together; no data is opened."""
+    from training.requirements import check_requirements
+
+    arm = recipe.arms[name]
+    method = load_method(arm.algorithm, arm.settings)
+    if isinstance(method, TrlMethod):
+        check_trl(method, arm.training, name)
+    else:
+        check_requirements(method, arm.training, name, ranks=ranks)
+    own = recipe.overridden(arm.overrides)
+    check_learned_rewards(own, name)
+    _check_source(own, name, method.data_source)
+    if learned_name(own.reward) is None:
+        load_reward(own.reward)
+    if learned_name(own.task.step_reward) is None:
+        load_step_reward(own.task.step_reward)
+    check_name(own.task.prompt)
+    if own.task.prompt in NOT_TRAINED_ON:
+        raise ValueError(
+            f"{name}: task.prompt is {own.task.prompt!r}, which is for evaluation; expected a prompt whose "
+            "answer is read off the text, such as chain_of_thought, few_shot, bare or tool."
+        )
+    _check_tool(name, own)
+    if (checker := proof_checker(own.task)) is not None:
+        checker.check()
+
+
+def _check_problems(recipe: Recipe) -> None:
+    """Open the problems of every arm, each task's once, and refuse too few of them; each reward judges one of them."""
     training = dict[TaskConfig, list[Problem]]()
     beyond = dict[tuple[TaskConfig, int | None], int]()
     for name, arm in recipe.arms.items():
@@ -90,8 +105,6 @@ def check_recipe(recipe: Recipe, *, ranks: int = 1) -> Recipe:
             )
         check_enough_problems(own, name, len(training[own.task]))
         try_reward(own.reward, training[own.task][0], own.reward_noise)
-    _check_models(recipe)
-    return recipe
 
 
 def _check_source(recipe: Recipe, arm: str, data_source: DataSource) -> None:

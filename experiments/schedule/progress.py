@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["Board", "console", "progress_board", "rate_text", "time_text"]
+__all__ = ["Board", "JobProgress", "console", "progress_board", "rate_text", "time_text"]
 
 console = Console(stderr=True, highlight=False)
 
@@ -150,6 +151,31 @@ def _line(name: str, bar: _Bar, now: float) -> str:
     rate = bar.done / passed
     left = time_text((bar.total - bar.done) / rate)
     return f"{name} {bar.done:,.0f}/{bar.total:,.0f} ({rate_text(rate, bar.unit)}, {left} left)"
+
+
+@dataclass(kw_only=True)
+class JobProgress:
+    """The board of a comparison: a line for every job at work, and one for all."""
+
+    board: Board
+    num_jobs: int
+    num_ended: int = 0
+
+    def moved(self, job: str, what: str, done: float, total: float, unit: str) -> None:
+        """A job says how far it is."""
+        self.board.update(f"{job}: {what}", done, total, unit)
+
+    def retried(self, job: str, why: str) -> None:
+        """A job lost its device or its memory and is taken up again."""
+        self.board.drop(f"{job}:")
+        self.board.say(f"{job}: goes on from its last checkpoint in a fresh process after {why}")
+
+    def ended(self, job: str, result: Any) -> None:
+        """A job is done or has failed; what it says stays on the screen."""
+        self.num_ended += 1
+        self.board.drop(f"{job}:")
+        self.board.update("all runs", self.num_ended, self.num_jobs, "runs")
+        self.board.say(f"{job}: {result}")
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from experiments.runs.engines import SamplerCache
 from experiments.schedule.cards import card_of, visible_cards
 from experiments.schedule.locks import lock_job
 from experiments.schedule.places import Job, Kind, News, Place, Pool
+from experiments.schedule.queue import JobQueue
 
 __all__ = ["THIS_MACHINE", "Job", "ThisMachine", "WorkerError", "WorkerPool", "fix_threads", "run_jobs", "usable_cores"]
 
@@ -102,50 +102,26 @@ def run_jobs(
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; expected at least 1.")
-    _check_names(jobs)
+    queue = JobQueue(jobs)
     logs.mkdir(parents=True, exist_ok=True)
-    waiting, running, done = list(jobs), set[str](), set[str]()
-    ended = Counter[tuple[str, Kind]]()
     with place.open(threads=threads, logs=logs) as pool:
-        while waiting or running:
-            failures = []
-            for _ in range(pool.grow(min(workers, len(running) + len(waiting)))):
-                if (job := _take_ready(waiting, done)) is None:
-                    break
-                if (why := pool.send(job)) is None:
-                    running.add(job.name)
-                else:
-                    failures.append((job.name, why))
-            if not (running or failures or any(done.issuperset(job.after) for job in waiting)):
-                raise ValueError(f"jobs {[job.name for job in waiting]} wait for each other.")
+        while queue:
+            failures = queue.send(pool, workers)
             for name, kind, payload in pool.receive(block=not failures):
                 if kind == "progress":
                     on_progress(name, *payload)
-                    continue
-                running.remove(name)
-                ended[name, kind] += 1
-                if kind == "done":
-                    done.add(name)
+                elif kind == "done":
+                    queue.finish(name)
                     on_done(name, payload)
-                elif ended[name, kind] < pool.tries.get(kind, 1):
-                    waiting.insert(0, next(job for job in jobs if job.name == name))
+                elif queue.retry(name, kind, pool.tries.get(kind, 1)):
                     on_retry(name, payload)
                 else:
                     failures.append((name, payload))
             for name, why in failures:
                 on_failed(name, why)
-                for dependent in _take_dependents(name, waiting):
+                for dependent in queue.drop_dependents(name):
                     on_failed(dependent, f"not started, because {name} failed")
         pool.end()
-
-
-def _check_names(jobs: Sequence[Job]) -> None:
-    names = {job.name for job in jobs}
-    if len(names) != len(jobs):
-        raise ValueError(f"jobs {[job.name for job in jobs]} must have different names.")
-    lost = [job.name for job in jobs if not names.issuperset(job.after)]
-    if lost:
-        raise ValueError(f"jobs {lost} wait for jobs that are not there.")
 
 
 def fix_threads(threads: int) -> None:
@@ -174,24 +150,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _take_ready(waiting: list[Job], done: set[str]) -> Job | None:
-    """Remove the first job that waits for nothing any more."""
-    ready = next((job for job in waiting if done.issuperset(job.after)), None)
-    if ready is not None:
-        waiting.remove(ready)
-    return ready
-
-
-def _take_dependents(failed: str, waiting: list[Job]) -> list[str]:
-    """Remove from `waiting` what can never run after `failed`, and return the names."""
-    gone = [failed]
-    for name in gone:
-        for job in [job for job in waiting if name in job.after]:
-            waiting.remove(job)
-            gone.append(job.name)
-    return gone[1:]
 
 
 class WorkerPool:
