@@ -103,9 +103,9 @@ def multiply(left: Polynomial, right: Polynomial) -> Polynomial:
     if left == ONE:
         return right
     spend(len(left) * len(right))
-    if (first := single_term(left)) is not None and (second := single_term(right)) is not None:
-        monomial, factor = _product(first[0], second[0])
-        return {monomial: bounded(first[1] * second[1] * factor)}
+    if (left_term := single_term(left)) is not None and (right_term := single_term(right)) is not None:
+        monomial, factor = _product(left_term[0], right_term[0])
+        return {monomial: bounded(left_term[1] * right_term[1] * factor)}
     result: Polynomial = {}
     for first, left_coefficient in left.items():
         for second, right_coefficient in right.items():
