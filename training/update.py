@@ -8,8 +8,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from algorithms.interface import Aggregation, Algorithm, DataSource, Denominator, Need, counted, surrogate_loss
+from algorithms.interface import (
+    Aggregation,
+    Algorithm,
+    Coefficients,
+    DataSource,
+    Denominator,
+    Need,
+    counted,
+    surrogate_loss,
+)
 from algorithms.ratios import kl_penalty
+from algorithms.token_batch import TokenBatch
 from training.models.batches import TrainingBatch
 from training.models.logprobs import ForwardOptions, token_logprobs
 
@@ -72,7 +82,6 @@ def accumulate_gradients(
     limit = batch.tokens.require("max_length", "aggregation 'constant'") if constant else 1
     denominator = left.denominator(algorithm.batch_unit, limit)
     online = algorithm.data_source is DataSource.ONLINE
-    nll_name = "entropy" if online else "nll"
     sums: dict[str, Tensor] = {}
 
     def add(name: str, value: Tensor) -> None:  # stays on the device: reading it would make each pass wait for it
@@ -94,16 +103,22 @@ def accumulate_gradients(
         loss.backward()
 
         add("loss", loss)
-        if numbers is log_probabilities:
-            add(nll_name, -torch.where(mask, logprobs.detach(), 0).sum().double() / denominator.tokens)
-        if online and tokens.reference_logprobs is not None:
-            kl = kl_penalty(logprobs.detach(), tokens.reference_logprobs, "k3")
-            add("kl", torch.where(mask, kl, 0).sum().double() / denominator.tokens)
-        add("coefficient_abs_mean", coefficients.values.abs().sum().double() / denominator.tokens)
         add("tokens_trained", (coefficients.values != 0).sum())
-        told = dict(coefficients.diagnostics)
-        if spread and "ratio" in told:
-            told["ratio_square"] = told["ratio"].double().square()
+        told = _told(tokens, logprobs.detach(), coefficients, online=online, spread=spread)
+        if numbers is log_probabilities:
+            told["entropy" if online else "nll"] = -logprobs.detach()
         for name, values in told.items():
             add(name, torch.where(mask, values, 0).sum().double() / denominator.tokens)
     return {name: float(value) for name, value in sums.items()}
+
+
+def _told(
+    tokens: TokenBatch, logprobs: Tensor, coefficients: Coefficients, *, online: bool, spread: bool
+) -> dict[str, Tensor]:
+    """What is told of a microbatch as a mean over tokens: (B, T) each, by name; see `accumulate_gradients`."""
+    told = {"coefficient_abs_mean": coefficients.values.abs(), **coefficients.diagnostics}
+    if online and tokens.reference_logprobs is not None:
+        told["kl"] = kl_penalty(logprobs, tokens.reference_logprobs, "k3")
+    if spread and "ratio" in told:
+        told["ratio_square"] = told["ratio"].double().square()
+    return told
