@@ -105,7 +105,7 @@ def gsm8k_smollm2(device: str = "cpu") -> Recipe:
         arms={
             "continued_sft": replace(_smollm2_arm("sft", 3e-5, device), control="continued_sft"),
             "rft": _smollm2_arm("rft", 3e-5, device),
-            "dpo": _smollm2_arm("dpo", 3e-5, device),
+            "dpo": _smollm2_arm("dpo", 1e-5, device),
             "online_rft": _smollm2_arm("online_rft", 1e-4, device),
             "ppo": _smollm2_arm("ppo", 1e-4, device),
             "grpo": _smollm2_arm("grpo", 1e-4, device),
