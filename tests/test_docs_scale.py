@@ -50,7 +50,7 @@ def test_what_a_card_holds_of_a_sharded_run() -> None:
         shard="full",
     )
     for name in ("7.6B", "14.8B"):
-        outside, layers, layer, *told = cells(name, table=3)
+        outside, layers, layer, *told = cells(name, table=4)
         parameters, outside = float(name.strip("B")), float(outside.strip("B"))
         assert float(layer.strip("B")) * int(layers) + outside == pytest.approx(parameters, rel=0.02)
         size = ModelSize(

@@ -32,7 +32,8 @@ class TrainingConfig:
             packed; no result depends on it beyond rounding. It is halved where the device runs out of memory.
         microbatch_size: most sequences of one such pass; ``None`` sets no such limit.
         packed: sequences end to end without padding; ``None`` does so in bfloat16 on a GPU where the model can.
-        compiled: decoder layers of packed models fused by `torch.compile`; ``None`` does so on a GPU.
+        compiled: decoder layers of packed models fused by `torch.compile`; ``None`` does so on a GPU, but for sharded
+            ones.
         gradient_checkpointing: a layer's activations are computed again in the backward pass instead of kept.
         lora_rank: rank of adapters on every linear layer but the head, which learn in place of the weights (peft);
             ``None`` trains all weights. A critic keeps all its weights.
@@ -135,6 +136,10 @@ class TrainingConfig:
         """What the sampled distribution is cut down to."""
         top_p, min_p = 1.0 if self.top_p is None else self.top_p, 0.0 if self.min_p is None else self.min_p
         return Truncation(top_k=self.top_k, top_p=top_p, min_p=min_p)
+
+    def compiles(self, *, on_gpu: bool) -> bool:
+        """Whether decoder layers are fused."""
+        return on_gpu and self.shard == "none" if self.compiled is None else self.compiled
 
     def starts_iteration(self, step: int) -> bool:
         """Whether `step`, counted from 0, is the first of an iteration other than the first."""

@@ -138,7 +138,7 @@ class Trainer:
             for model in (self.policy.model, self.reference, self.drawing, getattr(self.critic, "backbone", None)):
                 if model is not None:
                     pack_attention(model)
-                    if self.policy.device.type == "cuda" if self.config.compiled is None else self.config.compiled:
+                    if self.config.compiles(on_gpu=self.policy.device.type == "cuda"):
                         compile_layers(model)
         if self.config.gradient_checkpointing:
             for model in (self.policy.model, getattr(self.critic, "backbone", None)):

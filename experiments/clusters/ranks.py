@@ -84,7 +84,8 @@ class Rank:
             raise RankError(
                 f"rank {self.rank} of {self.world} did not find the others at {where}: {str(error).splitlines()[0]}"
             ) from error
-        for name in (*VARIABLES, "LOCAL_WORLD_SIZE", "GROUP_RANK"):  # no part of what an engine's process is
+        elastic = [name for name in os.environ if name.startswith("TORCHELASTIC_")]
+        for name in (*VARIABLES, "LOCAL_WORLD_SIZE", "GROUP_RANK", *elastic):  # no part of what an engine's process is
             os.environ.pop(name, None)
         return Ranks(rank=self.rank, world=self.world, control=control)
 

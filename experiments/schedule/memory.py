@@ -59,7 +59,7 @@ def memory_lines(recipe: Recipe, *, ranks: int = 1) -> list[str]:
             arm.training,
             reference=Need.REFERENCE_LOGPROBS in method.needs,
             critic=Need.CRITIC in method.needs,
-            compiled=on_gpu if arm.training.compiled is None else arm.training.compiled,
+            compiled=arm.training.compiles(on_gpu=on_gpu),
             ranks=ranks,
             drawing=bool(method.needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT})
             and draws_beside(arm.training, own.engine, ranks=ranks),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -137,3 +137,19 @@ def test_an_option_without_its_package_is_refused_at_the_door(
     check_requirements(GRPO(), TRAINING, "grpo")
     with pytest.raises(ValueError, match=rf"needs the package {package}, .*coeflab\[large\]"):
         check_requirements(GRPO(), settings(**option), "grpo")
+
+
+@pytest.mark.parametrize(
+    ("asked", "shard", "on_gpu", "fused"),
+    [
+        (None, "none", True, True),
+        (None, "full", True, False),
+        (None, "none", False, False),
+        (True, "full", False, True),
+    ],
+)
+def test_layers_of_which_a_process_has_a_part_are_not_fused_unasked(
+    asked: bool | None, shard: Literal["none", "full"], on_gpu: bool, fused: bool
+) -> None:
+    training = dataclasses.replace(TRAINING, compiled=asked, shard=shard)
+    assert training.compiles(on_gpu=on_gpu) is fused

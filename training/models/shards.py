@@ -46,7 +46,8 @@ def shard(model: nn.Module, device: torch.device) -> None:
         if isinstance(module, FSDPModule):
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo has no other
-            module.set_reduce_scatter_unused_params(True, recurse=False)
+            if hasattr(module, "set_reduce_scatter_unused_params"):  # since torch 2.12; before, all ranks leave it out
+                module.set_reduce_scatter_unused_params(True, recurse=False)
     root: Any = model
     root.run_gathered = MethodType(_run, model)
     register_fsdp_forward_method(model, "run_gathered")

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -221,3 +223,16 @@ def test_a_rank_takes_its_own_gpu_and_no_other(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     with pytest.raises(RankError, match="rank 5 is process 1 of its machine, and CUDA_VISIBLE_DEVICES has 1 GPUs"):
         second.enter(gpu=True)
+
+
+def test_an_engine_process_does_not_take_itself_for_one_of_torchruns() -> None:
+    """With its agent's variables an engine waits for a store that nobody opened, and the run stands still."""
+    script = (
+        "import os; from experiments.clusters.ranks import rank_of_environment; rank_of_environment().join(); "
+        "print([name for name in os.environ if name in os.environ['GIVEN'].split()])"
+    )
+    given = STARTED | {"WORLD_SIZE": "1", "MASTER_PORT": str(free_port()), "LOCAL_WORLD_SIZE": "1", "GROUP_RANK": "0"}
+    given |= {"TORCHELASTIC_USE_AGENT_STORE": "False", "TORCHELASTIC_RUN_ID": "one", "TORCHELASTIC_MAX_RESTARTS": "0"}
+    environment = os.environ | given | {"GIVEN": " ".join(given), "GLOO_SOCKET_IFNAME": "lo"}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
