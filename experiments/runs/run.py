@@ -242,12 +242,8 @@ class LiveRun:
 
     def evaluate_last(self, steps: int) -> Cost:
         """Evaluate the policy after its last step; what the evaluation's own cost."""
-
-        def evaluate() -> Cost:
-            self.models.end(steps)
-            return self.evaluation.last(steps)
-
-        return self.ranks.lead(evaluate)
+        self.models.end(steps)
+        return self.ranks.lead(lambda: self.evaluation.last(steps))
 
     def close(self, steps: int, cost: Cost) -> str:
         """Mark a run complete that was evaluated after its last step; a line for the reader."""

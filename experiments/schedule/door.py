@@ -43,7 +43,7 @@ def check_recipe(recipe: Recipe, *, ranks: int = 1) -> Recipe:
         ModelNotFoundError: the start policy is not there or no causal language model.
         BenchmarkUnavailableError: the hub is out of reach.
     """
-    from training.requirements import check_packages, check_requirements
+    from training.requirements import check_packages, check_requirements, check_shards
 
     if recipe.supervised is not None:
         check_packages(recipe.supervised.as_training())
@@ -54,6 +54,9 @@ def check_recipe(recipe: Recipe, *, ranks: int = 1) -> Recipe:
         else:
             check_requirements(method, arm.training, name, ranks=ranks)
         own = recipe.overridden(arm.overrides)
+        if own.supervised is not None:
+            sft = replace(own.supervised.as_training(), shard=arm.training.shard)
+            check_shards(sft, f"{name}, the SFT of its start policy", ranks)
         check_learned_rewards(own, name)
         _check_source(own, name, method.data_source)
         if learned_name(own.reward) is None:
