@@ -46,7 +46,7 @@ STOREYS = {
     "training/sources": {"", "models"},
     "training/peers": {"", "models", "sources"},
     "training/staleness": {"", "sources"},
-    "training/reward_models": {"", "models", "sources"},
+    "training/reward_models": {"", "models", "parallel", "sources"},
     "experiments/recipes": set(),
     "experiments/trackers": set(),
     "experiments/records": {"recipes", "trackers"},

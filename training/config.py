@@ -40,8 +40,8 @@ class TrainingConfig:
         lora_alpha: adapters are scaled by it over the rank.
         optimizer: AdamW, or AdamW whose moments take a byte each (torchao); critic's too.
         shard: where several processes train the run, ``"full"`` leaves each its part of all weights, gradients and
-            moments of policy, reference, critic and reward models (FSDP2), ``"none"`` all of them. No result depends on
-            it beyond rounding.
+            moments of policy, reference, critic and reward models (FSDP2), in the fits before the run too, ``"none"``
+            all of them. No result depends on it beyond rounding.
         max_grad_norm: gradients are scaled down to this norm.
         weight_decay: AdamW's.
         adam_beta2: AdamW's second decay; the first is 0.9.

@@ -138,7 +138,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     on_gpu = trainer.policy.device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(trainer.policy.device)
-    _led(trainer, trainer.before_step, step)
+    trainer.before_step(step)
     started = time.perf_counter()  # what is done before a step counts its own seconds, those before a kill too
     if trainer.moving_reference is not None and trainer.config.starts_iteration(step):
         trainer.moving_reference.load_state_dict(trainer.policy.model.state_dict())

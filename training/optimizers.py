@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from training.config import TrainingConfig
+from training.models.shards import is_sharded, part_like, whole
 
 __all__ = ["OptimizerFactory", "Optimizers", "adamw", "eight_bit_moment", "muon_and_adamw", "named_adamw"]
 
@@ -76,6 +77,43 @@ def muon_and_adamw(model: nn.Module, config: TrainingConfig) -> Optimizers:
     held = {id(parameter) for parameter in matrices}
     others = [parameter for parameter in model.parameters() if id(parameter) not in held]
     rate, decay = config.learning_rate, config.weight_decay
-    muon = torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    kind = _MuonOfParts if is_sharded(model) else torch.optim.Muon
+    muon = kind(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
     adamw = torch.optim.AdamW(others, lr=rate, weight_decay=decay, betas=(0.9, config.adam_beta2))
     return {"muon": muon, "adamw": adamw}
+
+
+class _MuonOfParts(torch.optim.Muon):
+    """Muon for matrices of which each rank has a part; all ranks take a step together.
+
+    Momentum and weights stay in parts. The direction is the whole matrix's, by torch's own Muon: each rank gathers the
+    momentum, one matrix at a time, and keeps its part of a step from zero at rate 1.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        """See `torch.optim.Muon.step`; `closure` is not called."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._step(parameter, parameter.grad, group)
+
+    def _step(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+        momentum, state = group["momentum"], self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        held = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        direction = gradient.lerp(held, momentum) if group["nesterov"] else held
+        moved = _muon_step_from_zero(whole(direction), group)
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(part_like(parameter, moved), alpha=group["lr"])
+
+
+def _muon_step_from_zero(direction: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
+    """What torch's Muon adds to a matrix, per unit of rate, that moves along `direction` without momentum or decay."""
+    matrix = nn.Parameter(torch.zeros_like(direction))
+    matrix.grad = direction
+    names = ("ns_coefficients", "eps", "ns_steps", "adjust_lr_fn")
+    settings = {name: group[name] for name in names}
+    torch.optim.Muon([matrix], lr=1.0, weight_decay=0.0, momentum=0.0, nesterov=False, **settings).step()
+    return matrix.detach()

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
 from training.config import TrainingConfig
 
-__all__ = ["check_packages", "check_requirements"]
+__all__ = ["check_packages", "check_requirements", "check_shards"]
 
 
 def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str, *, ranks: int = 1) -> None:
@@ -26,7 +26,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             option whose package is not installed; shards of what cannot be cut.
     """
     check_packages(training)
-    _check_shards(training, name, ranks)
+    check_shards(training, name, ranks)
     _check_truncation(algorithm, training, name)
     _check_staleness(algorithm, training, name)
     needs = algorithm.needs
@@ -63,7 +63,7 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
         )
 
 
-def _check_shards(training: TrainingConfig, name: str, ranks: int) -> None:
+def check_shards(training: TrainingConfig, name: str, ranks: int) -> None:
     """Refuse to shard what one process trains, or with an option that works on whole weights.
 
     Raises:

@@ -59,8 +59,8 @@ class Trainer:
         critic: used where the algorithm needs it.
         known: what the source's completions are worth, where that is known already and no reward is asked.
         numbers: what is trained of each token; log π_θ in every method of Table 10.
-        before_step: called with each step, counted from 0, before anything of it: a reward model is brought up to date
-            here (Algorithm 1), and what that takes is added to the counters, seconds too.
+        before_step: called by every rank with each step, counted from 0, before anything of it: a reward model is
+            brought up to date here (Algorithm 1), and what that takes is added to the counters, seconds too.
         reward_parameters: of the reward models that every completion is scored with, for the counters.
         make_optimizers: those of the policy.
         counters: what has been used so far.
@@ -167,7 +167,8 @@ class Trainer:
         device = self.device or self.policy.device
         for model in (self.policy.model, self.reference):
             if model is not None:
-                splits_at_head(model, use_autocast=self.config.use_autocast)
+                if self.numbers is log_probabilities:
+                    splits_at_head(model, use_autocast=self.config.use_autocast)
                 shard(model, device)
         if self.critic is not None:
             shard(self.critic, device)

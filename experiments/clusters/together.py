@@ -18,7 +18,7 @@ from experiments.recipes.config import ArmConfig
 from experiments.records.environment import processor_name
 from experiments.records.same import read_json
 from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.jobs import EvaluationJob, OfflineJob, RunJob, StartJob
+from experiments.runs.jobs import EvaluationJob, OfflineJob, RewardFitJob, RunJob, StartJob
 from experiments.schedule.places import Job, Kind, News, Pool
 from experiments.schedule.workers import WorkerPool, fix_threads, usable_cores
 
@@ -81,7 +81,7 @@ def _take_part(samplers: SamplerCache) -> None:
             _elsewhere(word, Path(folder)).run(samplers, lambda what, done, total, unit: None)
 
 
-def _elsewhere(job: StartJob | OfflineJob | RunJob | EvaluationJob, folder: Path) -> Job:
+def _elsewhere(job: StartJob | OfflineJob | RewardFitJob | RunJob | EvaluationJob, folder: Path) -> Job:
     """The same job with another folder for its results, and untold."""
     if isinstance(job, OfflineJob):
         return replace(job, file=folder / "drawn.jsonl")

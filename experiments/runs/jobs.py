@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from experiments.records.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
 from experiments.records.folder import RunFolder
@@ -34,12 +34,14 @@ class StartJob:
         config: what is trained, and how.
         folder: of the training.
         after: names of jobs that must be done first.
+        shard: see `TrainingConfig`; as the arms have it, and no part of what is trained.
     """
 
     name: str
     config: StartConfig
     folder: Path
     after: tuple[str, ...] = ()
+    shard: Literal["none", "full"] = "none"
 
     def run(self, samplers: SamplerCache, report: Report) -> str:
         """Train it, or find it trained; a line for the reader."""
@@ -50,7 +52,7 @@ class StartJob:
         if folder.finished:
             return "was already trained"
         samplers.ranks.call(self)
-        live = LiveStart.open(folder, samplers, report)
+        live = LiveStart.open(folder, samplers, report, self.shard)
         trainer, rule, done = live.prepare()
         steps = train(trainer, rule, done=done, checkpoints=folder.checkpoints, log=folder)
         return live.finish(steps)
@@ -67,6 +69,7 @@ class OfflineJob:
         file: gets the completions.
         guide: folder of the fit of the reward model that leads a search (`RewardFitJob`).
         after: see `StartJob`.
+        shard: see `StartJob`; the policy is on the CPU where it is ``"full"``.
     """
 
     name: str
@@ -75,6 +78,7 @@ class OfflineJob:
     file: Path
     guide: Path | None = None
     after: tuple[str, ...] = ()
+    shard: Literal["none", "full"] = "none"
 
     def run(self, samplers: SamplerCache, report: Report) -> str:
         """Draw them, or find them drawn; a line for the reader."""
@@ -82,7 +86,8 @@ class OfflineJob:
 
         if not self.file.is_file():
             samplers.ranks.call(self)
-        return draw_offline(self.config, self.start.folder(), self.file, samplers, report, self.guide)
+        device = self.config.engine.device if self.shard == "none" else "cpu"
+        return draw_offline(self.config, self.start.folder(), self.file, samplers, report, self.guide, device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,7 @@ class RewardFitJob:
         start: whose completions are labelled.
         folder: of the fit.
         after: see `StartJob`.
+        shard: see `StartJob`.
     """
 
     name: str
@@ -102,12 +108,17 @@ class RewardFitJob:
     start: StartPolicy
     folder: Path
     after: tuple[str, ...] = ()
+    shard: Literal["none", "full"] = "none"
 
     def run(self, samplers: SamplerCache, report: Report) -> str:
         """Fit it, or find it fitted; a line for the reader."""
-        from experiments.runs.reward_models import fit_first
+        from experiments.runs.first_fit import fit_first
+        from experiments.runs.reward_fit import FINISHED
 
-        return fit_first(self.config, self.start.folder(), self.folder, samplers, report)
+        if (self.folder / FINISHED).is_file():
+            return "was already fitted"
+        samplers.ranks.call(self)
+        return fit_first(self.config, self.start.folder(), self.folder, samplers, report, self.shard)
 
 
 @dataclass(frozen=True, kw_only=True)

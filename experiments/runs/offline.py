@@ -28,6 +28,7 @@ def draw_offline(
     samplers: SamplerCache,
     report: Report,
     guide: Path | None = None,
+    device: str | None = None,
 ) -> str:
     """Draw what the offline arms of a seed train on, or find it drawn.
 
@@ -38,6 +39,7 @@ def draw_offline(
         samplers: where the engine comes from.
         report: told of progress.
         guide: folder of the fit of `OfflineConfig.guide`.
+        device: where the policy lies beside the engine; ``None`` is the engine's.
 
     Returns:
         A line for the reader.
@@ -47,7 +49,7 @@ def draw_offline(
     """
     if file.is_file():
         return "was already drawn"
-    policy = load_policy(start, device=config.engine.device)
+    policy = load_policy(start, device=device or config.engine.device)
     sampler = samplers.get(config.engine, start, policy)
     prompts = training_prompts(
         config.task,

@@ -11,64 +11,34 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import torch
 
 from analysis.verification.calibration import area_under_curve, brier_score, reliability_curve
-from benchmarks.labelled_steps import load_prm800k
-from benchmarks.problem import Problem
-from experiments.recipes.plugins import load_step_reward
 from experiments.records.config import RewardFitConfig
 from experiments.records.folder import RunFolder
 from experiments.records.same import check_same_config, read_json, write_json
 from experiments.runs.engines import Report
-from experiments.runs.prompts import render_prompts, training_prompts
-from rewards.reward import as_step_reward
+from experiments.runs.reward_samples import HELD_OUT, SAMPLES, Cost, RewardSamples
 from rewards.verdict import ScoredRollout
-from sampling.engines import check_room
-from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
+from sampling.sampler import Sampler
 from training.loop import train
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
+from training.models.shards import shard
+from training.parallel.ranks import Ranks
 from training.restore import restore
-from training.reward_models.examples import (
-    LabelError,
-    check_two_classes,
-    read_labelled,
-    replayed,
-    shuffled_labels,
-    write_labelled,
-)
+from training.reward_models.examples import LabelError, check_two_classes, read_labelled, replayed, shuffled_labels
 from training.reward_models.fit import HeldOut, fit_trainer, held_out
-from training.reward_models.labels import continued_labels, outcome_labels, rule_step_labels
 from training.reward_models.model import load_reward_model
-from training.reward_models.ranking import RANKED, Pair, fit_by_ranking, pair_tokens, ranked_pairs
-from training.reward_models.solutions import rated_examples
+from training.reward_models.ranking import RANKED, fit_by_ranking, pair_tokens, ranked_pairs
 
-__all__ = ["FINISHED", "Cost", "Earlier", "RewardFit"]
+__all__ = ["FINISHED", "Earlier", "RewardFit"]
 
-SAMPLES, HELD_OUT, FINISHED = "samples.jsonl", "held_out.jsonl", "finished.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a fit used.
-
-    Attributes:
-        completions: drawn, continuations included.
-        tokens: their tokens.
-        flops: of drawing and fitting; see `Counters`.
-        seconds: wall time, that of a process that was stopped left out.
-    """
-
-    completions: int = 0
-    tokens: int = 0
-    flops: float = 0.0
-    seconds: float = 0.0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
+FINISHED = "finished.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +62,37 @@ class Earlier:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What rank 0 has prepared for all.
+
+    Attributes:
+        learned: what the models are fitted to; nothing where they stay as they were.
+        others: what they are measured on.
+        starts: folders of the models that the members start from.
+        samples: completions of this fit.
+        replayed: completions of earlier ones.
+    """
+
+    learned: list[ScoredRollout]
+    others: list[ScoredRollout]
+    starts: list[Path]
+    samples: int
+    replayed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RewardFit:
     """A fit that is open.
 
     Attributes:
-        folder: gets everything.
+        folder: gets everything; on other ranks than 0 one that nobody reads.
         config: what is fitted.
         policy: whose completions are labelled; the sampler holds it.
         sampler: the engine; ``None`` where people labelled given solutions, and nothing is drawn.
         first: folder of the model that a first fit starts from.
         report: told of progress.
+        ranks: the processes that share the fit: rank 0 draws, labels and writes, all take the steps.
+        shard: see `TrainingConfig`.
     """
 
     folder: Path
@@ -110,9 +101,11 @@ class RewardFit:
     sampler: Sampler | None
     first: Path
     report: Report
+    ranks: Ranks = field(default_factory=Ranks)
+    shard: Literal["none", "full"] = "none"
 
     def run(self, earlier: Earlier | None = None) -> dict[str, Any]:
-        """Fit the model, or find it fitted; what ``finished.json`` holds.
+        """Fit the model, or find it fitted; what ``finished.json`` holds. Called by every rank.
 
         A later fit whose samples are all right, or all wrong, changes nothing: the models stay as they were.
 
@@ -123,12 +116,37 @@ class RewardFit:
             LabelError: the labels of a first fit are of one class; no weight was touched.
             RewardModelError: the model to start from is none, or has another tokenizer.
         """
+        finished = self.ranks.lead(self._finished)
+        if finished is not None:
+            return finished
+        drawn = self.ranks.lead(self._draw)
+        started = time.perf_counter()
+        work = self.ranks.lead(lambda: self._prepare(earlier))
+        paths, flops = self._fit(work, fresh=earlier is None) if work.learned else (work.starts, 0.0)
+        before = [] if earlier is None else self._held_out(work.starts, work.others)
+        after = self._held_out(paths, work.others)
+        spent = Cost(flops=flops, seconds=time.perf_counter() - started)
+        return self.ranks.lead(lambda: self._finish(work, drawn + spent, paths, before, after))
+
+    def _finished(self) -> dict[str, Any] | None:
+        """What a fit that is done left in the folder, which is this one's."""
         self.folder.mkdir(parents=True, exist_ok=True)
         check_same_config(self.folder / "config.json", self.config)
-        if (self.folder / FINISHED).is_file():
-            return read_json(self.folder / FINISHED, remedy=f"remove the folder {self.folder}")
-        drawn = self._draw()
-        started = time.perf_counter()
+        file = self.folder / FINISHED
+        return read_json(file, remedy=f"remove the folder {self.folder}") if file.is_file() else None
+
+    def _draw(self) -> Cost:
+        samples = RewardSamples(
+            folder=self.folder, config=self.config, policy=self.policy, sampler=self.sampler, report=self.report
+        )
+        return samples.draw()
+
+    def _prepare(self, earlier: Earlier | None) -> _Work:
+        """What is learned from what was drawn, and from which models on.
+
+        Raises:
+            LabelError: see `run`.
+        """
         model = self.config.model
         samples, others = read_labelled(self.folder / SAMPLES), read_labelled(self.folder / HELD_OUT)
         again = [] if earlier is None else replayed(earlier.history(), model.replay, self._seed)
@@ -137,20 +155,25 @@ class RewardFit:
             learned = shuffled_labels(learned, self._seed)
         try:
             check_two_classes(learned, f"the completions of {self.config.arm}")
-            paths, flops = self._fit(learned, earlier)
+            if model.objective == "bradley_terry":
+                ranked_pairs(learned)
         except LabelError:
             if earlier is None:
                 raise
-            paths, flops = earlier.models(), 0.0
-        before = [] if earlier is None else self._held_out(earlier.models(), others)
-        after = self._held_out(paths, others)
-        spent = Cost(flops=flops, seconds=time.perf_counter() - started)
+            learned = []
+        starts = [self.first] * model.members if earlier is None else earlier.models()
+        return _Work(learned=learned, others=others, starts=starts, samples=len(samples), replayed=len(again))
+
+    def _finish(
+        self, work: _Work, cost: Cost, paths: Sequence[Path], before: Sequence[HeldOut], after: Sequence[HeldOut]
+    ) -> dict[str, Any]:
+        """Mark the fit complete; what ``finished.json`` holds."""
         finished = {
             "models": [os.path.relpath(path, self.folder) for path in paths],
             "temperatures": [each.temperature for each in after],
-            "samples": len(samples),
-            "replayed": len(again),
-            "cost": asdict(drawn + spent),
+            "samples": work.samples,
+            "replayed": work.replayed,
+            "cost": asdict(cost),
             "held_out": [_measured(each) for each in after],
             "held_out_before": [_measured(each) for each in before],
         }
@@ -161,127 +184,67 @@ class RewardFit:
     def _seed(self) -> str:
         return f"{self.config.arm}/{self.config.seed}/{self.config.iteration}"
 
+    @property
+    def _sharded(self) -> bool:
+        return self.shard != "none"
+
+    def _opened(self, path: Path, *, fresh: bool) -> Policy:
+        """A model, on the CPU where each rank is to take its part of it."""
+        device = "cpu" if self._sharded else self.config.engine.device
+        return load_reward_model(path, like=self.policy, device=device, fresh=fresh)
+
     def _held_out(self, paths: Sequence[Path], others: Sequence[ScoredRollout]) -> list[HeldOut]:
-        """The models in these folders, measured on problems they were not fitted to."""
-        model, device = self.config.model, self.config.engine.device
-        options = ForwardOptions(microbatch_tokens=model.microbatch_tokens, use_autocast=model.use_autocast)
-        opened = (load_reward_model(path, like=self.policy, device=device, fresh=False) for path in paths)
-        return [held_out(each, others, options) for each in opened]
-
-    def _draw(self) -> Cost:
-        """Draw and label the samples of this fit, unless the folder holds them; what that cost."""
-        file = self.folder / "drawn.json"
-        if file.is_file():
-            return Cost(**read_json(file, remedy=f"remove the folder {self.folder}"))
-        config, model = self.config, self.config.model
-        if model.labels == "prm800k":
-            return self._read(file)
-        per_step = model.problems + model.held_out
-        prompts = training_prompts(config.task, self.policy, per_step=per_step, seed=config.seed, purpose="reward")
-        room = config.max_completion_tokens
-        check_room(prompts.prompt_ids, "max_completion_tokens", room, self.policy.max_positions, config.engine)
-        asked = prompts.of_step(_problems_step(len(prompts.problems), per_step, config.iteration))
-        cost = Cost()
-        for name, part in ((SAMPLES, asked[: model.problems]), (HELD_OUT, asked[model.problems :])):
-            started = time.perf_counter()
-            examples, completions, tokens, read = self._labelled(part)
-            write_labelled(self.folder / name, examples)
-            flops = 2.0 * self.policy.num_parameters * read
-            seconds = time.perf_counter() - started
-            cost = cost + Cost(completions=completions, tokens=tokens, flops=flops, seconds=seconds)
-        write_json(file, asdict(cost))
-        return cost
-
-    def _read(self, file: Path) -> Cost:
-        """Take people's labels of given solutions; they cost nothing but the reading."""
-        started, model = time.perf_counter(), self.config.model
-        folder = Path(str(self.config.task.data_dir))
-        for name, split, paths in ((SAMPLES, "train", model.problems), (HELD_OUT, "test", model.held_out)):
-            rated = load_prm800k(split, folder, paths)
-            prompts = render_prompts([item.problem for item in rated], self.config.task, self.policy.tokenizer)
-            examples = rated_examples(self.policy, rated, prompts, max_tokens=self.policy.max_positions)
-            write_labelled(self.folder / name, examples)
-        cost = Cost(seconds=time.perf_counter() - started)
-        write_json(file, asdict(cost))
-        return cost
-
-    def _labelled(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> tuple[list[ScoredRollout], int, int, int]:
-        """Labelled completions of these problems; completions drawn, their tokens, and those with the prompts'."""
-        config, model, sampler = self.config, self.config.model, self.sampler
-        assert sampler is not None
-        sampling = SamplingConfig(temperature=config.temperature, max_tokens=config.max_completion_tokens)
-        total, done = len(asked) * model.samples, 0
-
-        def on_progress(count: int) -> None:
-            nonlocal done
-            done += count
-            self.report(f"sample for {config.arm}", done, max(done, total), "completions")
-
-        rollouts = sample_rollouts(
-            sampler,
-            self.policy.tokenizer,
-            asked,
-            sampling,
-            samples_per_problem=model.samples,
-            run_seed=config.seed,
-            step=config.step,
-            purpose="reward model",
-            on_progress=on_progress,
-        )
-        tokens = sum(len(rollout.completion_ids) for rollout in rollouts)
-        read = tokens + sum(len(rollout.prompt_ids) for rollout in rollouts)
-        if model.supervision == "outcome":
-            return outcome_labels(rollouts), len(rollouts), tokens, read
-        if model.labels == "rule":
-            rule = as_step_reward(load_step_reward(model.step_rule))
-            return rule_step_labels(rollouts, rule, self.policy), len(rollouts), tokens, read
-        continued = continued_labels(
-            rollouts,
-            sampler,
-            self.policy,
-            sampling,
-            continuations=model.continuations,
-            hard=model.labels == "monte_carlo",
-            run_seed=config.seed,
-            step=config.step,
-            on_progress=on_progress,
-        )
-        more = continued.tokens
-        return continued.examples, len(rollouts) + continued.completions, tokens + more, read + more
-
-    def _fit(self, examples: Sequence[ScoredRollout], earlier: Earlier | None) -> tuple[list[Path], float]:
-        """Fit every member; where they lie, and the estimate of the operations that took."""
-        if self.config.model.objective == "bradley_terry":
-            return self._rank(ranked_pairs(examples), earlier)
+        """The models in these folders, measured on problems they were not fitted to; by rank 0, or by all together."""
         model = self.config.model
-        starts = [self.first] * model.members if earlier is None else earlier.models()
+        options = ForwardOptions(microbatch_tokens=model.microbatch_tokens, use_autocast=model.use_autocast)
+
+        def measured(path: Path) -> HeldOut:
+            opened = self._opened(path, fresh=False)
+            if self._sharded:
+                shard(opened.model, torch.device(self.config.engine.device))
+            return held_out(opened, others, options)
+
+        if self._sharded:
+            return [measured(path) for path in paths]
+        return self.ranks.lead(lambda: [measured(path) for path in paths])
+
+    def _fit(self, work: _Work, *, fresh: bool) -> tuple[list[Path], float]:
+        """Fit every member; where they lie, and the estimate of the operations that took."""
+        model = self.config.model
+        if model.objective == "bradley_terry":
+            return self.ranks.lead(lambda: self._rank(work, fresh=fresh))
         paths, flops = list[Path](), 0.0
-        for number, start in enumerate(starts):
+        for number, start in enumerate(work.starts):
             folder = RunFolder(self.folder / f"member-{number}", self.config)
-            opened = load_reward_model(start, like=self.policy, device=self.config.engine.device, fresh=earlier is None)
-            trainer, rule = fit_trainer(opened, examples, model, seed=f"{self._seed}/{number}", report=self._reported)
+            trainer, rule = fit_trainer(
+                self._opened(start, fresh=fresh),
+                work.learned,
+                model,
+                seed=f"{self._seed}/{number}",
+                report=self._reported,
+                ranks=self.ranks,
+                shard=self.shard,
+                device=torch.device(self.config.engine.device),
+            )
             rows = folder.last_whole_row()
             restored = restore(trainer, rule, folder.checkpoints, agreed=rows, rows_digest=folder.rows_digest)
             folder.drop_after(restored.step)
             steps = train(trainer, rule, done=restored.step, checkpoints=folder.checkpoints, log=folder)
             paths.append(folder.checkpoints / f"step-{steps:06d}")
             flops += trainer.counters.flops
-        return paths, flops
+        return self.ranks.lead(lambda: (paths, flops))  # which lie in rank 0's folder
 
-    def _rank(self, pairs: Sequence[Pair], earlier: Earlier | None) -> tuple[list[Path], float]:
-        """Fit every member to pairs with TRL; one that a stopped process had not finished is fitted anew."""
-        model = self.config.model
-        starts = [self.first] * model.members if earlier is None else earlier.models()
+    def _rank(self, work: _Work, *, fresh: bool) -> tuple[list[Path], float]:
+        """Fit every member to pairs with TRL, whole; one that a stopped process had not finished is fitted anew."""
+        model, pairs = self.config.model, ranked_pairs(work.learned)
         paths, flops = list[Path](), 0.0
-        for number, start in enumerate(starts):
+        for number, start in enumerate(work.starts):
             folder = self.folder / f"member-{number}" / "ranked"
             if not (folder / RANKED).is_file():
                 shutil.rmtree(folder, ignore_errors=True)
-                opened = load_reward_model(
-                    start, like=self.policy, device=self.config.engine.device, fresh=earlier is None
-                )
+                device = self.config.engine.device
                 fit_by_ranking(
-                    opened,
+                    load_reward_model(start, like=self.policy, device=device, fresh=fresh),
                     pairs,
                     folder,
                     learning_rate=model.learning_rate,
@@ -295,12 +258,6 @@ class RewardFit:
 
     def _reported(self, what: str, done: float, total: float, unit: str) -> None:
         self.report(f"fit {self.config.arm}: {what}", done, total, unit)
-
-
-def _problems_step(problems: int, per_step: int, iteration: int) -> int:
-    """The step of `Prompts` whose problems a fit solves: others in each iteration, as long as there are others."""
-    steps_per_epoch = problems // per_step
-    return iteration % steps_per_epoch
 
 
 def _measured(found: HeldOut) -> dict[str, Any]:

@@ -15,19 +15,16 @@ from analysis.records.schema import FITS_FILE
 from experiments.recipes.plugins import learned_name, load_reward, load_step_reward
 from experiments.records.config import RewardFitConfig, RunConfig
 from experiments.records.same import FolderDamagedError, read_json, write_json
-from experiments.runs.engines import Report, SamplerCache
-from experiments.runs.problems import load_problems
-from experiments.runs.prompts import render_prompts
-from experiments.runs.reward_fit import FINISHED, Cost, Earlier, RewardFit
-from rewards import warm_up_checker
+from experiments.runs.engines import Report
+from experiments.runs.reward_fit import FINISHED, Earlier, RewardFit
+from experiments.runs.reward_samples import Cost
 from rewards.noise import NoisyStepReward, noisy
 from rewards.reward import Reward, StepReward, StepRewardFunction, as_step_reward
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler
 from training.checkpoints import CheckpointError, check_model
-from training.models.engine_check import check_weight_loading
 from training.models.logprobs import ForwardOptions
-from training.models.policy import Policy, load_policy, resolve_model
+from training.models.policy import Policy
 from training.models.shards import shard
 from training.parallel.ranks import Ranks
 from training.reward_models.config import RewardModelConfig
@@ -37,51 +34,7 @@ from training.reward_models.serving import LearnedReward, LearnedStepReward, Rew
 if TYPE_CHECKING:
     from training.trainer import Trainer
 
-__all__ = ["LiveRewardModels", "fit_first", "load_fitted"]
-
-
-def fit_first(config: RewardFitConfig, start: Path, folder: Path, samplers: SamplerCache, report: Report) -> str:
-    """Fit a reward model to completions of the start policy, or find it fitted; a line for the reader.
-
-    Args:
-        config: what is fitted.
-        start: folder of the start policy.
-        folder: of the fit.
-        samplers: where the engine comes from.
-        report: told of progress.
-
-    Raises:
-        SamplerMismatchError: the engine does not hold the policy's weights after a load.
-        LabelError: all labels say the same.
-        RewardModelError: see `load_reward_model`.
-    """
-    if (folder / "finished.json").is_file():
-        return "was already fitted"
-    policy = load_policy(start, device=config.engine.device)
-    sampler = None if config.model.labels == "prm800k" else _engine(config, start, policy, samplers)
-    first = start if config.model.model is None else resolve_model(config.model.model)
-    fit = RewardFit(folder=folder, config=config, policy=policy, sampler=sampler, first=first, report=report)
-    finished = fit.run()
-    told = finished["held_out"][0]
-    area = told.get("auc")
-    measured = "" if area is None else f"; on held-out problems AUC {area:.3f}, Brier score {told['brier']:.3f}"
-    return f"fitted to {finished['samples']:,} completions ({finished['cost']['completions']:,} drawn){measured}"
-
-
-def _engine(config: RewardFitConfig, start: Path, policy: Policy, samplers: SamplerCache) -> Sampler:
-    """The engine with the start policy, seen to hold it."""
-    warm_up_checker()
-    sampler = samplers.get(config.engine, start, policy)
-    problems = load_problems(config.task, "train", config.task.train_problems)
-    check_weight_loading(
-        sampler,
-        policy,
-        [prompt.ids for prompt in render_prompts(problems[:8], config.task, policy.tokenizer)],
-        tolerance=config.engine.logprob_tolerance,
-        policy_version=0,
-        seed=config.seed,
-    )
-    return sampler
+__all__ = ["LiveRewardModels", "load_fitted"]
 
 
 def load_fitted(
@@ -165,7 +118,7 @@ class LiveRewardModels:
         if self._sharded:
             for member in model.members:
                 shard(member.model, torch.device(device))
-            self.ranks.tasks |= {f"load {name}": partial(self._load, name), f"score {name}": model.probabilities}
+            self.ranks.tasks[f"score {name}"] = model.probabilities
             model.together = partial(self.ranks.together, f"score {name}")
 
     def reward(self) -> Reward:
@@ -207,20 +160,21 @@ class LiveRewardModels:
     def before_step(self, trainer: Trainer, step: int) -> None:
         """Take up the models of the iteration that `step` is in; at its first step they are fitted, and counted.
 
+        Called by every rank, as `take_up` and `end` are.
+
         Raises:
             RuntimeError: the fit of an iteration that is under way is gone.
         """
         self.take_up(step)
         first = trainer.config.iteration_start(step)
         if step == first:
-            for name in self._fitted(first):
-                self._count(trainer, self._folder(name, first))
+            self.ranks.lead(lambda: self._count(trainer, first))
 
     def end(self, steps: int) -> None:
         """Hold the models of the last iteration, and write what is known of every fit to ``reward_models.json``."""
         if self.config.reward_models:
             self.take_up(steps - 1)
-            write_json(self.folder / FITS_FILE, {"fits": self._fits()})
+            self.ranks.lead(lambda: write_json(self.folder / FITS_FILE, {"fits": self._fits()}))
 
     def take_up(self, step: int) -> None:
         """Hold the models of the iteration that `step`, counted from 0, is in; fitted where its first step is due.
@@ -235,10 +189,7 @@ class LiveRewardModels:
         for name in self.held:
             if self.config.reward_models[name].refit:
                 self._refit(name, first, step)
-                if self._sharded:
-                    self.ranks.together(f"load {name}", self._folder(name, first))
-                else:
-                    self._load(name, self._folder(name, first))
+                self._load(name, self.ranks.lead(partial(self._folder, name, first)))  # where rank 0 has it
         self._iteration = first
 
     def _fitted(self, first: int) -> list[str]:
@@ -259,23 +210,33 @@ class LiveRewardModels:
         return found
 
     def _refit(self, name: str, first: int, step: int) -> None:
+        self.ranks.lead(partial(self._check_due, name, first, step))
+        assert self.config.training is not None
+        every = self.config.training.iteration_steps
+        starts = range(0, first, every) if every else ()
+        RewardFit(
+            folder=self._folder(name, first),
+            config=self._fit_config(name, first),
+            policy=self.policy,
+            sampler=self.sampler,
+            first=self.start,
+            report=self.report,
+            ranks=self.ranks,
+            shard=self.config.training.shard,
+        ).run(Earlier(folders=tuple(self._folder(name, start) for start in starts)))
+
+    def _check_due(self, name: str, first: int, step: int) -> None:
+        """Refuse to fit a model of an iteration that is under way.
+
+        Raises:
+            RuntimeError: see `before_step`.
+        """
         folder = self._folder(name, first)
         if not (folder / "finished.json").is_file() and (step != first or self.sampler.policy_version != first):
             raise RuntimeError(
                 f"{folder} is to hold the reward model of the iteration that began at step {first}, and this is step "
                 f"{step}; the folder was there and is gone. Remove {self.folder} to start this run anew."
             )
-        every = self.config.training.iteration_steps if self.config.training is not None else None
-        starts = range(0, first, every) if every else ()
-        earlier = Earlier(folders=tuple(self._folder(name, start) for start in starts))
-        RewardFit(
-            folder=folder,
-            config=self._fit_config(name, first),
-            policy=self.policy,
-            sampler=self.sampler,
-            first=self.start,
-            report=self.report,
-        ).run(earlier)
 
     def _folder(self, name: str, first: int) -> Path:
         return self.first[name] if first == 0 else self.folder / f"reward-{name}-{first:06d}"
@@ -296,11 +257,11 @@ class LiveRewardModels:
             iteration=first // training.iteration_steps if training.iteration_steps else 0,
         )
 
-    @staticmethod
-    def _count(trainer: Trainer, folder: Path) -> None:
-        """Add what a fit cost to the run's counters."""
-        cost = Cost(**read_json(folder / "finished.json", remedy=f"remove the folder {folder}")["cost"])
-        trainer.counters.completions_sampled += cost.completions
-        trainer.counters.tokens_generated += cost.tokens
-        trainer.counters.flops += cost.flops
-        trainer.counters.seconds += cost.seconds
+    def _count(self, trainer: Trainer, first: int) -> None:
+        """Add what the fits before this step cost to the run's counters."""
+        for folder in (self._folder(name, first) for name in self._fitted(first)):
+            cost = Cost(**read_json(folder / FINISHED, remedy=f"remove the folder {folder}")["cost"])
+            trainer.counters.completions_sampled += cost.completions
+            trainer.counters.tokens_generated += cost.tokens
+            trainer.counters.flops += cost.flops
+            trainer.counters.seconds += cost.seconds

@@ -183,12 +183,8 @@ class LiveRun:
 
     def evaluate_last(self, steps: int) -> EvaluationCost:
         """Evaluate the policy after its last step; what the evaluation's own cost."""
-
-        def evaluate() -> EvaluationCost:
-            self.models.end(steps)
-            return self.evaluation.last(steps)
-
-        return self.setup.ranks.lead(evaluate)
+        self.models.end(steps)
+        return self.setup.ranks.lead(lambda: self.evaluation.last(steps))
 
     def close(self, steps: int, cost: EvaluationCost) -> str:
         """Mark a run complete that was evaluated after its last step; a line for the reader."""

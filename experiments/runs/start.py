@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from algorithms.interface import Aggregation
 from algorithms.sft import SFT
@@ -44,6 +47,7 @@ class LiveStart:
         validation: problems with the token ids of their prompts, on which Pass@1 is measured.
         report: told of progress.
         ranks: the processes that share the training.
+        shard: see `TrainingConfig`.
     """
 
     folder: RunFolder[StartConfig]
@@ -53,9 +57,12 @@ class LiveStart:
     validation: list[tuple[Problem, tuple[int, ...]]]
     report: Report
     ranks: Ranks
+    shard: Literal["none", "full"]
 
     @classmethod
-    def open(cls, folder: RunFolder[StartConfig], samplers: SamplerCache, report: Report) -> LiveStart:
+    def open(
+        cls, folder: RunFolder[StartConfig], samplers: SamplerCache, report: Report, shard: Literal["none", "full"]
+    ) -> LiveStart:
         """Make or load the model, and check the engine where Pass@1 is measured.
 
         Raises:
@@ -72,7 +79,8 @@ class LiveStart:
             seed=f"start/{config.seed}",
         )
         record_training_prompts(folder, policy, source.prompts)
-        policy.model.to(config.engine.device)
+        if shard == "none":  # else the trainer takes its part
+            policy.model.to(config.engine.device)
         sampler, validation = None, []
         if supervised.target_pass_at_1 is not None:
             sampler = samplers.get(config.engine, model, policy)
@@ -93,21 +101,23 @@ class LiveStart:
             validation=validation,
             report=report,
             ranks=samplers.ranks,
+            shard=shard,
         )
 
     def prepare(self) -> tuple[Trainer, StopRule, int]:
         """Trainer and rule for the loop, at the step that the folder allows to go on from, and that step."""
-        supervised = self.folder.config.supervised
+        config, supervised = self.folder.config, self.folder.config.supervised
         trainer = Trainer(
             policy=self.policy,
             algorithm=SFT(aggregation=Aggregation.TOKEN_MEAN),
-            config=supervised.as_training(),
+            config=dataclasses.replace(supervised.as_training(), shard=self.shard),
             source=self.source,
             sampler=None,
             reward=None,
             make_optimizers=muon_and_adamw if supervised.optimizer == "muon" else named_adamw,
             report=lambda what, done, total, unit: self.report(f"{what} start policy by SFT", done, total, unit),
             ranks=self.ranks,
+            device=torch.device(config.engine.device),
         )
         demonstrations = len(self.source.prompts.problems)
         rule = UntilCompetent(supervised, demonstrations=demonstrations, measure=self.pass_at_1)

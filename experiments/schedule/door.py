@@ -57,7 +57,7 @@ def check_recipe(recipe: Recipe, *, ranks: int = 1) -> Recipe:
 
 def _check_arm(recipe: Recipe, name: str, *, ranks: int) -> None:
     """Build an arm's method and rewards once, and refuse what does not go together; no data is opened."""
-    from training.requirements import check_requirements
+    from training.requirements import check_requirements, check_shards
 
     arm = recipe.arms[name]
     method = load_method(arm.algorithm, arm.settings)
@@ -66,6 +66,9 @@ def _check_arm(recipe: Recipe, name: str, *, ranks: int) -> None:
     else:
         check_requirements(method, arm.training, name, ranks=ranks)
     own = recipe.overridden(arm.overrides)
+    if own.supervised is not None:
+        sft = replace(own.supervised.as_training(), shard=arm.training.shard)
+        check_shards(sft, f"{name}, the SFT of its start policy", ranks)
     check_learned_rewards(own, name)
     _check_source(own, name, method.data_source)
     if learned_name(own.reward) is None:

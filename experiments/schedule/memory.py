@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from algorithms.interface import Need
@@ -82,8 +82,9 @@ def _reward_models(recipe: Recipe, training: TrainingConfig, on_gpu: bool, ranks
         parts = ranks if training.shard == "full" else 1
         serving += model.members * 4 * size.parameters / GIB / parts
         if model.refit and training.iteration_steps is not None:
-            fit = model.as_training(model.batch_size)
-            held = estimate_memory(size, fit, reference=False, critic=False, compiled=on_gpu)
+            by_trl = model.objective == "bradley_terry"  # which fits whole models
+            fit = replace(model.as_training(model.batch_size), shard="none" if by_trl else training.shard)
+            held = estimate_memory(size, fit, reference=False, critic=False, compiled=on_gpu, ranks=ranks)
             refit = max(refit, held.total)
     return _RewardModels(serving=serving, refit=refit)
 

@@ -235,7 +235,8 @@ def _start(recipe: Recipe, overrides: dict[str, Any], seed: int, out: Path, jobs
         arm=START_ARM,
         model=changed.model,
     )
-    job = StartJob(name=name, config=config, folder=out / name)
+    shards = {arm.training.shard for arm in recipe.arms.values()}
+    job = StartJob(name=name, config=config, folder=out / name, shard="full" if "full" in shards else "none")
     jobs.setdefault(name, job)
     return job
 
@@ -272,6 +273,7 @@ def _offline(
         file=out / "offline" / f"{name}.jsonl",
         guide=None if guide is None else guide.folder,
         after=tuple(job.name for job in (start, guide) if job is not None),
+        shard=training.shard,
     )
     jobs.setdefault(name, job)
     return job
@@ -299,6 +301,7 @@ def _reward_fit(run: RunConfig, name: str, start: StartJob | None, out: Path, jo
         start=_policy_of(start, run.model),
         folder=out / "reward_models" / folder,
         after=() if start is None else (start.name,),
+        shard=run.training.shard,
     )
     jobs.setdefault(folder, job)
     return job

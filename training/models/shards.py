@@ -11,6 +11,7 @@ its part.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from types import MethodType
 from typing import Any, TypeVar
@@ -37,6 +38,7 @@ def shard(model: nn.Module, device: torch.device) -> None:
             on the CPU, from where layer after layer is taken to `device`.
         device: where the parts lie and passes run.
     """
+    gc.collect()  # sharded models are in cycles of references: what an earlier one left makes room
     mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
     for module in reversed([*model.modules()]):  # what is within a layer comes before it
         if isinstance(module, GradientCheckpointingLayer):

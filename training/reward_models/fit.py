@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
 
 from rewards.verdict import ScoredRollout
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
+from training.parallel.ranks import Ranks
 from training.reward_models.calibration import fit_temperature
 from training.reward_models.config import RewardModelConfig
 from training.reward_models.examples import LabelledSource
@@ -29,6 +33,9 @@ def fit_trainer(
     *,
     seed: str,
     report: Callable[[str, float, float, str], None] = lambda what, done, total, unit: None,
+    ranks: Ranks | None = None,
+    shard: Literal["none", "full"] = "none",
+    device: torch.device | None = None,
 ) -> tuple[Trainer, AtStep]:
     """What `training.loop.train` and `training.restore.restore` take to fit `model` to labelled completions.
 
@@ -38,9 +45,12 @@ def fit_trainer(
         config: how.
         seed: of the order of the examples.
         report: told of progress.
+        ranks: the processes that fit it, each its share of every batch; ``None`` is one.
+        shard: see `TrainingConfig`.
+        device: see `Trainer`.
     """
     told = tuple(item for item in examples if item.step_rewards)
-    training = config.as_training(len(told))
+    training = replace(config.as_training(len(told)), shard=shard)
     source = LabelledSource(examples=told, per_step=training.problems_per_step, seed=seed)
     trainer = Trainer(
         policy=model,
@@ -52,6 +62,8 @@ def fit_trainer(
         known=source.known,
         numbers=token_scores,
         report=report,
+        ranks=ranks or Ranks(),
+        device=device,
     )
     return trainer, AtStep(training, checkpoint_every=CHECKPOINT_EVERY)
 

@@ -17,7 +17,7 @@ from experiments.inspection.process_bench import evaluate_process_bench, process
 from experiments.recipes.config import TaskConfig
 from experiments.records.config import RewardFitConfig
 from experiments.runs.engines import SamplerCache
-from experiments.runs.reward_models import fit_first
+from experiments.runs.first_fit import fit_first
 from sampling.engines import EngineConfig
 from tests.training.reward_models.small_model import scalar_model
 from tests.training.reward_models.test_solutions import byte_tokenizer

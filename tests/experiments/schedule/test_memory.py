@@ -52,3 +52,8 @@ def test_reward_models_are_part_of_the_peak(tmp_path: Path) -> None:
     assert f"reward models {2 * weights:.1f} + activations" in served and served.endswith("(frozen, once)")
     assert f"reward models {2 * weights:.1f} + a refit of a reward model {4 * weights:.1f}; " in refitted
     assert refitted.startswith(f"memory at the peak, by arithmetic, in GiB: {6 * weights:.1f} = ")
+    sharded = dataclasses.replace(further, shard="full")
+    shared = {"refitted": dataclasses.replace(arms["refitted"], training=sharded)}
+    [half] = memory_lines(dataclasses.replace(given, arms=shared, reward_models=models), ranks=2)
+    whole_at_a_time = 3 * weights  # 12 bytes a weight outside the layers, where nearly all are
+    assert f"reward models {weights:.1f} + a refit of a reward model {2 * weights + whole_at_a_time:.1f}; " in half
