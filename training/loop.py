@@ -162,8 +162,9 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     if on_gpu:
         measured["peak_memory_gib"] = torch.cuda.max_memory_allocated(trainer.policy.device) / 2**30
     trained = time.perf_counter()
-    sampling_seconds, landed = _led(trainer, lambda done: _reload(trainer, done, drawn), step + 1)
-    trainer.counters.seconds += time.perf_counter() - started - drawn.sampling_seconds - landed + sampling_seconds
+    sampling_seconds, landed, synced = _led(trainer, lambda done: _reload(trainer, done, drawn), step + 1)
+    lasted = time.perf_counter() - started
+    trainer.counters.seconds += lasted - drawn.sampling_seconds - landed + sampling_seconds
     return {
         "step": step + 1,
         **vars(trainer.counters),
@@ -173,21 +174,26 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         "sampling_seconds": sampling_seconds,
         "scoring_seconds": drawn.scoring_seconds,
         "update_seconds": trained - judged,
+        "weight_sync_seconds": synced,
+        "step_seconds": lasted,  # by the clock; `seconds` counts what was trained on, whenever it was drawn
     }
 
 
-def _reload(trainer: Trainer, step: int, drawn: Drawn) -> tuple[float, float]:
+def _reload(trainer: Trainer, step: int, drawn: Drawn) -> tuple[float, float, float]:
     """Give the engine the policy of `step` where the next completions are drawn from it.
 
     Returns:
-        Seconds that drawing what was trained on took, and seconds of now that belong to what is trained on later.
+        Seconds that drawing what was trained on took, seconds of now that belong to what is trained on later, and
+        seconds of the weights' way into the engine.
     """
     landed = trainer.source.land() if isinstance(trainer.source, AheadSource) else 0.0
     source = trainer.algorithm.data_source
     iterated = source is DataSource.ITERATED and trainer.config.starts_iteration(step)
+    started = time.perf_counter()
     if trainer.sampler is not None and (iterated or source is DataSource.ONLINE):
         trainer.sampler.load_weights(named_weights(trainer.policy.model), step)
-    return trainer.source.sampling_seconds(step - 1, elapsed=drawn.sampling_seconds), landed
+    synced = time.perf_counter() - started
+    return trainer.source.sampling_seconds(step - 1, elapsed=drawn.sampling_seconds), landed, synced
 
 
 @contextmanager

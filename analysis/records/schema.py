@@ -52,6 +52,15 @@ JUDGEMENT_COLUMNS = tuple(name for name in SAMPLE_COLUMNS if name not in TEXT_CO
 # "chain" of a right answer: its steps were checked and are right, or one is wrong; "" where not checked, and of others.
 CHAINS = ("RIGHT", "WRONG", "")
 VERDICTS = ("CORRECT", "INCORRECT", "NO_ANSWER", "UNPARSABLE", "TIMEOUT")
+# Columns of `metrics.jsonl` that two runs of one computation differ in.
+TIME_COLUMNS = (
+    "seconds",
+    "step_seconds",
+    "sampling_seconds",
+    "scoring_seconds",
+    "update_seconds",
+    "weight_sync_seconds",
+)
 BUDGET_COLUMNS = ("completions_sampled", "tokens_generated", "tokens_trained", "flops", "seconds")
 START_ARM = "sft_start"  # the start policy, evaluated as it is
 # "control" of a run's configuration, and what that control arm takes away, in words.

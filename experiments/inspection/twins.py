@@ -16,11 +16,11 @@ from typing import Any
 
 from analysis.records.decoding import DECODED, DECODING_FOLDER, VALIDATED
 from analysis.records.frames import read_samples, records_of
+from analysis.records.schema import TIME_COLUMNS
 from experiments.records.same import differences, read_json
 
 __all__ = ["Twins", "compare_twins", "twin_lines"]
 
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 SAMPLE_KEY = ("step", "benchmark", "problem_id", "sample_index")
 ABOUT = ("config.json", "recipe.json", "machine.json", "environment.json")
 SHOWN = 3  # metrics of the step at which two runs part
@@ -117,7 +117,7 @@ def _parted_metrics(first: Rows, second: Rows) -> tuple[float, str]:
             rows, which = (first, "the first") if ours is None else (second, "the second")
             gap = any(later > key for later in rows)
             return step, f"has no row of step {step} in {which}" if gap else f"ends at step {step - 1} in {which}"
-        names = [name for name in dict.fromkeys([*ours, *theirs]) if name not in TIMES]
+        names = [name for name in dict.fromkeys([*ours, *theirs]) if name not in TIME_COLUMNS]
         parted = [name for name in names if not _same(ours.get(name), theirs.get(name))]
         if parted:
             listed = ", ".join(f"{name} {_both(ours.get(name), theirs.get(name))}" for name in parted[:SHOWN])

@@ -39,7 +39,8 @@ class StepTimes:
         seconds: of each step after the first `WARMUP`.
         sampling_seconds: of each, as far as it is known.
         update_seconds: of each: batch, passes for π_ref, forward, backward, optimiser; as far as it is known.
-        other_seconds: of each: verdicts, the weights' way into the engines, the records; as far as it is known.
+        weight_sync_seconds: of each: the weights' way into the engines; as far as it is known.
+        other_seconds: of each: verdicts and the rest; as far as it is known.
         tokens_per_second: completion tokens over sampling seconds, 0 where these are unknown.
         held_gib: of the device at the end, by the trainer and its engines; 0 on a CPU.
         about: what it ran with.
@@ -48,6 +49,7 @@ class StepTimes:
     seconds: tuple[float, ...]
     sampling_seconds: tuple[float, ...] = ()
     update_seconds: tuple[float, ...] = ()
+    weight_sync_seconds: tuple[float, ...] = ()
     other_seconds: tuple[float, ...] = ()
     tokens_per_second: float = 0.0
     held_gib: float = 0.0
@@ -58,11 +60,12 @@ class StepTimes:
         sampling = f", sampling {statistics.median(self.sampling_seconds):.2f} s" if self.sampling_seconds else ""
         speed = f" ({self.tokens_per_second:,.0f} tokens/s)" if self.tokens_per_second else ""
         update = f", update {statistics.median(self.update_seconds):.2f} s" if self.update_seconds else ""
+        sync = f", weights {statistics.median(self.weight_sync_seconds):.3f} s" if self.weight_sync_seconds else ""
         other = f", the rest {statistics.median(self.other_seconds):.2f} s" if self.other_seconds else ""
         held = f", {self.held_gib:.1f} GiB held" if self.held_gib else ""
         each = ", ".join(f"{second:.2f}" for second in self.seconds)
         step = f"{statistics.median(self.seconds):.2f} s a step ({each})"
-        return f"{name}: {step}{sampling}{speed}{update}{other}{held}; {self.about}"
+        return f"{name}: {step}{sampling}{speed}{update}{sync}{other}{held}; {self.about}"
 
 
 def measure_whole_steps(recipe: Recipe, *, steps: int = 6, peer_steps: int = 3) -> tuple[StepTimes, StepTimes]:
@@ -129,18 +132,19 @@ def our_steps(recipe: Recipe) -> StepTimes:
         lines = (job.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         held = _held_gib() - before
     rows = [json.loads(line) for line in lines]
-    counted = list(itertools.pairwise(rows[WARMUP - 1 :]))
-    seconds = tuple(after["seconds"] - before["seconds"] for before, after in counted)
-    sampling = tuple(after["sampling_seconds"] for _, after in counted)
-    update = tuple(after["update_seconds"] for _, after in counted)
-    tokens = sum(after["tokens_generated"] - before["tokens_generated"] for before, after in counted)
+    counted = rows[WARMUP:]
+    seconds, sampling, update, sync = (
+        tuple(row[f"{part}_seconds"] for row in counted) for part in ("step", "sampling", "update", "weight_sync")
+    )
+    tokens = counted[-1]["tokens_generated"] - rows[WARMUP - 1]["tokens_generated"]
     peak = max(row.get("peak_memory_gib") or 0.0 for row in rows)
     training, engine = recipe.arms["grpo"].training, recipe.engine
     return StepTimes(
         seconds=seconds,
         sampling_seconds=sampling,
         update_seconds=update,
-        other_seconds=tuple(whole - drawn - made for whole, drawn, made in zip(seconds, sampling, update, strict=True)),
+        weight_sync_seconds=sync,
+        other_seconds=tuple(whole - sum(parts) for whole, *parts in zip(seconds, sampling, update, sync, strict=True)),
         tokens_per_second=tokens / sum(sampling),
         held_gib=held,
         about=f"pieces of {training.microbatch_tokens:,} tokens, {engine.replicas} engine(s), trainer {peak:.1f} GiB",

@@ -24,6 +24,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from analysis.records.schema import TIME_COLUMNS
 from tests.faults.small_comparison import ARMS, Fault, work, write_reward
 from tests.faults.test_campaign_slow import brackets, cut, flip, folder_instead, noise, remove, zero_page
 from training.checkpoints import CheckpointError, check_model
@@ -31,7 +32,6 @@ from training.checkpoints import CheckpointError, check_model
 SECONDS = 300.0  # on a busy machine; a run takes 5
 KILLS, CUTS, FULL = 20, 20, 16
 SNAPSHOTS, DAMAGES = 6, 5  # of damages, so many of each kind
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 DAMAGE: dict[str, Callable[[Path, random.Random], None]] = {
     "cut": cut,
     "zeroed page": zero_page,
@@ -120,7 +120,7 @@ def results(folder: Path) -> dict[str, Any]:
     runs = [*(folder / "runs" / f"{arm}-seed0" for arm in ARMS), *folder.glob("start-seed*")]
     for run in [path for path in runs if path.is_dir()]:
         lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [{key: item for key, item in json.loads(line).items() if key not in TIMES} for line in lines]
+        rows = [{key: item for key, item in json.loads(line).items() if key not in TIME_COLUMNS} for line in lines]
         samples = pd.DataFrame()
         if (run / "samples.parquet").exists():
             samples = pd.read_parquet(run / "samples.parquet")

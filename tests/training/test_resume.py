@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import training.checkpoints
 from algorithms import GRPO, PPO, Algorithm, OnlineRFT
+from analysis.records.schema import TIME_COLUMNS
 from benchmarks.arithmetic import generate_problems
 from rewards.reward import EachCompletion
 from rewards.scoring import correctness_reward
@@ -94,11 +95,8 @@ def make_trainer(start: Path, algorithm: Algorithm) -> Trainer:
     )
 
 
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
-
-
 def measured(rows: Rows) -> list[dict]:
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+    return [{name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in rows]
 
 
 @pytest.mark.parametrize("algorithm", [OnlineRFT(), PPO(), GRPO(supervision="process")])

@@ -124,6 +124,8 @@ class Recorder(TrainerCallback):
             "sampling_seconds": drawn.sampling_seconds,
             "scoring_seconds": drawn.scoring_seconds,
             "update_seconds": seconds - of_step if online else seconds,
+            "weight_sync_seconds": None,  # within TRL's own step
+            "step_seconds": seconds,
         }
 
     def _count(self, drawn: Drawn) -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from analysis.records.schema import TIME_COLUMNS
 from experiments.clusters import on_ray
 from experiments.clusters.on_ray import RayCluster
 from experiments.recipes.arms import select_arms
@@ -37,7 +38,6 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: nothing of --ray 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
 pytestmark = pytest.mark.timeout(900)  # what is waited for imports torch in several processes, beside other tests
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 PATIENCE = 240.0  # seconds, on a busy machine
 STORE = 80_000_000  # bytes; nothing of ours goes through it
 ARMS = ("online_rft", "grpo")
@@ -106,7 +106,7 @@ def wait_for(happened: Callable[[], Any], process: Any) -> Any:
 def rows(out: Path, arm: str) -> list[dict[str, Any]]:
     file = out / "runs" / f"{arm}-seed0" / "metrics.jsonl"
     lines = file.read_text().splitlines() if file.is_file() else []
-    return [{name: value for name, value in json.loads(line).items() if name not in TIMES} for line in lines]
+    return [{name: value for name, value in json.loads(line).items() if name not in TIME_COLUMNS} for line in lines]
 
 
 def parent(pid: int) -> int:

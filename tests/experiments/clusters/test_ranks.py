@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from analysis.records.schema import TIME_COLUMNS
 from experiments.clusters.ranks import Rank, RankError, rank_of_environment
 from experiments.clusters.together import Together, follow, other_number
 from experiments.commands.compare import Train
@@ -29,7 +30,6 @@ from experiments.schedule.door import check_recipe
 from experiments.schedule.progress import Board
 from tests.experiments.miniature import recipe, run_here
 
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 ARMS = ("rft", "grpo", "ppo")
 STARTED = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
 
@@ -62,7 +62,7 @@ def second_rank(environment: Mapping[str, str]) -> None:
 
 def rows_of(out: Path, arm: str) -> list[dict[str, Any]]:
     lines = (out / "runs" / f"{arm}-seed0" / "metrics.jsonl").read_text().splitlines()
-    return [{name: value for name, value in json.loads(line).items() if name not in TIMES} for line in lines]
+    return [{name: value for name, value in json.loads(line).items() if name not in TIME_COLUMNS} for line in lines]
 
 
 def samples_of(out: Path, arm: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from analysis.records.schema import TIME_COLUMNS
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe
 from experiments.recipes.fields import apply_settings
@@ -26,7 +27,6 @@ from sampling.vllm_engine import VllmConfig
 from tests.experiments.miniature import recipe
 from tests.training.small_run import save_start
 
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 # An untrained model is never right; whatever it writes has a length, so that rewards differ and pairs are found.
 REWARD = """
 from rewards.reward import EachCompletion
@@ -73,7 +73,7 @@ def run(recipe: Recipe, out: Path, report: Report = nothing) -> Path:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in lines]
+    return [{name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in lines]
 
 
 def weights(folder: Path) -> dict[str, Any]:

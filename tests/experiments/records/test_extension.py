@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from analysis.records.load import _extension_notes
+from analysis.records.schema import TIME_COLUMNS
 from experiments.recipes.config import Recipe
 from experiments.records.config import RunConfig
 from experiments.records.extension import check_longer, extension_of, grown
@@ -26,7 +27,6 @@ from tests.experiments.miniature import recipe
 from tests.training.small_run import save_start
 
 ARMS = ("continued_sft", "rft", "ppo", "grpo")  # demonstrations, offline, with a critic, online
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 ORDER = ["step", "benchmark", "problem_id", "sample_index"]
 
 
@@ -56,7 +56,7 @@ def run(recipe: Recipe, arm: str, out: Path) -> str:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in lines]
+    return [{name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in lines]
 
 
 def samples(file: Path) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 import experiments.schedule.compare
 from analysis import load_comparison, load_run
 from analysis.records.frames import UnfinishedRunError
+from analysis.records.schema import TIME_COLUMNS
 from experiments.commands.compare import Compare
 from experiments.recipes import catalogue
 from experiments.records.same import ConfigMismatchError, FolderDamagedError, write_json
@@ -35,7 +36,6 @@ from tests.training.test_resume import cut, flip, zero
 from training.finite import NotFiniteError
 
 SAMPLERS = SamplerCache()
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 
 
 class PowerCut(BaseException):
@@ -86,7 +86,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 def results(folder: Path) -> tuple[list[dict[str, Any]], pd.DataFrame, dict[str, torch.Tensor]]:
     """Rows, samples and last weights."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    rows = [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+    rows = [{name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in rows]
     samples = pd.read_parquet(folder / "samples.parquet")
     samples = samples.sort_values(["step", "problem_id", "sample_index"], ignore_index=True)
     return rows, samples, load_file(folder / "checkpoints" / "step-000004" / "model.safetensors")

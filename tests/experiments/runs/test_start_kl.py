@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from analysis import load_comparison
+from analysis.records.schema import TIME_COLUMNS
 from analysis.statistics.curves import diagnostic_traces
 from benchmarks.problem import Problem
 from experiments.recipes.config import Recipe
@@ -37,7 +38,6 @@ from tests.training.test_resume import cut
 from training.models.policy import load_policy
 
 KEYS = ["step", "benchmark", "problem_id", "sample_index"]
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 ARMS = ("continued_sft", "rft", "grpo")  # demonstrations, offline, online
 TEMPERATURE = 0.7
 SAMPLERS = SamplerCache()
@@ -95,7 +95,7 @@ def numbers(folder: Path) -> pd.DataFrame:
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in lines]
+    return [{name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in lines]
 
 
 def same_files(ours: Path, theirs: Path, *names: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from analysis import SAMPLE_COLUMNS, load_comparison, render_text, summary_table, write_report
+from analysis.records.schema import TIME_COLUMNS
 from experiments.recipes.config import Recipe
 from experiments.records.lock import FolderBusyError, lock_folder
 from experiments.records.same import ConfigMismatchError
@@ -26,12 +27,11 @@ from experiments.schedule.workers import WorkerError
 from tests.experiments.miniature import recipe
 
 pytestmark = pytest.mark.timeout(900)  # every method on a real engine, beside other tests
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 
 
 def metrics(folder: Path) -> list[dict]:
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+    return [{name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in rows]
 
 
 def run(recipe: Recipe, out: Path, workers: int = 1, evaluate_start: bool = True) -> None:

@@ -29,12 +29,14 @@ def test_both_sides_take_their_steps(small: Recipe, capsys: pytest.CaptureFixtur
     assert len(ours.seconds) == len(ours.sampling_seconds) == 2 and len(theirs.seconds) == 1
     assert all(0 < sampling < whole for sampling, whole in zip(ours.sampling_seconds, ours.seconds, strict=True))
     assert all(0 < update < whole for update, whole in zip(ours.update_seconds, ours.seconds, strict=True))
-    parts = zip(ours.sampling_seconds, ours.update_seconds, ours.other_seconds, strict=True)
+    times = (ours.sampling_seconds, ours.update_seconds, ours.weight_sync_seconds, ours.other_seconds)
+    assert min(ours.weight_sync_seconds) > 0
+    parts = zip(*times, strict=True)
     assert [sum(each) for each in parts] == pytest.approx(ours.seconds) and min(ours.other_seconds) > 0
     told = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in told] == ["ours", "trl"]
     assert "16 sequences a pass" in told[1] and "transformers' generate" in told[1]
-    assert ", the rest " in told[0] and ", the rest " not in told[1]
+    assert ", weights " in told[0] and ", the rest " in told[0] and ", the rest " not in told[1]
 
 
 def test_the_peer_is_tried_with_fewer_sequences_where_memory_runs_out(

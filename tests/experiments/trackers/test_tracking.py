@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from analysis.records.schema import TIME_COLUMNS
 from experiments.commands.compare import Compare
 from experiments.runs import jobs
 from experiments.runs.engines import SamplerCache
@@ -129,7 +130,7 @@ def test_a_run_with_a_tracker_that_fails_is_the_run_without_it(tmp_path: Path, m
 
 
 def _rows(job: RunJob) -> list[dict[str, Any]]:
-    times = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
+    times = TIME_COLUMNS
     lines = [json.loads(line) for line in (job.folder / "metrics.jsonl").read_text().splitlines()]
     return [{name: value for name, value in row.items() if name not in times} for row in lines]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from dataclasses import replace
@@ -14,6 +15,7 @@ import torch
 
 import training.loop
 from algorithms import GRPO, PPO, Algorithm, OnlineRFT
+from analysis.records.schema import TIME_COLUMNS
 from sampling.rollout import Rollout
 from sampling.transformers_engine import TransformersSampler
 from tests.training.small_run import SAMPLING, TRAINING, Rows, make_trainer, prompts_of, run, save_start
@@ -24,7 +26,6 @@ from training.staleness.ahead import AheadSource
 from training.trainer import Trainer
 
 AHEAD = replace(TRAINING, steps=6, iteration_steps=None, max_staleness=2)
-TIMES = ("seconds", "sampling_seconds", "scoring_seconds", "update_seconds")
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def copy_of(policy: Policy) -> dict[str, torch.Tensor]:
 
 
 def measured(rows: Rows) -> list[dict]:
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+    return [{name: value for name, value in row.items() if name not in TIME_COLUMNS} for row in rows]
 
 
 @pytest.mark.parametrize("updates", [1, 2])
@@ -82,6 +83,9 @@ def test_a_step_trains_on_what_the_policy_of_k_steps_before_draws(updates: int, 
         for rollout, logprobs in zip(batch, told, strict=True):
             assert rollout.old_logprobs == pytest.approx(logprobs, abs=1e-5)
     assert [row["staleness"] for row in seen.rows] == [0, 1, 2, 2, 2, 2]
+    counted = [after["seconds"] - before["seconds"] for before, after in itertools.pairwise(seen.rows)]
+    for row, seconds in zip(seen.rows[-2:], counted[-2:], strict=True):  # which draw nothing: it was drawn before
+        assert row["step_seconds"] < seconds
 
 
 def test_the_ratio_is_that_to_the_policy_that_drew(start: Path, tmp_path: Path) -> None:
@@ -111,6 +115,10 @@ def test_without_staleness_nothing_is_drawn_ahead_and_a_queue_of_none_is_the_sam
     rows = Rows()
     run(plain, tmp_path / "plain", rows)
     assert not list(tmp_path.glob("ahead-*"))
+    for before, row in zip([{"seconds": 0.0}, *rows], rows, strict=False):
+        assert row["step_seconds"] == pytest.approx(row["seconds"] - before["seconds"])
+        assert row["step_seconds"] > row["sampling_seconds"] + row["update_seconds"] + row["weight_sync_seconds"]
+        assert row["weight_sync_seconds"] > 0
     assert not {"staleness", "effective_share", "ratio_square"} & set().union(*rows)
 
     queued = make_trainer(start, OnlineRFT(), tmp_path, training)
@@ -221,7 +229,10 @@ def test_an_error_leaves_no_engine_at_work(
     with pytest.raises(TimeoutError, match=f"the {fails} fails"):
         run(trainer, tmp_path, rows)
     assert source.land() == 0.0
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("drawing")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("drawing"):
+            thread.join(timeout=60)  # it has answered, and may not have ended yet
+            assert not thread.is_alive()
     assert not (tmp_path / "ahead-000001.jsonl").exists()
 
 
