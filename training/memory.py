@@ -104,7 +104,7 @@ def estimate_memory(
         training: piece, precision and the options that save memory.
         reference: whether the method reads π_ref.
         critic: whether it has a critic.
-        compiled: whether layers are fused, which `TrainingConfig.compiled` leaves to the device where it is ``None``.
+        compiled: whether layers are fused, see `TrainingConfig.compiles`.
         ranks: processes that the run has, among which `TrainingConfig.shard` may divide it.
         drawing: whether a copy of the policy that draws is kept while the step trains (`AheadSource`).
     """

@@ -82,6 +82,7 @@ def accumulate_gradients(
     limit = batch.tokens.require("max_length", "aggregation 'constant'") if constant else 1
     denominator = left.denominator(algorithm.batch_unit, limit)
     online = algorithm.data_source is DataSource.ONLINE
+    nll = ("entropy" if online else "nll") if numbers is log_probabilities else None
     sums: dict[str, Tensor] = {}
 
     def add(name: str, value: Tensor) -> None:  # stays on the device: reading it would make each pass wait for it
@@ -104,21 +105,29 @@ def accumulate_gradients(
 
         add("loss", loss)
         add("tokens_trained", (coefficients.values != 0).sum())
-        told = _told(tokens, logprobs.detach(), coefficients, online=online, spread=spread)
-        if numbers is log_probabilities:
-            told["entropy" if online else "nll"] = -logprobs.detach()
-        for name, values in told.items():
+        for name, values in _told(
+            tokens, logprobs.detach(), coefficients, nll=nll, online=online, spread=spread
+        ).items():
             add(name, torch.where(mask, values, 0).sum().double() / denominator.tokens)
     return {name: float(value) for name, value in sums.items()}
 
 
 def _told(
-    tokens: TokenBatch, logprobs: Tensor, coefficients: Coefficients, *, online: bool, spread: bool
+    tokens: TokenBatch, logprobs: Tensor, coefficients: Coefficients, *, nll: str | None, online: bool, spread: bool
 ) -> dict[str, Tensor]:
-    """What is told of a microbatch as a mean over tokens: (B, T) each, by name; see `accumulate_gradients`."""
-    told = {"coefficient_abs_mean": coefficients.values.abs(), **coefficients.diagnostics}
+    """What is told of a microbatch as a mean over tokens: (B, T) each, by name; see `accumulate_gradients`.
+
+    Raises:
+        ValueError: a diagnostic of the algorithm has the name of one of ours.
+    """
+    told = {"coefficient_abs_mean": coefficients.values.abs()}
+    if nll is not None:
+        told[nll] = -logprobs
     if online and tokens.reference_logprobs is not None:
         told["kl"] = kl_penalty(logprobs, tokens.reference_logprobs, "k3")
-    if spread and "ratio" in told:
-        told["ratio_square"] = told["ratio"].double().square()
-    return told
+    diagnostics = coefficients.diagnostics
+    if spread and "ratio" in diagnostics:
+        told["ratio_square"] = diagnostics["ratio"].double().square()
+    if clash := diagnostics.keys() & (told.keys() | {"loss", "tokens_trained"}):
+        raise ValueError(f"diagnostics {sorted(clash)} have the name of a column of metrics.jsonl; rename them.")
+    return {**told, **diagnostics}

@@ -16,6 +16,7 @@ __all__ = [
     "START_KL_COLUMNS",
     "START_KL_FILE",
     "TEXT_COLUMNS",
+    "TIME_COLUMNS",
     "VERDICTS",
 ]
 

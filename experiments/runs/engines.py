@@ -73,5 +73,6 @@ class SamplerCache:
                 apart=self.ranks.world > 1,
             )
             self._key = key
+            gc.collect()  # or what an earlier job left in cycles, a sharded model, would stay for ever
             gc.freeze()  # a full collection would walk all that is imported, again and again, between the steps
         return self._sampler

@@ -204,7 +204,7 @@ class LiveRewardModels:
         found = []
         for first in range(0, training.steps, training.iteration_steps or training.steps):
             for name in self._fitted(first):
-                fit = read_json(self._folder(name, first) / "finished.json", remedy=f"remove the folder {self.folder}")
+                fit = read_json(self._folder(name, first) / FINISHED, remedy=f"remove the folder {self.folder}")
                 told = {key: fit[key] for key in ("samples", "replayed", "temperatures", "held_out", "held_out_before")}
                 found.append({"model": name, "step": first, **told})
         return found
@@ -232,7 +232,7 @@ class LiveRewardModels:
             RuntimeError: see `before_step`.
         """
         folder = self._folder(name, first)
-        if not (folder / "finished.json").is_file() and (step != first or self.sampler.policy_version != first):
+        if not (folder / FINISHED).is_file() and (step != first or self.sampler.policy_version != first):
             raise RuntimeError(
                 f"{folder} is to hold the reward model of the iteration that began at step {first}, and this is step "
                 f"{step}; the folder was there and is gone. Remove {self.folder} to start this run anew."

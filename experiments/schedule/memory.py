@@ -84,7 +84,8 @@ def _reward_models(recipe: Recipe, training: TrainingConfig, on_gpu: bool, ranks
         if model.refit and training.iteration_steps is not None:
             by_trl = model.objective == "bradley_terry"  # which fits whole models
             fit = replace(model.as_training(model.batch_size), shard="none" if by_trl else training.shard)
-            held = estimate_memory(size, fit, reference=False, critic=False, compiled=on_gpu, ranks=ranks)
+            fused = fit.compiles(on_gpu=on_gpu)
+            held = estimate_memory(size, fit, reference=False, critic=False, compiled=fused, ranks=ranks)
             refit = max(refit, held.total)
     return _RewardModels(serving=serving, refit=refit)
 

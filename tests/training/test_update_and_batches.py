@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from algorithms import DPO, GRPO, PPO, SFT, Aggregation, Algorithm, BatchUnit
+from algorithms.interface import Coefficients
 from benchmarks.problem import Problem
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
@@ -110,6 +112,20 @@ def test_one_microbatch_equals_eight_equals_three_and_five(algorithm: Algorithm)
         ]
     for split in splits:
         torch.testing.assert_close(gradient(algorithm, batch, split), whole, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["kl", "entropy", "coefficient_abs_mean", "loss", "tokens_trained"])
+def test_a_diagnostic_of_the_name_of_a_column_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = GRPO.coefficients
+
+    def telling(*given: Any, **more: Any) -> Coefficients:
+        found = own(*given, **more)
+        return replace(found, diagnostics={name: torch.ones_like(found.values)})
+
+    monkeypatch.setattr(GRPO, "coefficients", telling)
+    batch = with_arrays(build_batch(eight_rollouts(), pad_token_id=0), make_model())
+    with pytest.raises(ValueError, match=rf"diagnostics \['{name}'\] have the name of a column"):
+        gradient(GRPO(), batch, [torch.arange(8)])
 
 
 @pytest.mark.parametrize("algorithm", [SFT(), PPO(), GRPO(), GRPO(supervision="process")])

@@ -48,7 +48,9 @@ def shard(model: nn.Module, device: torch.device) -> None:
         if isinstance(module, FSDPModule):
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo has no other
-            if hasattr(module, "set_reduce_scatter_unused_params"):  # since torch 2.12; before, all ranks leave it out
+            # Since torch 2.12. Before, a weight without a gradient takes no part in the sum; every rank passes through
+            # the same weights, so that it is the same ones everywhere.
+            if hasattr(module, "set_reduce_scatter_unused_params"):
                 module.set_reduce_scatter_unused_params(True, recurse=False)
     root: Any = model
     root.run_gathered = MethodType(_run, model)

@@ -19,11 +19,13 @@ from torch import Tensor, distributed, multiprocessing
 
 import training.loop
 import training.reward_models.fit
+from analysis.records.schema import TIME_COLUMNS
 from experiments.clusters.together import _take_part
 from experiments.recipes.config import Recipe
 from experiments.recipes.fields import apply_settings
 from experiments.runs.engines import SamplerCache
 from experiments.runs.jobs import Job, StartJob
+from experiments.runs.reward_fit import FINISHED
 from experiments.schedule.door import check_recipe
 from experiments.schedule.plan import plan_jobs
 from tests.experiments.runs.test_reward_models import SMALL
@@ -115,7 +117,11 @@ def process(rank: int, folder: Path, one: Path, parts: str) -> None:
     brief = check_recipe(short(parts), ranks=2)
     done_by(ranks, [start_of(brief, folder / "brief")], parts)
     for dies in ((4, False), None):
-        done_by(ranks, [start_of(brief, folder / "brief-killed")], parts, dies)
+        killed = start_of(brief, folder / "brief-killed")
+        done_by(ranks, [killed], parts, dies)
+        if rank == 0 and dies is not None:
+            assert (killed.folder / "checkpoints" / "step-000004").is_dir()
+            assert not (killed.folder / FINISHED).exists()
     full = check_recipe(recipe(parts), ranks=2)
     for name, runs in (("whole", [None]), ("killed", [(4, True), None])):
         out = folder / name
@@ -129,7 +135,7 @@ def process(rank: int, folder: Path, one: Path, parts: str) -> None:
             if rank == 0 and dies is not None:
                 fit = out / "runs" / "outcome-seed0" / "reward-orm-000002"
                 assert (fit / "member-0" / "checkpoints" / "step-000004").is_dir()
-                assert not (fit / "finished.json").exists()
+                assert not (fit / FINISHED).exists()
     distributed.destroy_process_group()
 
 
@@ -155,7 +161,7 @@ def two(request: pytest.FixtureRequest, one: Path, tmp_path_factory: pytest.Temp
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
     lines = (run / "metrics.jsonl").read_text().splitlines()
-    return [{name: value for name, value in json.loads(line).items() if "seconds" not in name} for line in lines]
+    return [{name: value for name, value in json.loads(line).items() if name not in TIME_COLUMNS} for line in lines]
 
 
 def weights_of(model: Path) -> Tensor:
@@ -242,7 +248,7 @@ def test_killed_within_a_refit_and_resumed_is_bit_for_bit_the_whole_run(two: Pat
         assert (killed / file).read_bytes() == (whole / file).read_bytes()
 
 
-def test_only_rank_0_leaves_files(one: Path, two: Path) -> None:
+def test_the_folder_is_that_of_one_process(one: Path, two: Path) -> None:
     def files(out: Path) -> set[str]:
         folders = (out / "reward_models", out / "runs")
         found = {path.relative_to(out).as_posix() for folder in folders for path in folder.rglob("*") if path.is_file()}

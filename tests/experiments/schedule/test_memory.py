@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from experiments.schedule.memory import memory_lines
 from tests.experiments.miniature import recipe
@@ -57,3 +58,20 @@ def test_reward_models_are_part_of_the_peak(tmp_path: Path) -> None:
     [half] = memory_lines(dataclasses.replace(given, arms=shared, reward_models=models), ranks=2)
     whole_at_a_time = 3 * weights  # 12 bytes a weight outside the layers, where nearly all are
     assert f"reward models {weights:.1f} + a refit of a reward model {2 * weights + whole_at_a_time:.1f}; " in half
+
+
+def test_a_refit_is_told_as_it_is_fused(tmp_path: Path) -> None:
+    """On a GPU layers are fused, which keeps fewer activations, but for those of which a process has a part."""
+    given = recipe().with_model(str(save_tiny("llama", tmp_path)))
+    model, grpo = RewardModelConfig(microbatch_tokens=2**20), given.arms["grpo"]
+
+    def refit(device: Literal["cpu", "cuda"], shard: Literal["none", "full"]) -> float:
+        training = dataclasses.replace(grpo.training, iteration_steps=1, shard=shard)
+        arms = {"refitted": dataclasses.replace(grpo, training=training, overrides={"reward": "model:orm"})}
+        engine = dataclasses.replace(given.engine, device=device)
+        made = dataclasses.replace(given, arms=arms, reward_models={"orm": model}, engine=engine)
+        [line] = memory_lines(made, ranks=2 if shard == "full" else 1)
+        return float(line.partition("a refit of a reward model ")[2].partition(";")[0])
+
+    assert refit("cuda", "none") < 0.7 * refit("cpu", "none")
+    assert refit("cuda", "full") == refit("cpu", "full")
