@@ -97,33 +97,6 @@ def compare(
     check_same_config(out / "recipe.json", recipe, may_gain=("arms", "files"), grown=grown)
     about = _description(recipe, jobs, evaluate_start, {"extensions": extensions, **(description or {})})
     write_json(out / "comparison.json", about)
-    _run_all(jobs, out, about, workers=workers, board=board, place=place)
-
-
-def _continued(recipe: Recipe, out: Path) -> Recipe:
-    """The recipe as the folder goes on with it: with the day that it was begun on.
-
-    Raises:
-        FolderKindError: the folder holds a single run.
-        ConfigMismatchError: see `_check_arms`.
-    """
-    if (out / "config.json").exists():
-        raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
-    if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
-        (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
-    held = held_config(out / "recipe.json")
-    _check_arms(recipe, held, out)
-    return replace(recipe, task=dated(recipe.task, held))
-
-
-def _run_all(
-    jobs: Sequence[Job], out: Path, about: Mapping[str, Any], *, workers: int, board: Board, place: Place
-) -> None:
-    """Run the jobs; those that fail are written to ``comparison.json`` beside `about`, and raised at the end.
-
-    Raises:
-        WorkerError: jobs failed; all others are finished.
-    """
     progress = JobProgress(board=board, num_jobs=len(jobs))
     failures: dict[str, str] = {}
 
@@ -145,6 +118,22 @@ def _run_all(
     )
     if failures:
         raise WorkerError(failure_text(failures, len(jobs)))
+
+
+def _continued(recipe: Recipe, out: Path) -> Recipe:
+    """The recipe as the folder goes on with it: with the day that it was begun on.
+
+    Raises:
+        FolderKindError: the folder holds a single run.
+        ConfigMismatchError: see `_check_arms`.
+    """
+    if (out / "config.json").exists():
+        raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
+    if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
+        (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
+    held = held_config(out / "recipe.json")
+    _check_arms(recipe, held, out)
+    return replace(recipe, task=dated(recipe.task, held))
 
 
 def _check_arms(recipe: Recipe, held: Mapping[str, Any], out: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from experiments.schedule.places import Job, Kind, Pool
+from experiments.schedule.places import Job, Kind
 
 __all__ = ["JobQueue"]
 
@@ -34,32 +34,24 @@ class JobQueue:
         """Jobs that wait or are at work."""
         return len(self._waiting) + len(self._running)
 
-    def send(self, pool: Pool, workers: int) -> list[tuple[str, str]]:
-        """Give the free processes of a pool the jobs that wait for no other; those that could not be given, and why.
+    def ready(self) -> Job | None:
+        """The first job that waits for no other any more, and for a process alone."""
+        return next((job for job in self._waiting if self._done.issuperset(job.after)), None)
 
-        Args:
-            pool: grows to as many processes as there are jobs left.
-            workers: processes at most.
+    def take(self, job: Job, *, sent: bool) -> None:
+        """Count a job as at work where it was sent to a process, and as gone where it could not be."""
+        self._waiting.remove(job)
+        if sent:
+            self._running.add(job.name)
+
+    def check(self) -> None:
+        """Refuse to wait for nothing.
 
         Raises:
             ValueError: all jobs that are left wait for each other.
         """
-        refused = list[tuple[str, str]]()
-        for _ in range(pool.grow(min(workers, len(self)))):
-            if (job := self._ready()) is None:
-                break
-            self._waiting.remove(job)
-            if (why := pool.send(job)) is None:
-                self._running.add(job.name)
-            else:
-                refused.append((job.name, why))
-        if not self._running and not refused and self._ready() is None:
+        if self._waiting and not self._running and self.ready() is None:
             raise ValueError(f"jobs {[job.name for job in self._waiting]} wait for each other.")
-        return refused
-
-    def _ready(self) -> Job | None:
-        """The first job that waits for no other any more."""
-        return next((job for job in self._waiting if self._done.issuperset(job.after)), None)
 
     def finish(self, name: str) -> None:
         """Let those that wait for a job at work go ahead."""

@@ -106,7 +106,16 @@ def run_jobs(
     logs.mkdir(parents=True, exist_ok=True)
     with place.open(threads=threads, logs=logs) as pool:
         while queue:
-            failures = queue.send(pool, workers)
+            failures = list[tuple[str, str]]()
+            for _ in range(pool.grow(min(workers, len(queue)))):
+                if (job := queue.ready()) is None:
+                    break
+                why = pool.send(job)
+                queue.take(job, sent=why is None)
+                if why is not None:
+                    failures.append((job.name, why))
+            if not failures:
+                queue.check()
             for name, kind, payload in pool.receive(block=not failures):
                 if kind == "progress":
                     on_progress(name, *payload)
