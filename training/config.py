@@ -138,7 +138,11 @@ class TrainingConfig:
         return Truncation(top_k=self.top_k, top_p=top_p, min_p=min_p)
 
     def compiles(self, *, on_gpu: bool) -> bool:
-        """Whether decoder layers are fused."""
+        """Whether decoder layers are fused.
+
+        Args:
+            on_gpu: the training is on one; nothing else is looked at where `compiled` is set.
+        """
         return on_gpu and self.shard == "none" if self.compiled is None else self.compiled
 
     def starts_iteration(self, step: int) -> bool:

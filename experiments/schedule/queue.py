@@ -35,7 +35,7 @@ class JobQueue:
         return len(self._waiting) + len(self._running)
 
     def ready(self) -> Job | None:
-        """The first job that waits for no other any more, and for a process alone."""
+        """The first job that waits for a process alone, the jobs before it done; ``None`` where there is none."""
         return next((job for job in self._waiting if self._done.issuperset(job.after)), None)
 
     def take(self, job: Job, *, sent: bool) -> None:
