@@ -24,6 +24,7 @@ from training.models.microbatches import microbatches
 from training.models.packing import is_packed
 from training.models.policy import named_weights
 from training.models.shards import clip_gradient
+from training.models.transfer import sent
 from training.sources.drawing import Drawn
 from training.staleness.ahead import AheadSource
 from training.staleness.measures import staleness_metrics
@@ -273,7 +274,8 @@ def _update_critic(trainer: Trainer, batch: TrainingBatch, step: int, share: flo
             part = batch.rows(rows)
             mask = part.tokens.completion_mask
             values = critic.values(part, use_autocast=trainer.config.use_autocast)
-            loss = critic_loss(values, targets[rows][:, : mask.shape[1]], mask, denominator)
+            wanted = targets[sent(rows, targets.device)][:, : mask.shape[1]]
+            loss = critic_loss(values, wanted, mask, denominator)
             loss.backward()
             total += loss.detach().double()
         return float(total)

@@ -124,6 +124,7 @@ class Trainer:
                 "`add_adapters` where, and only where, a rank is given."
             )
         self.pieces = PieceSize(tokens=self.config.microbatch_tokens, fixed=self.sharded)
+        self._try_heads(self.policy.model, self.reference)  # a few tokens: before layers are sharded or compiled
         if self.sharded:
             self._shard()
         if isinstance(self.source, AheadSource) and needs & {Need.OLD_LOGPROBS, Need.OLD_LOGPROBS_FOR_CREDIT}:
@@ -133,6 +134,7 @@ class Trainer:
                 self.source.logprobs = partial(self.ranks.together, "logprobs")
             if self.source.beside:
                 self.drawing = frozen_copy(self.policy.model)
+                self._try_heads(self.drawing)
                 self.source.keep = self._keep_drawing
         if self._packs:
             for model in (self.policy.model, self.reference, self.drawing, getattr(self.critic, "backbone", None)):
@@ -153,6 +155,12 @@ class Trainer:
         """Whether each rank has a part of every model, through which all must pass together."""
         return self.config.shard == "full"
 
+    def _try_heads(self, *models: nn.Module | None) -> None:
+        """Find out how the logits of each are to be had, where they are what is trained."""
+        for model in models if self.numbers is log_probabilities else ():
+            if model is not None:
+                splits_at_head(model, use_autocast=self.config.use_autocast)
+
     def _shard(self) -> None:
         """Leave this rank its parts of policy, reference and critic.
 
@@ -167,8 +175,6 @@ class Trainer:
         device = self.device or self.policy.device
         for model in (self.policy.model, self.reference):
             if model is not None:
-                if self.numbers is log_probabilities:
-                    splits_at_head(model, use_autocast=self.config.use_autocast)
                 shard(model, device)
         if self.critic is not None:
             shard(self.critic, device)

@@ -22,6 +22,7 @@ from algorithms.ratios import kl_penalty
 from algorithms.token_batch import TokenBatch
 from training.models.batches import TrainingBatch
 from training.models.logprobs import ForwardOptions, token_logprobs
+from training.models.transfer import sent
 
 __all__ = ["TokenNumbers", "accumulate_gradients", "denominator_of", "log_probabilities"]
 
@@ -92,13 +93,13 @@ def accumulate_gradients(
         if not len(rows):  # other ranks have a further piece of a sharded model, which all pass through together
             (0.0 * numbers(model, batch.shortest(), options).sum()).backward()
             continue
-        part = batch.rows(rows)
-        mask = left.mask[rows][:, : part.tokens.completion_mask.shape[1]]
+        part, there = batch.rows(rows), sent(rows, credit.device)
+        mask = left.mask[there][:, : part.tokens.completion_mask.shape[1]]
         logprobs = numbers(model, part, options)
         tokens = replace(part.tokens, completion_mask=mask)
         if tokens.old_logprobs is None and Need.OLD_LOGPROBS in algorithm.needs:
             tokens = replace(tokens, old_logprobs=logprobs.detach())
-        part_credit = credit[rows][:, : mask.shape[1]]
+        part_credit = credit[there][:, : mask.shape[1]]
         coefficients = algorithm.coefficients(tokens, part_credit, logprobs.detach())
         loss = surrogate_loss(coefficients.values, logprobs, mask, algorithm.aggregation, denominator)
         loss.backward()

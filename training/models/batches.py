@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from algorithms.interface import TokenBatch
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
+from training.models.transfer import sent
 
 __all__ = [
     "TrainingBatch",
@@ -49,15 +52,16 @@ class TrainingBatch:
         return self.input_ids.shape[0]
 
     def rows(self, index: Tensor) -> TrainingBatch:
-        """The sequences at `index`, with the padding they do not need cut off."""
+        """The sequences at `index`, int64 on the CPU, with the padding they do not need cut off."""
         lengths, prompt_lengths = self.lengths[index], self.prompt_lengths[index]
         own = lengths - prompt_lengths if self.places is None else (self.places[index] >= 0).sum(dim=1)
         completion = int(own.max())
+        there = sent(index, self.input_ids.device)
         return TrainingBatch(
-            input_ids=self.input_ids[index, : int(lengths.max())],
+            input_ids=self.input_ids[there, : int(lengths.max())],
             prompt_lengths=prompt_lengths,
             lengths=lengths,
-            tokens=self.tokens.rows(index).cut(completion),
+            tokens=self.tokens.rows(there).cut(completion),
             places=None if self.places is None else self.places[index, :completion],
             prompts=None if self.prompts is None else self.prompts[index],
         )
@@ -70,8 +74,8 @@ class TrainingBatch:
         """(B, T) int64 position of each completion token in `input_ids`, on the CPU, −1 at the padding."""
         if self.places is not None:
             return self.places
-        places = self.prompt_lengths[:, None] + torch.arange(self.tokens.completion_mask.shape[1])
-        return torch.where(places < self.lengths[:, None], places, -1)
+        places = self.prompt_lengths.numpy()[:, None] + np.arange(self.tokens.completion_mask.shape[1])
+        return torch.from_numpy(np.where(places < self.lengths.numpy()[:, None], places, -1))
 
     def distinct_prompts(self) -> tuple[Tensor, Tensor]:
         """Which of G prompts each sequence has, and a sequence that has it: (B,) and (G,) int64 on the CPU."""
@@ -114,10 +118,10 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
     prompt_lengths = torch.tensor([len(item.rollout.prompt_ids) for item in scored])
     lengths = torch.tensor([len(item.rollout.prompt_ids) + len(item.rollout.completion_ids) for item in scored])
     own_lengths = torch.tensor([item.rollout.num_own_tokens for item in scored])
-    input_ids = torch.full((len(scored), int(lengths.max())), pad_token_id)
-    for row, item in enumerate(scored):
-        sequence = torch.tensor([*item.rollout.prompt_ids, *item.rollout.completion_ids])
-        input_ids[row, : len(sequence)] = sequence
+    ids = chain.from_iterable((*item.rollout.prompt_ids, *item.rollout.completion_ids) for item in scored)
+    input_ids = np.full((len(scored), int(lengths.max())), pad_token_id)
+    within = np.arange(input_ids.shape[1]) < lengths.numpy()[:, None]
+    input_ids[within] = np.fromiter(ids, dtype=np.int64, count=int(lengths.sum()))
     groups = {problem_id: index for index, problem_id in enumerate(dict.fromkeys(_problem_ids(scored)))}
     step_rewards, step_ends = _pad_steps(scored)
     tokens = TokenBatch(
@@ -132,7 +136,7 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
         truncated=torch.tensor([item.rollout.truncated for item in scored]),
     )
     return TrainingBatch(
-        input_ids=input_ids,
+        input_ids=torch.from_numpy(input_ids),
         prompt_lengths=prompt_lengths,
         lengths=lengths,
         tokens=tokens,

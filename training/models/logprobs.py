@@ -246,7 +246,7 @@ _SPLITS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 def splits_at_head(model: nn.Module, *, use_autocast: bool = False) -> bool:
     """Whether the logits are nothing but the head of the last hidden state; tried on a few tokens, once a model.
 
-    Before the model is sharded, since these are no passes as a training takes them.
+    Before the model is sharded or compiled, since these are no passes as a training takes them.
     """
     if model not in _SPLITS:
         head: Any = model.get_output_embeddings()  # type: ignore[operator]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -32,41 +32,80 @@ def microbatches(
     """
     if tokens < 1 or (sequences is not None and sequences < 1):
         raise ValueError(f"a microbatch of {tokens} tokens or {sequences} sequences; expected at least 1 of each.")
-    if unit is BatchUnit.PAIR:
-        pair = batch.tokens.require("pair", "a pairwise method")
-        units = [torch.nonzero(pair == number)[:, 0].tolist() for number in torch.unique(pair)]
-    else:
-        units = [[row] for row in range(len(batch))]
-    lengths: list[int] = batch.lengths.tolist()
-    if packed and batch.prompts is not None:  # side by side, so that a piece has few prompts
-        prompt_of: list[int] = batch.prompts.tolist()
-        size_of = partial(_shared_size, lengths, batch.prompt_lengths.tolist(), prompt_of)
+    lengths, prompt_lengths = batch.lengths.tolist(), batch.prompt_lengths.tolist()
+    shared = packed and batch.prompts is not None
+    prompt_of = batch.prompts.tolist() if shared and batch.prompts is not None else [0] * len(batch)
+    units = _units(batch, unit)
+    if shared:  # side by side, so that a piece has few prompts
         units.sort(key=lambda rows: (prompt_of[rows[0]], rows[0]))
     else:
-        size_of = partial(_packed_size if packed else _padded_size, lengths)
         units.sort(key=lambda rows: (-max(lengths[row] for row in rows), rows[0]))
     result: list[list[int]] = []
+    piece = _Piece()
     for rows in units:
-        together = [*result[-1], *rows] if result else []
-        if together and size_of(together) <= tokens and (sequences is None or len(together) <= sequences):
-            result[-1] = together
+        unit_alone = [(lengths[row], prompt_lengths[row], prompt_of[row]) for row in rows]
+        together = piece.with_rows(unit_alone)
+        size = together.shared if shared else together.packed if packed else together.padded
+        if result and size <= tokens and (sequences is None or together.count <= sequences):
+            piece = together
+            result[-1] += rows
         else:
+            piece = _Piece().with_rows(unit_alone)
             result.append(list(rows))
     return [torch.tensor(rows) for rows in result]
 
 
-def _padded_size(lengths: Sequence[int], rows: Sequence[int]) -> int:
-    return len(rows) * max(lengths[row] for row in rows)
+def _units(batch: TrainingBatch, unit: BatchUnit) -> list[list[int]]:
+    """Rows that stay together, in ascending order."""
+    if unit is not BatchUnit.PAIR:
+        return [[row] for row in range(len(batch))]
+    units: dict[int, list[int]] = {}
+    for row, number in enumerate(batch.tokens.require("pair", "a pairwise method").tolist()):
+        units.setdefault(number, []).append(row)
+    return list(units.values())
 
 
-def _packed_size(lengths: Sequence[int], rows: Sequence[int]) -> int:
-    return sum(lengths[row] for row in rows)
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """What a microbatch holds so far, in tokens.
 
+    Attributes:
+        count: its sequences.
+        longest: tokens of the longest.
+        seen: tokens of all, prompts and completions.
+        own: tokens of completions.
+        prompts: tokens of each distinct prompt.
+    """
 
-def _shared_size(
-    lengths: Sequence[int], prompt_lengths: Sequence[int], prompt_of: Sequence[int], rows: Sequence[int]
-) -> int:
-    """Tokens with each prompt once, or half of the keys that their queries see, if that is more."""
-    prompts = sum({prompt_of[row]: prompt_lengths[row] for row in rows}.values())
-    own, seen = sum(lengths[row] - prompt_lengths[row] for row in rows), sum(lengths[row] for row in rows)
-    return max(prompts + own, -(-(prompts + seen) // 2))
+    count: int = 0
+    longest: int = 0
+    seen: int = 0
+    own: int = 0
+    prompts: Mapping[int, int] = field(default_factory=dict)
+
+    def with_rows(self, rows: Sequence[tuple[int, int, int]]) -> _Piece:
+        """The same with further sequences: (tokens, tokens of the prompt, number of the prompt) of each."""
+        lengths = [length for length, _, _ in rows]
+        return _Piece(
+            count=self.count + len(rows),
+            longest=max(self.longest, *lengths),
+            seen=self.seen + sum(lengths),
+            own=self.own + sum(length - prompt for length, prompt, _ in rows),
+            prompts={**self.prompts, **{number: prompt for _, prompt, number in rows}},
+        )
+
+    @property
+    def padded(self) -> int:
+        """Tokens and padding."""
+        return self.count * self.longest
+
+    @property
+    def packed(self) -> int:
+        """Tokens end to end."""
+        return self.seen
+
+    @property
+    def shared(self) -> int:
+        """Tokens with each prompt once, or half of the keys that their queries see, if that is more."""
+        prompts = sum(self.prompts.values())
+        return max(prompts + self.own, -(-(prompts + self.seen) // 2))

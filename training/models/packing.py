@@ -11,13 +11,14 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor, nn
 from transformers import AttentionInterface
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from training.models.attention import ATTENTION, packed_attention
 from training.models.batches import TrainingBatch
+from training.models.transfer import sent
 
 __all__ = [
     "PackedBatch",
@@ -29,6 +30,8 @@ __all__ = [
     "pack_attention",
     "pack_batch",
 ]
+
+Indices = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 # What an architecture's attention may add that neither varlen nor plain SDPA computes.
 UNSUPPORTED = ("attn_logit_softcapping", "attention_sinks", "alibi", "attention_chunk_size")
@@ -58,50 +61,49 @@ def pack_batch(batch: TrainingBatch) -> PackedBatch:
     """The sequences of `batch` end to end, a prompt that several have in common once and before them all.
 
     A completion's queries then see the keys of its prompt and its own. What is computed is what each sequence alone
-    gives; of 32 completions of one prompt, 31 prompts are never computed. Indices are made on the CPU, so that no pass
-    waits for the GPU.
+    gives; of 32 completions of one prompt, 31 prompts are never computed. Indices are made on the CPU, in one thread
+    (torch's threads wait for one another wherever engines keep the cores busy), and no pass waits for the GPU.
     """
     device, width = batch.input_ids.device, batch.input_ids.shape[1]
-    lengths, prompts = batch.lengths.cpu(), batch.prompt_lengths.cpu()
-    own, first_of, prompt_of = torch.arange(len(batch)), torch.zeros(0, dtype=torch.int64), None
-    starts = torch.zeros_like(lengths)  # of what is a sequence's own
+    lengths, prompts = batch.lengths.numpy(), batch.prompt_lengths.numpy()
+    first_of, prompt_of = np.zeros(0, dtype=np.int64), None
+    starts = np.zeros_like(lengths)  # of what is a sequence's own
     if batch.prompts is not None:
-        prompt_of, first_of = batch.distinct_prompts()
+        prompt_of, first_of = (index.numpy() for index in batch.distinct_prompts())
         starts = prompts
-    segment_rows = torch.cat([first_of, own])
-    segment_starts = torch.cat([torch.zeros_like(first_of), starts])
-    sizes = torch.cat([prompts[first_of], lengths - starts])
-    begins = sizes.cumsum(0) - sizes
-    cells = _ranges(segment_rows * width + segment_starts, sizes).to(device)  # (N,)
-    ids = batch.input_ids.flatten()[cells]
-    before = begins[prompt_of] if prompt_of is not None else begins  # where each sequence's prompt begins
-    places = batch.completion_places()  # (B, T) position of completion token t in its sequence
+    segment_rows = np.concatenate([first_of, np.arange(len(batch))])
+    segment_starts = np.concatenate([np.zeros_like(first_of), starts])
+    sizes = np.concatenate([prompts[first_of], lengths - starts])
+    begins = sizes.cumsum() - sizes
+    ids = batch.input_ids.flatten()[sent(_ranges(segment_rows * width + segment_starts, sizes), device)]  # (N,)
+    before = begins if prompt_of is None else begins[prompt_of]  # where each sequence's prompt begins
+    places = batch.completion_places().numpy()  # (B, T) position of completion token t in its sequence
     completion = places >= 0
     at = begins[len(first_of) :, None] + places - starts[:, None]
-    predicting = torch.where(places > starts[:, None], at - 1, (before + prompts)[:, None] - 1)
-    keys = sizes if prompt_of is None else sizes + torch.cat([torch.zeros_like(first_of), prompts])
+    predicting = np.where(places > starts[:, None], at - 1, (before + prompts)[:, None] - 1)
+    keys = sizes if prompt_of is None else sizes + np.concatenate([np.zeros_like(first_of), prompts])
     inputs: dict[str, Any] = {
         "input_ids": ids[None],
-        "position_ids": _ranges(segment_starts, sizes).to(device)[None],
-        "cu_seq_lens_q": _bounds(sizes).to(device),
-        "cu_seq_lens_k": _bounds(keys).to(device),
+        "position_ids": sent(_ranges(segment_starts, sizes), device)[None],
+        "cu_seq_lens_q": sent(_bounds(sizes), device),
+        "cu_seq_lens_k": sent(_bounds(keys), device),
         "max_length_q": int(sizes.max()),
         "max_length_k": int(keys.max()),
     }
     if prompt_of is not None:
         shared = _shared_keys(begins, sizes, prompt_of, len(first_of))
-        inputs |= {name: index.to(device) for name, index in shared.items()}
-    at = at[completion].to(device)
+        inputs |= {name: sent(index, device) for name, index in shared.items()}
+    read = sent(at[completion], device)
     return PackedBatch(
         inputs=inputs,
-        predicting=predicting[completion].to(device),
-        completion=at,
-        targets=ids[at],
-        places=torch.nonzero(completion.flatten())[:, 0].to(device),
+        predicting=sent(predicting[completion], device),
+        completion=read,
+        targets=ids[read],
+        places=sent(np.flatnonzero(completion), device),
     )
 
 
-def _shared_keys(begins: Tensor, sizes: Tensor, prompt_of: Tensor, heads: int) -> dict[str, Tensor]:
+def _shared_keys(begins: Indices, sizes: Indices, prompt_of: Indices, heads: int) -> dict[str, Indices]:
     """The indices of `share_keys` for a row of `heads` prompts followed by what each sequence has of its own.
 
     Args:
@@ -110,34 +112,34 @@ def _shared_keys(begins: Tensor, sizes: Tensor, prompt_of: Tensor, heads: int) -
         prompt_of: (B,) each sequence's prompt.
         heads: G.
     """
-    none = torch.zeros(heads, dtype=torch.int64)
-    shown = torch.stack([torch.cat([none, begins[prompt_of]]), begins], dim=1)  # (G + B, 2) prompt, then own
-    lengths = torch.stack([torch.cat([none, sizes[prompt_of]]), sizes], dim=1)
-    key_begins = (lengths.flatten().cumsum(0) - lengths.flatten()).view(-1, 2)
-    order = torch.argsort(prompt_of, stable=True)
-    counts = torch.bincount(prompt_of, minlength=heads)
+    none = np.zeros(heads, dtype=np.int64)
+    shown = np.stack([np.concatenate([none, begins[prompt_of]]), begins], axis=1)  # (G + B, 2) prompt, then own
+    lengths = np.stack([np.concatenate([none, sizes[prompt_of]]), sizes], axis=1)
+    key_begins = (lengths.ravel().cumsum() - lengths.ravel()).reshape(-1, 2)
+    order = np.argsort(prompt_of, kind="stable")
+    counts = np.bincount(prompt_of, minlength=heads)
     most = max(2, int(counts.max()))  # never 1, for which a compiled layer would be compiled anew
-    rank = torch.arange(len(prompt_of)) - (counts.cumsum(0) - counts)[prompt_of[order]]
-    table = torch.full((heads, most), -1)
+    rank = np.arange(len(prompt_of)) - (counts.cumsum() - counts)[prompt_of[order]]
+    table = np.full((heads, most), -1)
     table[prompt_of[order], rank] = key_begins[heads:, 0][order]
     within = _ranges(none, sizes[:heads])
-    of_token = torch.repeat_interleave(table, sizes[:heads], dim=0)  # (tokens of prompts, copies) their prompt's begin
+    of_token = np.repeat(table, sizes[:heads], axis=0)  # (tokens of prompts, copies) their prompt's begin
     return {
-        "key_rows": _ranges(shown.flatten(), lengths.flatten()),
+        "key_rows": _ranges(shown.ravel(), lengths.ravel()),
         "own_keys": _ranges(key_begins[:, 1], sizes),
-        "copies": torch.where(of_token >= 0, of_token + within[:, None], -1),
+        "copies": np.where(of_token >= 0, of_token + within[:, None], -1),
     }
 
 
-def _ranges(begins: Tensor, sizes: Tensor) -> Tensor:
+def _ranges(begins: Indices, sizes: Indices) -> Indices:
     """begin, begin + 1, …, as many as its size, one range behind the other."""
-    before = sizes.cumsum(0) - sizes
-    return torch.repeat_interleave(begins - before, sizes) + torch.arange(int(sizes.sum()))
+    before = sizes.cumsum() - sizes
+    return np.repeat(begins - before, sizes) + np.arange(sizes.sum())
 
 
-def _bounds(sizes: Tensor) -> Tensor:
+def _bounds(sizes: Indices) -> Indices:
     """0 and the cumulative sizes, as attention with lengths takes them."""
-    return torch.cat([torch.zeros(1, dtype=torch.int32), sizes.cumsum(0).to(torch.int32)])
+    return np.concatenate([[0], sizes.cumsum()]).astype(np.int32)
 
 
 def can_pack(model: nn.Module) -> bool:

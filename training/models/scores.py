@@ -14,6 +14,7 @@ from training.models.critic import Critic
 from training.models.logprobs import ForwardOptions, token_entropies, token_logprobs
 from training.models.microbatches import microbatches
 from training.models.packing import is_packed
+from training.models.transfer import sent
 
 __all__ = [
     "by_microbatch",
@@ -111,5 +112,5 @@ def by_microbatch(
             continue
         scores = score(batch.rows(rows))
         result = result.to(scores.dtype)
-        result[rows, : scores.shape[1]] = scores
+        result[sent(rows, result.device), : scores.shape[1]] = scores
     return result
