@@ -91,18 +91,19 @@ class Speed:
 
     def _step(self, peer: str) -> tuple[float, float, dict[str, object]]:
         """The update alone; of a given model whole steps too, which the times are then of."""
-        from experiments.speed.step import measure_step
+        from experiments.speed.step import measure_step, measure_step_of
 
-        ours, theirs, details = measure_step(peer, model_name=self.model)
         if self.model is None:
-            return ours, theirs, details
+            return measure_step(peer)
+        from experiments.speed.whole_step import in_a_process, measure_whole_steps
+
+        ours, theirs, details = in_a_process(measure_step_of, self.model, peer)  # what it takes of a card ends with it
         print(f"update alone, float32: ours {ours:.3f} s, {peer} {theirs:.3f} s: {theirs / ours:.2f} times ours")
         import statistics
 
         from experiments.commands.options import current_device
         from experiments.recipes.catalogue import build_recipe
         from experiments.schedule.door import check_recipe
-        from experiments.speed.whole_step import measure_whole_steps
 
         recipe = build_recipe("gsm8k-grpo", current_device()).with_model(self.model)
         task = replace(recipe.task, data_dir=None if self.data_dir is None else str(self.data_dir))

@@ -187,7 +187,8 @@ def real_model_engine(device: str) -> EngineConfig:
     """vLLM in bfloat16 for a real model; the tolerance is that type's rounding, measured at 0.04 nats a token.
 
     Three engines on a GPU: they draw 69,000 tokens/s within training, two 47,000, one in the trainer's process 18,000
-    to 24,000 (docs/performance.md). A model that fills the card by itself wants ``engine.replicas=1``.
+    to 24,000; with caches of 2 GiB as fast as with 5 (docs/performance.md). A model that fills the card by itself wants
+    ``engine.replicas=1``, one of longer completions or more channels a larger ``engine.vllm.kv_cache_gib``.
     """
     return EngineConfig(
         device="cuda" if device == "cuda" else "cpu",
@@ -196,7 +197,7 @@ def real_model_engine(device: str) -> EngineConfig:
             max_model_len=4096,
             max_num_seqs=1024 if device == "cuda" else 128,
             gpu_memory_utilization=0.1 if device == "cuda" else 0.4,
-            kv_cache_gib=5.0 if device == "cuda" else None,
+            kv_cache_gib=3.0 if device == "cuda" else None,
             cpu_kv_cache_gib=2,
         ),
         logprob_tolerance=0.1,

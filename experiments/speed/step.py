@@ -26,7 +26,7 @@ from training.models.logprobs import ForwardOptions
 from training.models.policy import load_policy
 from training.update import accumulate_gradients
 
-__all__ = ["StepSize", "gradients", "measure_step", "speed_batch"]
+__all__ = ["StepSize", "gradients", "measure_step", "measure_step_of", "speed_batch"]
 
 MAX_GRAD_NORM = 1.0
 
@@ -93,6 +93,11 @@ def measure_step(
     print(f"{len(batch)} sequences, {tokens} completion tokens, {device}; gradients differ by {difference:.1e}")
     details = {"gradient_difference": difference, "tokens": tokens, "device": device, "model": model_name}
     return ours, theirs, details
+
+
+def measure_step_of(model_name: str, peer: str) -> tuple[float, float, dict[str, object]]:
+    """`measure_step` of a given model."""
+    return measure_step(peer, model_name=model_name)
 
 
 def speed_batch(size: StepSize) -> TrainingBatch:

@@ -14,7 +14,7 @@ from training.config import TrainingConfig
 from training.models.batches import TrainingBatch
 from training.models.logprobs import ForwardOptions, token_logprobs
 from training.models.microbatches import microbatches
-from training.models.packing import compile_layers, pack_attention
+from training.models.packing import compile_layers, pack_attention, pack_batch
 from training.optimizers import adamw
 from training.update import accumulate_gradients
 
@@ -54,6 +54,18 @@ def test_packed_bfloat16_is_the_float32_policy_within_rounding(compiled: bool, k
         compile_layers(model)
     packed = token_logprobs(model, batch.to(torch.device("cuda")), use_autocast=True).detach().cpu()
     torch.testing.assert_close(packed, exact, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+def test_no_pass_waits_for_the_one_before_it(kind: str) -> None:
+    batch = BATCHES[kind]().to(torch.device("cuda"))
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        packed = pack_batch(batch.rows(torch.arange(len(batch))))
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    assert packed.targets.is_cuda and len(packed.targets) == int(batch.tokens.completion_mask.sum())
 
 
 def test_memory_is_flat_over_200_updates() -> None:

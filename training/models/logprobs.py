@@ -185,9 +185,9 @@ def _at_head(number: OfLogits, head: nn.Module, hidden: Tensor, targets: Tensor,
     def numbers(part: Tensor, wanted: Tensor) -> Tensor:
         return number(head(part), wanted, temperature)
 
-    if len(hidden) <= rows:
-        return numbers(hidden, targets)
-    pieces = zip(hidden.split(rows), targets.split(rows), strict=True)
+    pieces = list(zip(hidden.split(rows), targets.split(rows), strict=True))
+    if len(pieces) == 1:  # views like the pieces of a longer row: for a tensor of its own, compiled code is made anew
+        return numbers(*pieces[0])
     if torch.is_grad_enabled():
         return torch.cat([checkpoint(numbers, *piece, use_reentrant=False) for piece in pieces])  # type: ignore[misc]
     return torch.cat([numbers(*piece) for piece in pieces])

@@ -25,6 +25,8 @@ __all__ = [
     "score_values",
 ]
 
+ROWS_WITHOUT_GRADIENT = 2  # as long as the rows of an update: nothing is kept of them for a backward pass
+
 
 def score_logprobs(model: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
     """log π of each completion token under `model`, in nats. (B, T), zero outside the mask."""
@@ -97,7 +99,7 @@ def by_microbatch(
 
     Args:
         batch: B sequences.
-        options: most tokens of a pass.
+        options: most tokens of a pass, of a packed one `ROWS_WITHOUT_GRADIENT` times as many.
         packed: whether a pass lays its sequences end to end.
         score: (B', T') numbers of a microbatch, zero outside the mask.
 
@@ -106,6 +108,7 @@ def by_microbatch(
     """
     result = torch.zeros(batch.tokens.completion_mask.shape, device=batch.input_ids.device)
     tokens, size = options.microbatch_tokens, options.microbatch_size
+    tokens *= ROWS_WITHOUT_GRADIENT if packed else 1
     for rows in options.even(microbatches(batch, BatchUnit.SEQUENCE, tokens=tokens, sequences=size, packed=packed)):
         if not len(rows):  # other ranks have a further piece of a sharded model
             score(batch.shortest())

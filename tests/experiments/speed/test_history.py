@@ -67,7 +67,7 @@ def test_the_command_writes_what_it_reads_and_times_a_given_model(
     start = save_tiny("llama", tmp_path / "start", initializer_range=0.05)
     small = StepSize(prompts=2, group_size=2, prompt_tokens=8, completion_tokens=16)
 
-    def measure(peer: str, model_name: str | None) -> tuple[float, float, dict[str, object]]:
+    def measure(peer: str, model_name: str | None = None) -> tuple[float, float, dict[str, object]]:
         return measure_step(peer, size=small, num_steps=1, model_name=model_name)
 
     asked: list[str | None] = []
@@ -77,6 +77,7 @@ def test_the_command_writes_what_it_reads_and_times_a_given_model(
         return StepTimes(seconds=(2.0, 1.0, 3.0)), StepTimes(seconds=(7.0, 8.0, 6.0))
 
     monkeypatch.setattr(experiments.speed.step, "measure_step", measure)
+    monkeypatch.setattr(experiments.speed.whole_step, "in_a_process", lambda work, *arguments: work(*arguments))
     monkeypatch.setattr(experiments.speed.whole_step, "measure_whole_steps", whole)
     monkeypatch.setattr(experiments.schedule.door, "check_recipe", lambda recipe: recipe)
     Speed(part="step", model=str(start), json=True).run()

@@ -246,6 +246,40 @@ def test_pieces_are_counted_in_tokens_with_padding_only_where_there_is_padding()
     assert [rows.tolist() for rows in packed] == [[4, 2], [3, 0, 1]]
 
 
+def test_rows_without_gradient_are_twice_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch, widths = make("llama"), sharing_batch(), list[int]()
+    pack_attention(model)
+    monkeypatch.setattr(logprobs_module, "pack_batch", _counting(widths))
+    whole = score_logprobs(model, batch, ForwardOptions(microbatch_tokens=100))
+    pieces = score_logprobs(model, batch, ForwardOptions(microbatch_tokens=10))  # 20 tokens: as `tokens=19` above
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-9)
+    assert widths == [42, 19, 14, 9]
+
+
+def _counting(widths: list[int]) -> Callable[[TrainingBatch], Any]:
+    def pack(batch: TrainingBatch) -> Any:
+        packed = pack_batch(batch)
+        widths.append(packed.inputs["input_ids"].shape[1])
+        return packed
+
+    return pack
+
+
+def test_what_is_fused_behind_the_head_gets_views_whatever_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code is made anew where a tensor is a view in one call and its own in the next."""
+    views = list[bool]()
+
+    def number(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+        views.append(targets._is_view())
+        return logits.sum(dim=-1) * temperature
+
+    head = torch.nn.Linear(4, 8)
+    for rows in (2, 100):
+        monkeypatch.setattr(logprobs_module, "LOGITS_AT_A_TIME", rows * 8)
+        logprobs_module._at_head(number, head, torch.ones(5, 4), torch.arange(5), 1.0)
+    assert len(views) == 4 and all(views)
+
+
 def test_attention_with_a_soft_cap_is_refused_before_training() -> None:
     config = Gemma2Config(**SIZE, attn_logit_softcapping=50.0)
     model: Any = Gemma2ForCausalLM(config)
