@@ -162,6 +162,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
     trainer.counters.tokens_trained += int(measured.pop("tokens_trained") or 0)
     if on_gpu:
         measured["peak_memory_gib"] = torch.cuda.max_memory_allocated(trainer.policy.device) / 2**30
+        torch.cuda.synchronize(trainer.policy.device)  # else the optimiser's last step counts as the weights' way
     trained = time.perf_counter()
     sampling_seconds, landed, synced = _led(trainer, lambda done: _reload(trainer, done, drawn), step + 1)
     lasted = time.perf_counter() - started

@@ -128,7 +128,8 @@ def our_steps(recipe: Recipe) -> StepTimes:
     with tempfile.TemporaryDirectory() as name:
         jobs = plan_jobs(recipe, Path(name), evaluate_start=False)
         job = next(job for job in jobs if isinstance(job, RunJob))
-        job.run(SamplerCache(), lambda what, done, total, unit: None)
+        engines = SamplerCache()  # held until the memory is read
+        job.run(engines, lambda what, done, total, unit: None)
         lines = (job.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         held = _held_gib() - before
     rows = [json.loads(line) for line in lines]

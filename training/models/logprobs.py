@@ -17,6 +17,7 @@ from sampling.truncation import WHOLE, Truncation, kept
 from training.models.batches import TrainingBatch
 from training.models.packing import PackedBatch, is_compiled, is_packed, pack_batch
 from training.models.shards import gathered
+from training.models.transfer import sent
 
 __all__ = ["ForwardOptions", "align_to_completion", "autocast", "token_entropies", "token_logprobs", "token_values"]
 
@@ -167,7 +168,7 @@ def align_to_completion(per_position: Tensor, batch: TrainingBatch, *, offset: i
     """
     mask = batch.tokens.completion_mask
     columns = (batch.completion_places() - offset).clamp(0, per_position.shape[1] - 1)
-    aligned = per_position.gather(1, columns.to(mask.device))
+    aligned = per_position.gather(1, sent(columns, mask.device))
     return torch.where(mask, aligned, torch.zeros_like(aligned))
 
 

@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from algorithms.interface import BatchUnit
 from training.models.batches import TrainingBatch
+from training.models.transfer import sent
 
 __all__ = ["LeaderError", "Ranks"]
 
@@ -199,7 +200,7 @@ class Ranks:
         part = score(batch.rows(rows))
         result = torch.zeros(batch.tokens.completion_mask.shape, dtype=part.dtype, device=part.device)
         if own:
-            result[rows, : part.shape[1]] = part
+            result[sent(rows, part.device), : part.shape[1]] = part
         distributed.all_reduce(result)  # each number is one rank's, and 0 elsewhere: exact
         return result
 

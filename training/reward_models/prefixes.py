@@ -16,6 +16,7 @@ from transformers import DynamicCache
 from training.models.batches import TrainingBatch
 from training.models.logprobs import ForwardOptions, autocast
 from training.models.packing import can_pack, is_packed
+from training.models.transfer import sent
 
 __all__ = ["can_share_prompts", "score_behind_prompts"]
 
@@ -45,7 +46,8 @@ def score_behind_prompts(model: nn.Module, batch: TrainingBatch, options: Forwar
     lengths = batch.prompt_lengths[first_of]
     result = torch.zeros(mask.shape, device=device)
     for chosen in _pieces(lengths, options.microbatch_tokens):
-        kept = _keys_and_values(model, batch.input_ids[first_of[chosen], : int(lengths[chosen].max())], options)
+        prompts = batch.input_ids[sent(first_of[chosen], device), : int(lengths[chosen].max())]
+        kept = _keys_and_values(model, prompts, options)
         place = torch.full((len(lengths),), -1)
         place[chosen] = torch.arange(len(chosen))
         [rows] = torch.nonzero(place[prompt_of] >= 0, as_tuple=True)
@@ -54,7 +56,7 @@ def score_behind_prompts(model: nn.Module, batch: TrainingBatch, options: Forwar
             here = rows[part]
             scores = _scores(model, batch.rows(here), kept, place[prompt_of[here]], options)
             result = result.to(scores.dtype)
-            result[here.to(device), : scores.shape[1]] = scores
+            result[sent(here, device), : scores.shape[1]] = scores
     return torch.where(mask, result, torch.zeros_like(result))
 
 
@@ -89,21 +91,21 @@ def _scores(
     head: Any = model.score
     device = batch.input_ids.device
     longest, own = int(batch.prompt_lengths.max()), batch.tokens.completion_mask.shape[1]
-    places = batch.prompt_lengths[:, None] + torch.arange(own)  # (B', T') positions, beyond the end at the padding
-    ids = batch.input_ids.gather(1, places.clamp(max=batch.input_ids.shape[1] - 1).to(device))
+    prompt_lengths, index = sent(batch.prompt_lengths, device)[:, None], sent(prompt_of, device)
+    places = prompt_lengths + torch.arange(own, device=device)  # (B', T') positions, beyond the end at the padding
+    ids = batch.input_ids.gather(1, places.clamp(max=batch.input_ids.shape[1] - 1))
     cache = DynamicCache()
-    index = prompt_of.to(device)
     for number, (keys, values) in enumerate(kept):
         cache.update(keys[index, :, :longest], values[index, :, :longest], number)
-    prompt_seen = (torch.arange(longest) < batch.prompt_lengths[:, None])[:, None].expand(-1, own, -1)
-    own_seen = torch.ones(own, own, dtype=torch.bool).tril()[None].expand(len(batch), -1, -1)
-    seen = torch.cat([prompt_seen, own_seen], dim=2)[:, None].to(device)  # (B', 1, T', longest + T')
+    prompt_seen = (torch.arange(longest, device=device) < prompt_lengths)[:, None].expand(-1, own, -1)
+    own_seen = torch.ones(own, own, dtype=torch.bool, device=device).tril()[None].expand(len(batch), -1, -1)
+    seen = torch.cat([prompt_seen, own_seen], dim=2)[:, None]  # (B', 1, T', longest + T')
     with autocast(device, options.use_autocast):
         hidden = body(
             input_ids=ids,
             past_key_values=cache,
             attention_mask=seen,
-            position_ids=places.to(device),
+            position_ids=places,
             use_cache=True,
         ).last_hidden_state
     return head(hidden.to(torch.promote_types(hidden.dtype, torch.float32)))[..., 0]
