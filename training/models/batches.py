@@ -199,7 +199,8 @@ def with_other_completions(batch: TrainingBatch) -> TrainingBatch:
     problem takes the first one's. In a batch of one problem, each sequence takes the next one's completion.
 
     Args:
-        batch: B sequences; of its completion-aligned arrays only the mask is rearranged, the others are left out.
+        batch: B sequences; of its completion-aligned arrays only the mask is rearranged, the others are left out. What
+            a tool wrote within a completion goes with it, and is as little a target as before.
     """
     groups: dict[int, list[int]] = {}
     for row, label in enumerate(batch.tokens.group.tolist()):
@@ -224,8 +225,17 @@ def with_other_completions(batch: TrainingBatch) -> TrainingBatch:
         prompt_lengths=batch.prompt_lengths,
         lengths=lengths,
         tokens=tokens,
+        places=_moved(batch, other),
         prompts=batch.prompts,
     )
+
+
+def _moved(batch: TrainingBatch, other: Tensor) -> Tensor | None:
+    """(B, T) `places` of the completions of the sequences `other`, behind each sequence's own prompt."""
+    if batch.places is None:
+        return None
+    places, shift = batch.places[other], batch.prompt_lengths - batch.prompt_lengths[other]
+    return torch.where(places >= 0, places + shift[:, None], -1)
 
 
 def pairs_in(scored: Sequence[ScoredRollout], *, by_reward: bool = False) -> list[tuple[ScoredRollout, ScoredRollout]]:

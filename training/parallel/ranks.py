@@ -8,6 +8,7 @@ all go on with what it found. A single process is the default, for which nothing
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -29,6 +30,19 @@ _Result = TypeVar("_Result")
 
 class LeaderError(RuntimeError):
     """Rank 0 failed in what it did for all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    """What a rank hands in instead of its part.
+
+    Attributes:
+        error: its kind and message.
+        printed: with the lines of code that it came from.
+    """
+
+    error: str
+    printed: str
 
 
 def _no_help(what: str, arguments: tuple[Any, ...]) -> None:
@@ -53,6 +67,7 @@ class Ranks:
     help: Callable[[str, tuple[Any, ...]], None] = _no_help
     tasks: dict[str, Callable[..., Any]] = field(default_factory=dict)
     _leading: bool = field(init=False, default=False)
+    _heard: bool = field(init=False, default=True)  # false when the others may be inside what rank 0 left by an error
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
@@ -76,7 +91,8 @@ class Ranks:
         Within it rank 0 may lead again, and asks with `ask`. The result must be picklable.
 
         Raises:
-            LeaderError: on the others, where rank 0 raised an exception; that one goes its own way there.
+            LeaderError: on the others, where rank 0 raised an exception; that one goes its own way there. Of one in
+                the midst of what all do `beside` one another they hear nothing, and end when its process does.
         """
         if self.world == 1 or self._leading:
             return work()
@@ -94,11 +110,12 @@ class Ranks:
                 self.help(what, tuple(arguments))
 
     def _lead(self, work: Callable[[], _Result]) -> _Result:
-        self._leading = True
+        self._leading = self._heard = True
         try:
             result = work()
         except Exception as error:
-            self.tell(("failed", f"{type(error).__name__}: {error}"))
+            if self._heard:
+                self.tell(("failed", f"{type(error).__name__}: {error}"))
             raise
         finally:
             self._leading = False
@@ -122,15 +139,49 @@ class Ranks:
         """
         if self._leading:
             self.tell(("together", task, *arguments))
-        return self.tasks[task](*arguments)
+        return self.beside(lambda: self.tasks[task](*arguments))
+
+    def beside(self, work: Callable[[], _Result]) -> _Result:
+        """What `work()` returns, within which the other ranks may wait for this one, since they do the same.
+
+        Where rank 0 fails they may wait for ever and hear no word, so it raises its error without one.
+        """
+        try:
+            return work()
+        except Exception:
+            self._heard = False
+            raise
 
     def call(self, word: object) -> None:
         """Rank 0: have the others begin what this process begins, which `word` says; they are waiting for it."""
         if self.world > 1 and self.rank == 0:
             self.tell(word)
 
-    def gather(self, own: _Result) -> list[_Result]:
-        """On rank 0 what every rank has, by rank; on the others nothing. Called by all."""
+    def gather(self, work: Callable[[], _Result]) -> list[_Result]:
+        """On rank 0 what `work()` returns on every rank, by rank; on the others nothing. Called by all, as it leads.
+
+        A rank that fails hands that in, so that nobody waits for it; the others hear of it from rank 0, in `lead`.
+
+        Raises:
+            RuntimeError: on rank 0, where another failed; its own error goes its own way.
+        """
+        try:
+            own = work()
+        except Exception as error:
+            printed = "".join(traceback.format_exception(error))
+            self._gather(_Failure(error=f"{type(error).__name__}: {error}", printed=printed))
+            if self.rank == 0:
+                raise
+            return []
+        everyone = self._gather(own)
+        for rank, part in enumerate(everyone):
+            if isinstance(part, _Failure):
+                error = RuntimeError(f"rank {rank} failed: {part.error}")
+                error.add_note(f"On rank {rank}:\n{part.printed}")
+                raise error
+        return everyone
+
+    def _gather(self, own: object) -> list[Any]:
         everyone: list[Any] | None = [None] * self.world if self.rank == 0 else None
         distributed.gather_object(own, everyone, dst=0, group=self.control)
         return everyone or []

@@ -40,9 +40,12 @@ class SharedSampler:
         """See `Sampler.generate`. Neighbours stay together, so that the samples of a prompt share its cache.
 
         Progress is told of rank 0's own share as it goes, and of the others' when all are done.
+
+        Raises:
+            RuntimeError: another rank's engine failed; an error of rank 0's own goes its own way.
         """
         self._ranks.ask("generate", list(requests), config)
-        shares = self._ranks.gather(self._draw(list(requests), config, on_progress))
+        shares = self._ranks.gather(lambda: self._draw(list(requests), config, on_progress))
         if on_progress is not None:
             on_progress(sum(map(len, shares[1:])))
         return [generation for share in shares for generation in share]
@@ -62,7 +65,7 @@ class SharedSampler:
     def load_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
         """See `Sampler.load_weights`; every rank's engine gets the weights of its own policy, which are the same."""
         self._ranks.ask("load", policy_version)
-        self._load(named_tensors, policy_version)
+        self._ranks.beside(lambda: self._load(named_tensors, policy_version))
 
     def _load(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
         self._engine.load_weights(named_tensors, policy_version)
@@ -72,6 +75,6 @@ class SharedSampler:
         """The other ranks: do what `generate` and `load_weights` ask for."""
         if what == "generate":
             requests, config = arguments
-            self._ranks.gather(self._draw(requests, config, None))
+            self._ranks.gather(lambda: self._draw(requests, config, None))
         else:
             self._load(self._weights(), *arguments)

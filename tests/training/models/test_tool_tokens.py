@@ -13,10 +13,10 @@ from benchmarks.problem import Problem
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
 from tests.training.models.test_packing import make
-from training.models.batches import build_batch, build_pair_batch
+from training.models.batches import build_batch, build_pair_batch, with_other_completions
 from training.models.logprobs import ForwardOptions, token_logprobs, token_values
 from training.models.microbatches import microbatches
-from training.models.packing import pack_attention
+from training.models.packing import pack_attention, pack_batch
 from training.update import accumulate_gradients
 
 PROBLEM = Problem(problem_id="p", benchmark="b", question="q", gold_answer="1")
@@ -147,6 +147,30 @@ def test_pairs_keep_their_gaps() -> None:
     batch = build_pair_batch(scored(), pad_token_id=0)
     assert batch is not None and batch.places is not None
     assert batch.places.tolist() == [[3, 4, 8, 9], [2, 3, 4, -1], [1, 2, 3, 4], [4, 6, 9, -1]]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("rows", [(0, 2), (0, 1, 2, 3)])
+def test_another_prompts_completion_keeps_its_gaps(rows: tuple[int, ...], packed: bool) -> None:
+    """KTO's reference point: the outputs go with the completion, and only what the policy drew is scored."""
+    model = make("llama")
+    other = with_other_completions(build_batch([scored()[row] for row in rows], pad_token_id=0))
+    expected = torch.zeros(other.tokens.completion_mask.shape, dtype=torch.float64)
+    targets = []
+    for row, (mine, following) in enumerate(zip(rows, (*rows[1:], rows[0]), strict=True)):
+        prompt, (_, completion, own, *_) = SAMPLED[mine][0], SAMPLED[following]
+        assert other.input_ids[row, : other.lengths[row]].tolist() == [*prompt, *completion]
+        table = torch.log_softmax(model(input_ids=torch.tensor([[*prompt, *completion]])).logits[0], -1)
+        drawn = [index for index, its in enumerate(own) if its]
+        assert other.completion_places()[row].tolist()[: len(drawn)] == [len(prompt) + index for index in drawn]
+        assert other.completion_places()[row].tolist()[len(drawn) :] == [-1] * (expected.shape[1] - len(drawn))
+        for column, index in enumerate(drawn):
+            expected[row, column] = table[len(prompt) + index - 1, completion[index]]
+        targets += [completion[index] for index in drawn]
+    assert pack_batch(other).targets.tolist() == targets
+    if packed:
+        pack_attention(model)
+    torch.testing.assert_close(token_logprobs(model, other), expected, rtol=0, atol=1e-12)
 
 
 def test_lengths_that_do_not_agree_are_refused() -> None:
