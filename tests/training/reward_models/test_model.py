@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from rewards.reward import RewardError
 from rewards.scoring import score_rollouts
-from sampling.text import token_ends
+from sampling.text import TokenTexts, token_ends
 from tests.training.reward_models.small_model import TOKENIZER, rollout_of, scalar_model
 from training.models.logprobs import ForwardOptions
 from training.models.packing import pack_attention
@@ -42,7 +42,8 @@ def model_of(policy: Policy, **options: Any) -> RewardModel:
 
 
 def ends_of(policy: Policy) -> list[tuple[int, ...]]:
-    return [step_ends_of(policy, rollout) for rollout in ROLLOUTS]
+    texts = TokenTexts(policy.tokenizer)
+    return [step_ends_of(texts, rollout) for rollout in ROLLOUTS]
 
 
 def test_a_score_is_the_transformers_heads_own_at_the_last_token(tmp_path: Path) -> None:
