@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Tool", "ToolOutput", "ToolRounds", "encode_in_rounds", "sample_in_rounds"]
 
 _CLOSED = "\n```\n"  # ends a program; what opens one has a word behind it
+_CHARACTERS_OF_A_TOKEN = 64  # rarely more; runs of one character in some vocabularies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,13 +257,19 @@ def _own_and_outputs(text: str) -> list[str]:
 
 
 def _output_ids(tokenizer: PreTrainedTokenizerBase, text: str, most: int) -> tuple[int, ...]:
-    """The tokens of an output in its block, behind a line break. It can neither close the block nor end the turn."""
+    """The tokens of an output in its block, behind a line break. It can neither close the block nor end the turn.
+
+    Of one with more than `most` tokens the first and the last are shown. A long one is not tokenised to find them: they
+    are looked for within `_CHARACTERS_OF_A_TOKEN` times `most` characters at each end.
+    """
     text = text.strip().replace("```", "'''")
     for special in sorted(tokenizer.all_special_tokens, key=len, reverse=True):
         text = text.replace(special, f"{special[0]} {special[1:]}")
-    ids = _behind_a_line_break(tokenizer, text)
-    if len(ids) > most:
-        head, tail = ids[: most // 2], ids[len(ids) - (most - most // 2) :]
+    side = most * _CHARACTERS_OF_A_TOKEN
+    ends = [text] if len(text) <= 2 * side else [text[:side], text[-side:]]
+    ids = [_behind_a_line_break(tokenizer, end) for end in ends]
+    if len(ends) > 1 or len(ids[0]) > most:
+        head, tail = ids[0][: most // 2], ids[-1][-(most - most // 2) :]
         text = " ... ".join(str(tokenizer.decode(list(part))).strip("\ufffd") for part in (head, tail))
     return _behind_a_line_break(tokenizer, f"```output\n{text}\n```\n")
 

@@ -43,7 +43,7 @@ class TransformersSampler:
         device: str = "cpu",
     ) -> None:
         self.policy_version = 0
-        self._eos_token_ids = torch.tensor(list(eos_token_ids), device=device)
+        self._eos_token_ids = frozenset(eos_token_ids)
         self._stop_texts = StopTexts(model)
         self._batch_size = batch_size
         self._device = device
@@ -85,14 +85,16 @@ class TransformersSampler:
         while len(reasons) < len(requests):
             logits = self._model(tokens, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].float()
             chosen = _draw(logits, generators, config)  # (B,)
-            chosen_logprobs = torch.log_softmax(logits, dim=-1).gather(-1, chosen[:, None])[:, 0]
-            ended = torch.isin(chosen, self._eos_token_ids).tolist()
+            drawn: list[int] = chosen.tolist()  # a GPU is waited for once a token, not once a row
+            of_drawn = _logprobs_of(logits, chosen).tolist() if config.with_logprobs else None
             for row in [row for row in range(len(requests)) if row not in reasons]:
-                ids[row].append(int(chosen[row]))
-                logprobs[row].append(float(chosen_logprobs[row]))
-                if not ended[row] and finder is not None and finder.met(ids[row]):
+                ids[row].append(drawn[row])
+                if of_drawn is not None:
+                    logprobs[row].append(of_drawn[row])
+                ended = drawn[row] in self._eos_token_ids
+                if not ended and finder is not None and finder.met(ids[row]):
                     met.add(row)
-                if ended[row] or row in met:
+                if ended or row in met:
                     reasons[row] = "stop"
                 elif len(ids[row]) == limits[row]:
                     reasons[row] = "length"
@@ -114,8 +116,7 @@ class TransformersSampler:
         for prompt_ids, completion_ids in sequences:
             tokens = torch.tensor([[*prompt_ids, *completion_ids]], device=self._device)
             logits = self._model(tokens).logits[0, len(prompt_ids) - 1 : -1].float()  # (T, V)
-            picked = torch.log_softmax(logits, dim=-1).gather(-1, tokens[0, len(prompt_ids) :, None])[:, 0]
-            result.append(tuple(picked.tolist()))
+            result.append(tuple(_logprobs_of(logits, tokens[0, len(prompt_ids) :]).tolist()))
         return result
 
     @torch.no_grad()
@@ -123,6 +124,11 @@ class TransformersSampler:
         """See `Sampler.load_weights`."""
         load_checkpoint_weights(self._model, dict(named_tensors))
         self.policy_version = policy_version
+
+
+def _logprobs_of(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """log π of one token a row. (B, V), (B,) -> (B,)."""
+    return torch.log_softmax(logits, dim=-1).gather(-1, tokens[:, None])[:, 0]
 
 
 def _draw(logits: torch.Tensor, generators: Sequence[torch.Generator], config: SamplingConfig) -> torch.Tensor:

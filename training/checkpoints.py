@@ -237,7 +237,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, path: Path) -> None:
             held = value["codes"] if isinstance(value, dict) else value
             if held.ndim and held.shape != parameters[index].shape:
                 raise CheckpointError(
-                    f"{path} belongs to another model: its moments have other shapes than the parameters."
+                    f"{path} belongs to another model: a moment has the shape {tuple(held.shape)} and its parameter "
+                    f"{tuple(parameters[index].shape)}; expected the same. Go on with the model and lora_rank that the "
+                    "run began with, or begin anew in another folder."
                 )
             if isinstance(value, dict):
                 entry[name] = eight_bit_moment(value["codes"], value["scale"], signed=name == "exp_avg")

@@ -36,14 +36,20 @@ def check_requirements(algorithm: Algorithm, training: TrainingConfig, name: str
             f"{name} compares completions of a problem; group_size is {training.group_size}, expected 2 or more."
         )
     if bool(pairs) != (algorithm.batch_unit is BatchUnit.PAIR):
-        raise ValueError(f"{name}: Need.PAIRS or RANKED_PAIRS and BatchUnit.PAIR go together; it has only one of them.")
+        raise ValueError(
+            f"{name} has batch_unit {algorithm.batch_unit} and {'a' if pairs else 'no'} need of pairs; expected "
+            "BatchUnit.PAIR with, and only with, Need.PAIRS or Need.RANKED_PAIRS."
+        )
     if Need.GREEDY_REWARD in needs and algorithm.data_source is not DataSource.ONLINE:
         raise ValueError(
             f"{name} compares with the policy's own greedy completion and has data source {algorithm.data_source}; "
             f"expected {DataSource.ONLINE}, where the engine holds the policy at every step."
         )
     if Need.CRITIC in needs and not hasattr(algorithm, "value_targets"):
-        raise ValueError(f"{name} needs a critic but has no value_targets(batch) for it to learn.")
+        raise ValueError(
+            f"{name} needs a critic but has no value_targets(batch) for it to learn; expected that method, as PPO has "
+            "it, or needs without Need.CRITIC."
+        )
     source = algorithm.data_source
     if source is DataSource.ITERATED and training.iteration_steps is None:
         raise ValueError(

@@ -18,7 +18,7 @@ from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout, Status, Verdict
 from sampling.rollout import Rollout
 from sampling.sampler import Sampler
-from sampling.text import token_ends
+from sampling.text import TokenTexts
 from training.accounting import Counters
 from training.config import TrainingConfig
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch, unjudged_batch
@@ -91,6 +91,7 @@ class Trainer:
     policy_optimizers: Optimizers = field(init=False)
     critic_optimizer: torch.optim.Optimizer | None = field(init=False, default=None)
     pieces: PieceSize = field(init=False)
+    texts: TokenTexts = field(init=False)  # of the policy's tokens, for all steps
     drawing: nn.Module | None = field(init=False, default=None)  # the policy that drew what is in flight
 
     def __post_init__(self) -> None:
@@ -123,6 +124,7 @@ class Trainer:
                 f"lora_rank is {self.config.lora_rank} and the policy has {'' if adapted else 'no '}adapters; expected "
                 "`add_adapters` where, and only where, a rank is given."
             )
+        self.texts = TokenTexts(self.policy.tokenizer, self.policy.eos_token_ids)
         self.pieces = PieceSize(tokens=self.config.microbatch_tokens, fixed=self.sharded)
         self._try_heads(self.policy.model, self.reference)  # a few tokens: before layers are sharded or compiled
         if self.sharded:
@@ -230,7 +232,7 @@ class Trainer:
             rollouts,
             reward=self.reward,
             step_reward=self.step_reward if Need.STEP_REWARDS in self.algorithm.needs else None,
-            token_ends=lambda ids: token_ends(self.policy.tokenizer, ids, self.policy.eos_token_ids),
+            token_ends=self.texts.ends,
         )
 
     def batch(self, scored: Sequence[ScoredRollout], greedy: Sequence[ScoredRollout] = ()) -> TrainingBatch | None:

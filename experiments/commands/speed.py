@@ -26,7 +26,7 @@ class Speed:
     data_dir: Path | None = None
     """Folder of benchmark files for checker and step; without it, problems made for checker, the hub for step."""
     pairs: int = 1500
-    """Most pairs of a workload of checker."""
+    """Most pairs of a workload of checker; at least 11."""
     model: str | None = None
     """Folder or hub id of a model for step: whole steps on GSM8K too, sampling included, beside the update alone."""
     against: Path | None = None

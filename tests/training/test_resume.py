@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import training.checkpoints
@@ -21,7 +22,7 @@ from sampling.rollout import Rollout
 from sampling.sampler import SamplingConfig
 from sampling.transformers_engine import TransformersSampler
 from tests.training.small_run import Rows, run
-from training.checkpoints import CheckpointError, check_model, latest_checkpoint, save_checkpoint
+from training.checkpoints import CheckpointError, check_model, latest_checkpoint, load_optimizer, save_checkpoint
 from training.loop import take_step
 from training.models.critic import Critic
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
@@ -257,6 +258,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return start, folder
 
 
+def test_moments_of_another_model_are_named_with_both_shapes(trained: tuple[Path, Path]) -> None:
+    newest = latest_checkpoint(trained[1])
+    assert newest is not None
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3)) for _ in range(100)])
+    with pytest.raises(CheckpointError, match=r"a moment has the shape \(.*\) and its parameter \(3,\); expected"):
+        load_optimizer(optimizer, newest / "training" / "optimizer.safetensors")
+
+
 def test_models_that_cannot_be_loaded_are_named(tmp_path: Path, start: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="does not exist"):
         load_policy(tmp_path / "nowhere")
@@ -269,3 +278,9 @@ def test_models_that_cannot_be_loaded_are_named(tmp_path: Path, start: Path) -> 
         load_policy(tmp_path / "vision")
     with pytest.raises(ModelNotFoundError, match="could not be fetched from the hub"):
         load_policy("nobody/no-such-model")
+    copy = shutil.copytree(start, tmp_path / "cut")
+    kept = load_file(copy / "model.safetensors")
+    kept.pop("model.norm.weight")
+    save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelNotFoundError, match=r"lacks the weights model\.norm\.weight; expected those of the whole"):
+        load_policy(copy)

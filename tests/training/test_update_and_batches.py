@@ -248,5 +248,5 @@ def test_empty_completion_is_named() -> None:
         verdict=eight_rollouts()[0].verdict,
         reward=0.0,
     )
-    with pytest.raises(ValueError, match="'p0' has a completion without tokens"):
+    with pytest.raises(ValueError, match="'p0' has a completion without tokens; expected at least one"):
         build_batch([broken], pad_token_id=0)

@@ -114,7 +114,10 @@ def build_batch(scored: Sequence[ScoredRollout], *, pad_token_id: int) -> Traini
         raise ValueError("no rollouts to build a batch from; expected at least one.")
     for item in scored:
         if not item.rollout.num_own_tokens:
-            raise ValueError(f"problem {item.rollout.problem.problem_id!r} has a completion without tokens.")
+            raise ValueError(
+                f"problem {item.rollout.problem.problem_id!r} has a completion without tokens; expected at least one "
+                "of the model's own in each: leave out those that have none."
+            )
     prompt_lengths = torch.tensor([len(item.rollout.prompt_ids) for item in scored])
     lengths = torch.tensor([len(item.rollout.prompt_ids) + len(item.rollout.completion_ids) for item in scored])
     own_lengths = torch.tensor([item.rollout.num_own_tokens for item in scored])

@@ -140,7 +140,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelNotFoundError(f"{folder / 'config.json'} cannot be read as JSON: {error}.") from error
+        raise ModelNotFoundError(
+            f"{folder / 'config.json'} cannot be read as JSON ({error}); expected what `save_pretrained` writes: copy "
+            "or fetch the folder anew."
+        ) from error
     names = config.get("architectures") if isinstance(config, dict) else config
     names = [] if names is None else names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -177,7 +180,9 @@ def _load_config(folder: Path) -> Any:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError, TypeError) as error:
         raise ModelNotFoundError(
-            f"{folder} does not load as a causal language model with a tokenizer: {str(error).splitlines()[0]}"
+            f"{folder} does not load as a causal language model with a tokenizer ({str(error).splitlines()[0]}); "
+            "expected config.json, safetensors and tokenizer.json as `save_pretrained` writes them, of an architecture "
+            "that transformers has itself."
         ) from error
 
 
@@ -198,7 +203,10 @@ def end_tokens(folder: Path, tokenizer: PreTrainedTokenizerBase) -> EndTokens:
         generation = GenerationConfig.from_pretrained(folder)
     eos = generation.eos_token_id if generation.eos_token_id is not None else tokenizer.eos_token_id
     if eos is None:
-        raise ModelNotFoundError(f"{folder} names no end-of-sequence token, so completions could not end.")
+        raise ModelNotFoundError(
+            f"{folder} names no end-of-sequence token, so completions could not end; expected one: set eos_token_id in "
+            "generation_config.json, or eos_token in tokenizer_config.json."
+        )
     ends = [int(token) for token in (eos if isinstance(eos, list) else [eos])]
     turn = _turn_end(tokenizer)
     ends += [turn] if turn is not None and turn not in ends else []

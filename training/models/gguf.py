@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
+import struct
 from pathlib import Path
 
 SOURCE = "converted_from.json"  # in the model's folder: the file that it was made of
@@ -66,9 +67,10 @@ def convert_gguf(gguf: Path, out: Path) -> Path:
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
-    except (ValueError, OSError, ImportError, KeyError) as error:
+    except (ValueError, OSError, ImportError, KeyError, struct.error) as error:
         raise ConversionError(
-            f"{gguf} cannot be read as a causal language model: {str(error).splitlines()[0]}"
+            f"{gguf} cannot be read as a causal language model ({str(error).splitlines()[0]}); expected a whole GGUF "
+            "file of an architecture that transformers reads from one."
         ) from error
     config = dequantised.config
     if hasattr(config, "quantization_config"):

@@ -107,10 +107,15 @@ def load_policy(model: str | Path, *, device: str = "cpu") -> Policy:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError) as error:
         raise ModelNotFoundError(
-            f"{folder} does not load as a causal language model with a tokenizer: {str(error).splitlines()[0]}"
+            f"{folder} does not load as a causal language model with a tokenizer ({str(error).splitlines()[0]}); "
+            "expected config.json, safetensors and tokenizer.json as `save_pretrained` writes them, of an architecture "
+            "that transformers has itself."
         ) from error
     if info["missing_keys"]:
-        raise ModelNotFoundError(f"{folder} lacks the weights {', '.join(sorted(info['missing_keys'])[:5])}.")
+        raise ModelNotFoundError(
+            f"{folder} lacks the weights {', '.join(sorted(info['missing_keys'])[:5])}; expected those of the whole "
+            "model in its safetensors: copy or fetch the folder anew."
+        )
     tokens = end_tokens(folder, tokenizer)
     loaded.eval()  # dropout off: the policy that is trained is the one that is sampled
     return Policy(

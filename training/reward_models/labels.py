@@ -12,7 +12,7 @@ from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from sampling.sampler import Request, Sampler, SamplingConfig
 from sampling.seeds import request_seed
-from sampling.text import token_ends
+from sampling.text import TokenTexts
 from training.models.policy import Policy
 from training.reward_models.examples import labelled
 from training.reward_models.serving import step_ends_of
@@ -38,9 +38,10 @@ def rule_step_labels(rollouts: Sequence[Rollout], rule: StepReward, policy: Poli
         policy: its tokenizer says where tokens end.
     """
     verdicts, steps = judge(rollouts), rule(rollouts)
+    texts = TokenTexts(policy.tokenizer)
     result = []
     for rollout, verdict, of_rollout in zip(rollouts, verdicts, steps, strict=True):
-        rewards, ends = step_rewards_at_tokens(of_rollout, token_ends(policy.tokenizer, rollout.completion_ids))
+        rewards, ends = step_rewards_at_tokens(of_rollout, texts.ends(rollout.completion_ids))
         told = [(float(reward > 0), end) for reward, end in zip(rewards, ends, strict=True) if reward != 0]
         result.append(
             labelled(rollout, [label for label, _ in told], [end for _, end in told], correct=verdict.correct)
@@ -94,7 +95,8 @@ def continued_labels(
     Returns:
         Labels at step ends and the cost: (steps − 1) × `continuations` completions for each of `rollouts`.
     """
-    ends = [step_ends_of(policy, rollout) for rollout in rollouts]
+    texts = TokenTexts(policy.tokenizer)
+    ends = [step_ends_of(texts, rollout) for rollout in rollouts]
     places = [
         (row, end) for row, of_rollout in enumerate(ends) for end in of_rollout[:-1] if end + 1 < sampling.max_tokens
     ]

@@ -76,7 +76,10 @@ def open_reward_model(model: str, *, device: str | torch.device = "cpu") -> Poli
     end: Any = tokenizer.eos_token_id
     pad: Any = tokenizer.pad_token_id
     if end is None:
-        raise RewardModelError(f"{model} has a tokenizer without an end-of-sequence token.")
+        raise RewardModelError(
+            f"{model} has a tokenizer without an end-of-sequence token, which whole solutions are scored behind; "
+            "expected one that the model was fitted with: set eos_token in its tokenizer_config.json."
+        )
     return Policy(
         model=loaded.to(device).eval(),
         tokenizer=tokenizer,
@@ -98,7 +101,10 @@ def _loaded(folder: Path | str, *, fresh: bool) -> tuple[Any, PreTrainedTokenize
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError, RuntimeError) as error:
-        raise RewardModelError(f"{folder} does not load as a reward model: {str(error).splitlines()[0]}") from error
+        raise RewardModelError(
+            f"{folder} does not load as a reward model ({str(error).splitlines()[0]}); expected config.json, "
+            "safetensors and tokenizer.json of a causal language model, or of a reward model that was fitted on one."
+        ) from error
     model, info = result
     missing = sorted(set(info["missing_keys"]) - ({"score.weight"} if fresh else set()))
     if missing:
@@ -107,7 +113,8 @@ def _loaded(folder: Path | str, *, fresh: bool) -> tuple[Any, PreTrainedTokenize
         )
     if not isinstance(getattr(model, "score", None), nn.Linear):
         raise RewardModelError(
-            f"{type(model).__name__} has no linear head called score; no reward model is made of it."
+            f"{folder} loads as {type(model).__name__}, which has no linear head called score; expected one as "
+            "LlamaForSequenceClassification has: fit a reward model on a causal language model of such an architecture."
         )
     return model, tokenizer
 

@@ -49,7 +49,10 @@ def ranked_pairs(examples: Sequence[ScoredRollout]) -> list[Pair]:
         )
     ]
     if not pairs:
-        raise LabelError("no problem has a right and a wrong completion; pairs need both of one problem.")
+        raise LabelError(
+            "no problem has a right and a wrong completion; expected both of at least one, which pairs are made of. "
+            "Solve more problems or each more often (problems, samples), or fit with objective 'pointwise'."
+        )
     return pairs
 
 

@@ -18,7 +18,7 @@ from rewards.reward import Reward, RewardError, Rewards, StepReward, sample_of
 from rewards.steps.steps import split_steps, step_token_ends
 from rewards.verdict import StepVerdict, Verdict
 from sampling.rollout import Rollout
-from sampling.text import TokenTexts, token_ends
+from sampling.text import TokenTexts
 from training.models.batches import unjudged_batch
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy
@@ -203,10 +203,9 @@ def least_of(steps: Sequence[StepVerdict]) -> float:
     return min((step.reward for step in steps), default=0.0)
 
 
-def step_ends_of(policy: Policy, rollout: Rollout) -> tuple[int, ...]:
+def step_ends_of(texts: TokenTexts, rollout: Rollout) -> tuple[int, ...]:
     """0-based index of the last token of each step of a completion."""
-    chars = token_ends(policy.tokenizer, rollout.completion_ids)
-    return step_token_ends([end for _, end in split_steps(rollout.completion)], chars)
+    return step_token_ends([end for _, end in split_steps(rollout.completion)], texts.ends(rollout.completion_ids))
 
 
 def probabilities_of(scores: Sequence[tuple[float, ...]], temperature: float) -> list[tuple[float, ...]]:

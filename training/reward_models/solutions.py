@@ -80,7 +80,10 @@ def _ended(begun: _Begun, end_token_id: int | None, name: str) -> tuple[tuple[in
         ids, ends = (*ids, end_token_id), (*ends[:-1], len(ids))
     for step, (before, end) in enumerate(zip((-1, *ends), ends, strict=False), start=1):
         if before == end:
-            raise LabelError(f"{name}: step {step} of {len(ends)} has no tokens; steps must end on tokens.")
+            raise LabelError(
+                f"{name}: step {step} of {len(ends)} has no tokens; expected at least one, to score the step at: join "
+                "it to the step before."
+            )
     return ids, ends
 
 

@@ -45,7 +45,8 @@ class DemonstrationSource:
         for problem in prompts.problems:
             if problem.solution is None:
                 raise ValueError(
-                    f"problem {problem.problem_id!r} has no worked solution; SFT needs one for every problem."
+                    f"problem {problem.problem_id!r} has no worked solution; SFT needs one for every problem: write it "
+                    "into the training file, or leave the problem out."
                 )
             solutions.append(problem.solution)
         names = [problem.problem_id for problem in prompts.problems]

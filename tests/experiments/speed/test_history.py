@@ -42,6 +42,32 @@ def test_ratios_and_conditions_that_changed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"peer": "verl"}, "peer None then, 'verl' now"),
+        ({"machine": "a"}, "machine 'one card' then, 'a' now"),
+        ({"cores": 4}, "cores None then, 4 now"),
+        ({"device": "cuda"}, "device None then, 'cuda' now"),
+        ({"model": "m"}, "model None then, 'm' now"),
+        ({"benchmark_files": True}, "benchmark_files False then, True now"),
+        ({"tokens": 12}, "tokens 64 then, 12 now"),
+        ({"workloads": [{"name": "MATH", "num_pairs": 5}]}, "pairs of 'MATH' 1492 then, 5 now"),
+        ({"workloads": []}, "pairs of 'MATH' 1492 then, absent now"),
+        ({"ours": {"about": "3 engines"}}, "our steps '2 engines' then, '3 engines' now"),
+        ({"peer_steps": {"about": "padded"}}, "the peer's steps absent then, 'padded' now"),
+        ({"versions": {"torch": "2.11.0"}}, "trl 1.16.0 then, absent now"),
+        ({"versions": {**THEN["versions"], "vllm": "0.25.1"}}, "vllm absent then, 0.25.1 now"),
+    ],
+)
+def test_every_condition_that_differs_is_named(changed: dict[str, Any], named: str) -> None:
+    workloads = [{"name": "MATH", "num_pairs": 1492, "ours_s": 1.0}]
+    then = {**THEN, "benchmark_files": False, "tokens": 64, "workloads": workloads, "ours": {"about": "2 engines"}}
+    assert compared({**then, **changed}, then)[2:] == [f"other conditions: {named}"]
+    slower = [{**workloads[0], "ours_s": 2.0}]
+    assert len(compared({**then, "workloads": slower}, then)) == 2  # a time is no condition
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "holds no measurement"),
@@ -108,4 +134,5 @@ def test_what_lies_under_results_can_be_compared_with(file: Path) -> None:
     """They are written over many lines, for people."""
     found = read_speed(file, "step")
     assert found["peer_over_ours"] == pytest.approx(found["peer_s"] / found["ours_s"], rel=0.01)
+    assert len(compared(found, found)) == 2
     assert len(RESULTS) >= 2

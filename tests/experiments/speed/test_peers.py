@@ -7,13 +7,14 @@ import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import torch
 
-from experiments.speed.checker import checker_workloads, made_wrong, rewritten
+from experiments.speed.checker import checker_workloads, made_wrong, measure_checker, rewritten
 from experiments.speed.step import StepSize, _model, _our_loss, _trl_loss, gradients, speed_batch
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,6 +72,20 @@ def test_the_checker_beside_math_verify() -> None:
     assert last["ours_s"] == pytest.approx(sum(workload["ours_s"] for workload in last["workloads"]))
     assert [workload["ours_right"] for workload in last["workloads"]] == [1.0] * 5
     assert last["benchmark_files"] is False
+
+
+@pytest.mark.parametrize("pairs", [-5, 0, 4, 10])
+def test_too_few_pairs_for_the_checkers_rounds(pairs: int) -> None:
+    """Eight warm up, and each of three rounds times one; a negative number would be cut off the end."""
+    with pytest.raises(ValueError, match=f"--pairs is {pairs}; expected at least 11: 8 to warm up .* Give more pairs"):
+        checker_workloads(None, pairs)
+    (workload, *_), _ = checker_workloads(None, 11)
+    pytest.importorskip("math_verify")
+    (speed,) = measure_checker([workload])
+    assert (speed.num_pairs, speed.ours_right) == (3, 1.0)
+    few = replace(workload, pairs=workload.pairs[:10])  # benchmark files may hold fewer than are asked for
+    with pytest.raises(ValueError, match="the number of pairs of 'GSM8K, its solutions' is 10; expected at least 11"):
+        measure_checker([few])
 
 
 def test_trl_and_ours_take_the_same_gradient() -> None:

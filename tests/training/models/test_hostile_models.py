@@ -23,8 +23,8 @@ from training.models.policy import load_policy
         ('{"architectures": "GPT2LMHeadModel"}', "architectures is 'GPT2LMHeadModel'"),
         ("[1]", "expected a list of class names"),
         ("7", "architectures is 7"),
-        ("[" * 200_000, "cannot be read as JSON"),
-        ("{", "cannot be read as JSON"),
+        ("[" * 200_000, "cannot be read as JSON .*; expected what `save_pretrained` writes"),
+        ("{", "cannot be read as JSON .*; expected what `save_pretrained` writes"),
         ("{}", "names no architecture"),
     ],
 )
@@ -47,7 +47,7 @@ def test_code_in_a_folder_is_not_run_and_not_asked_about(tmp_path: Path, monkeyp
     }
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
-    with pytest.raises(ModelNotFoundError, match="does not load as a causal language model"):
+    with pytest.raises(ModelNotFoundError, match=r"does not load as a causal language model .*\(.*\); expected config"):
         load_policy(tmp_path)
     assert not (tmp_path / "ran").exists()
 

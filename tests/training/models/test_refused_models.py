@@ -95,6 +95,11 @@ def test_an_end_of_sequence_outside_the_vocabulary(tmp_path: Path) -> None:
     edit(tmp_path / "generation_config.json", eos_token_id=[2, 64])
     with pytest.raises(ModelNotFoundError, match="end-of-sequence token 64"):
         load_policy(tmp_path)
+    endless = build_embedded_tokenizer()
+    edit(tmp_path / "generation_config.json", eos_token_id=None)
+    endless.eos_token = None
+    with pytest.raises(ModelNotFoundError, match=r"names no end-of-sequence token, .*; expected one: set eos_token_id"):
+        end_tokens(tmp_path, endless)
 
 
 def test_a_tokenizer_of_more_tokens_than_the_model_has(tmp_path: Path) -> None:

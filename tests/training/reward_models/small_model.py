@@ -10,6 +10,7 @@ import torch
 from benchmarks.problem import Problem
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
+from sampling.text import TokenTexts
 from tests.training.small_run import save_start
 from training.models.embedded import EmbeddedModelConfig, build_embedded_model, build_embedded_tokenizer
 from training.models.policy import Policy, load_policy
@@ -66,7 +67,7 @@ def planted(policy: Policy, count: int, seed: int) -> list[ScoredRollout]:
     A step is wrong where its own line is; lines after a wrong one are right again.
     """
     draw = random.Random(seed)
-    examples = []
+    examples, texts = [], TokenTexts(policy.tokenizer)
     for index in range(count):
         lines, labels = [], []
         number = draw.randint(2, 3)
@@ -77,5 +78,5 @@ def planted(policy: Policy, count: int, seed: int) -> list[ScoredRollout]:
             lines.append(f"{a}+{b}={max(0, a + b + off)}")
             labels.append(1.0 if max(0, a + b + off) == a + b else 0.0)
         rollout = rollout_of("1=", "\n".join(lines), index=index)
-        examples.append(labelled(rollout, labels, step_ends_of(policy, rollout), correct=all(labels)))
+        examples.append(labelled(rollout, labels, step_ends_of(texts, rollout), correct=all(labels)))
     return examples

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from rewards.reward import RewardError
 from rewards.scoring import score_rollouts
-from sampling.text import token_ends
+from sampling.text import TokenTexts, token_ends
 from tests.training.reward_models.small_model import TOKENIZER, rollout_of, scalar_model
 from training.models.logprobs import ForwardOptions
 from training.models.packing import pack_attention
 from training.models.policy import Policy, load_policy
 from training.reward_models import serving
-from training.reward_models.model import RewardModelError, load_reward_model
+from training.reward_models.model import RewardModelError, load_reward_model, open_reward_model
 from training.reward_models.serving import (
     LearnedReward,
     LearnedStepReward,
@@ -42,7 +42,8 @@ def model_of(policy: Policy, **options: Any) -> RewardModel:
 
 
 def ends_of(policy: Policy) -> list[tuple[int, ...]]:
-    return [step_ends_of(policy, rollout) for rollout in ROLLOUTS]
+    texts = TokenTexts(policy.tokenizer)
+    return [step_ends_of(texts, rollout) for rollout in ROLLOUTS]
 
 
 def test_a_score_is_the_transformers_heads_own_at_the_last_token(tmp_path: Path) -> None:
@@ -89,6 +90,29 @@ def test_a_fresh_head_says_one_half_and_a_causal_model_is_no_fitted_one(tmp_path
     assert model_of(policy).probabilities(ROLLOUTS, [(0,)] * 4) == [(0.5,)] * 4
     with pytest.raises(RewardModelError, match=r"lacks the weights score\.weight"):
         load_reward_model(tmp_path, like=load_policy(tmp_path), fresh=False)
+
+
+def test_what_opens_as_no_reward_model_is_told_what_would(tmp_path: Path) -> None:
+    policy = scalar_model(tmp_path / "start")
+    policy.save(tmp_path / "endless")
+    file = tmp_path / "endless" / "tokenizer_config.json"
+    told = {name: value for name, value in json.loads(file.read_text()).items() if name != "eos_token"}
+    file.write_text(json.dumps(told))
+    with pytest.raises(
+        RewardModelError, match=r"endless has a tokenizer without an .*; expected one .*: set eos_token in"
+    ):
+        open_reward_model(str(tmp_path / "endless"))
+    sizes: dict[str, Any] = {"vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 1, "num_labels": 1}
+    bert_model = BertForSequenceClassification(BertConfig(**sizes, num_attention_heads=1, intermediate_size=8))
+    bert_model.save_pretrained(tmp_path / "bert")
+    TOKENIZER.save_pretrained(tmp_path / "bert")
+    bert = r"bert loads as BertForSequenceClassification, .* no linear head called score; expected one as Llama.*: fit"
+    with pytest.raises(RewardModelError, match=bert):
+        open_reward_model(str(tmp_path / "bert"))
+    with pytest.raises(
+        RewardModelError, match=r"does not load as a reward model \(.*\); expected config\.json, safetensors"
+    ):
+        open_reward_model(str(tmp_path))
 
 
 def test_a_reward_model_of_another_vocabulary_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def examples() -> list:
 def test_pairs_are_a_right_and_a_wrong_completion_of_one_problem() -> None:
     pairs = ranked_pairs(examples())
     assert [(better.rollout.sample_index, worse.rollout.sample_index) for better, worse in pairs] == [(0, 1), (3, 4)]
-    with pytest.raises(LabelError, match="no problem has a right and a wrong completion"):
+    with pytest.raises(LabelError, match=r"no problem has a right and a wrong completion; expected both .* Solve more"):
         ranked_pairs([item for item in examples() if item.verdict.correct])
 
 

@@ -86,7 +86,7 @@ def test_a_step_without_tokens_is_refused(tmp_path: Path) -> None:
     policy = policy_of(tmp_path, byte_tokenizer(merges=0, seed=0))
     prompts = encode_prompts(policy.tokenizer, ["How many?"], templated=False)
     _backend(policy).normalizer = None
-    with pytest.raises(LabelError, match="problem 'p', solution 0: step 2 of 3 has no tokens; steps must end on"):
+    with pytest.raises(LabelError, match="problem 'p', solution 0: step 2 of 3 has no tokens; expected at least one"):
         solution_rollouts(_without_newlines(policy), [PROBLEM], prompts, [["a", "", "b"]], ended=[True])
 
 
