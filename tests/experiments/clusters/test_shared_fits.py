@@ -221,7 +221,7 @@ def test_reward_models_learn_the_same_from_the_same(one: Path, two: Path) -> Non
             assert brier[0] == pytest.approx(brier[1], rel=1e-4)
         for model in theirs["models"]:
             weights = weights_of(fit / model)
-            assert load_file(fit / model / "model.safetensors")["score.weight"].abs().max() > 5e-3  # which began at 0
+            assert load_file(fit / model / "model.safetensors")["score.weight"].abs().max() > 1e-3  # which began at 0
             torch.testing.assert_close(weights_of(found[name] / model), weights, rtol=0, atol=3e-4)
             if name != RANKED:
                 assert_close_rows(rows_of(found[name] / model.split("/")[0]), rows_of(fit / model.split("/")[0]))

@@ -204,7 +204,9 @@ def test_a_worker_that_cannot_warm_up_is_told_of_by_the_first_comparison(
         compare_symbolically("4^n", "2^{2n}")
 
 
-def test_in_an_event_loop_and_in_its_threads() -> None:
+def test_in_an_event_loop_and_in_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rewards.checker.answers.DEADLINE_SECONDS", 30.0)  # a slow processor takes a second for one
+
     async def judge() -> list[bool]:
         direct = check_answer(*PAIRS[0]).correct
         return [
