@@ -91,13 +91,13 @@ class Speed:
 
     def _step(self, peer: str) -> tuple[float, float, dict[str, object]]:
         """The update alone; of a given model whole steps too, which the times are then of."""
-        from experiments.speed.step import measure_step, measure_step_of
+        from experiments.speed.step import measure_step
 
         if self.model is None:
             return measure_step(peer)
         from experiments.speed.whole_step import in_a_process, measure_whole_steps
 
-        ours, theirs, details = in_a_process(measure_step_of, self.model, peer)  # what it takes of a card ends with it
+        ours, theirs, details = in_a_process(measure_step, peer, self.model)  # what it takes of a card ends with it
         print(f"update alone, float32: ours {ours:.3f} s, {peer} {theirs:.3f} s: {theirs / ours:.2f} times ours")
         import statistics
 

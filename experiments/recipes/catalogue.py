@@ -187,7 +187,7 @@ def real_model_engine(device: str) -> EngineConfig:
     """vLLM in bfloat16 for a real model; the tolerance is that type's rounding, measured at 0.04 nats a token.
 
     Three engines on a GPU: they draw 69,000 tokens/s within training, two 47,000, one in the trainer's process 18,000
-    to 24,000; with caches of 2 GiB as fast as with 5 (docs/performance.md). A model that fills the card by itself wants
+    to 24,000 (docs/performance.md; caches of 5 GiB, another day of 2). A model that fills the card by itself wants
     ``engine.replicas=1``, one of longer completions or more channels a larger ``engine.vllm.kv_cache_gib``.
     """
     return EngineConfig(

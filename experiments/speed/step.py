@@ -26,7 +26,7 @@ from training.models.logprobs import ForwardOptions
 from training.models.policy import load_policy
 from training.update import accumulate_gradients
 
-__all__ = ["StepSize", "gradients", "measure_step", "measure_step_of", "speed_batch"]
+__all__ = ["StepSize", "gradients", "measure_step", "speed_batch"]
 
 MAX_GRAD_NORM = 1.0
 
@@ -47,15 +47,15 @@ class StepSize:
 
 
 def measure_step(
-    peer: str = "trl", size: StepSize = StepSize(), num_steps: int = 5, model_name: str | None = None
+    peer: str = "trl", model_name: str | None = None, *, size: StepSize = StepSize(), num_steps: int = 5
 ) -> tuple[float, float, dict[str, object]]:
     """Seconds a step, ours and TRL's, each the median of `num_steps` taken in turn after a first one.
 
     Args:
         peer: ``"trl"``.
+        model_name: folder or hub id of a model in place of the tiny Llama; float32 for both.
         size: of the batch, and of the model where none is given.
         num_steps: odd.
-        model_name: folder or hub id of a model in place of the tiny Llama; float32 for both.
 
     Returns:
         Our seconds, the peer's, and details: the largest difference of the two gradients relative to the largest entry.
@@ -93,11 +93,6 @@ def measure_step(
     print(f"{len(batch)} sequences, {tokens} completion tokens, {device}; gradients differ by {difference:.1e}")
     details = {"gradient_difference": difference, "tokens": tokens, "device": device, "model": model_name}
     return ours, theirs, details
-
-
-def measure_step_of(model_name: str, peer: str) -> tuple[float, float, dict[str, object]]:
-    """`measure_step` of a given model."""
-    return measure_step(peer, model_name=model_name)
 
 
 def speed_batch(size: StepSize) -> TrainingBatch:

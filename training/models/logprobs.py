@@ -29,7 +29,7 @@ class ForwardOptions:
     """How passes over a batch are run; no result depends on the size of a piece beyond rounding.
 
     Attributes:
-        microbatch_tokens: most tokens of one pass; see `microbatches`.
+        microbatch_tokens: most tokens of one pass with gradient; see `microbatches`, and `scores` for passes without.
         microbatch_size: most sequences of one pass; ``None`` sets no such limit.
         temperature: logprobs are taken at it.
         truncation: and of what it leaves of the distribution.

@@ -45,7 +45,7 @@ def microbatches(
     for rows in units:
         unit_alone = [(lengths[row], prompt_lengths[row], prompt_of[row]) for row in rows]
         together = piece.with_rows(unit_alone)
-        size = together.shared if shared else together.packed if packed else together.padded
+        size = together.shared if shared else together.seen if packed else together.padded
         if result and size <= tokens and (sequences is None or together.count <= sequences):
             piece = together
             result[-1] += rows
@@ -72,7 +72,7 @@ class _Piece:
     Attributes:
         count: its sequences.
         longest: tokens of the longest.
-        seen: tokens of all, prompts and completions.
+        seen: tokens of all, prompts and completions: its size end to end.
         own: tokens of completions.
         prompts: tokens of each distinct prompt.
     """
@@ -98,11 +98,6 @@ class _Piece:
     def padded(self) -> int:
         """Tokens and padding."""
         return self.count * self.longest
-
-    @property
-    def packed(self) -> int:
-        """Tokens end to end."""
-        return self.seen
 
     @property
     def shared(self) -> int:
