@@ -15,16 +15,17 @@ TEXT = " ".join(PAGE.split())
 BILLION = 10**9
 
 
-def cells(first: str, *, table: int) -> list[str]:
-    """The row of a table that starts with `first`; tables counted from 0."""
-    tables = re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)
-    [row] = [line for line in tables[table].splitlines() if line.startswith(f"| {first} |")]
+def cells(first: str, *, column: str) -> list[str]:
+    """The row that starts with `first`, of the table that has such a column."""
+    tables = [table.splitlines() for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)]
+    [table] = [lines for lines in tables if f"| {column} |" in lines[0]]
+    [row] = [line for line in table if line.startswith(f"| {first} |")]
     return [cell.strip() for cell in row.strip("|").split("|")][1:]
 
 
 def test_bytes_of_a_run() -> None:
     for name, parameters in (("0.5B", 0.5), ("1.5B", 1.5), ("3B", 3), ("7B", 7)):
-        grpo, ppo, *_ = cells(name, table=0)
+        grpo, ppo, *_ = cells(name, column="GRPO: trainer, π_ref, engine (22 bytes)")
         assert float(grpo) == (4 + 4 + 8 + 4 + 2) * parameters
         assert float(ppo) == (4 + 4 + 8 + 4 + 2 + 16) * parameters
 
@@ -50,7 +51,7 @@ def test_what_a_card_holds_of_a_sharded_run() -> None:
         shard="full",
     )
     for name in ("7.6B", "14.8B"):
-        outside, layers, layer, *told = cells(name, table=4)
+        outside, layers, layer, *told = cells(name, column="GRPO, 4 cards")
         parameters, outside = float(name.strip("B")), float(outside.strip("B"))
         assert float(layer.strip("B")) * int(layers) + outside == pytest.approx(parameters, rel=0.02)
         size = ModelSize(
@@ -73,7 +74,7 @@ def test_what_a_card_holds_of_a_sharded_run() -> None:
 
 def test_weights_a_step() -> None:
     for name, parameters in (("0.5B", 0.5), ("7B", 7), ("70B", 70)):
-        size, network, nvlink, checkpoint = cells(name, table=-2)
+        size, network, nvlink, checkpoint = cells(name, column="over NVLink")
         assert size == f"{2 * parameters:g} GB"
         assert network == f"{2 * parameters / 50:.2f} s"
         assert nvlink == f"{2 * parameters / 450:.3f} s"

@@ -13,9 +13,10 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["PieceSize", "is_device_error", "is_memory_error"]
+__all__ = ["PieceSize", "allocator_retries", "is_device_error", "is_memory_error"]
 
 SMALLEST = 64  # tokens; a model that cannot take so few does not fit at all
+RETRIES = 4  # of the allocator in one pass over a batch that are told of; one or two are those of a larger first batch
 PATIENCE = 32  # passes over a batch that fit before twice the size is tried; twice as many after each try that failed
 
 _Result = TypeVar("_Result")
@@ -44,6 +45,13 @@ def is_device_error(error: BaseException) -> bool:
     return error.__cause__ is not None and is_device_error(error.__cause__)
 
 
+def allocator_retries() -> int:
+    """How often torch has given back what it keeps of the GPU's memory for want of a free part; 0 without a GPU."""
+    if not torch.cuda.is_initialized():
+        return 0
+    return int(torch.cuda.memory_stats_as_nested_dict().get("num_alloc_retries", 0))
+
+
 @dataclass(kw_only=True)
 class PieceSize:
     """Most tokens of a piece, as they are now.
@@ -59,6 +67,7 @@ class PieceSize:
     _told: int = field(init=False)  # the smallest size that was told of
     _fitted: int = field(init=False, default=0)  # passes since the size changed
     _patience: int = field(init=False, default=PATIENCE)
+    _full: bool = field(init=False, default=False)  # told that the card is nearly full
 
     def __post_init__(self) -> None:
         self._most = self._told = self.tokens
@@ -74,9 +83,11 @@ class PieceSize:
         """
         tried = self._grown()
         while True:
+            retries = allocator_retries()
             try:
                 result = work(self.tokens)
                 self._fitted += 1
+                self._tell_if_full(allocator_retries() - retries)
                 return result
             except (RuntimeError, MemoryError) as error:
                 if not is_memory_error(error):
@@ -108,6 +119,19 @@ class PieceSize:
                     RuntimeWarning,
                     stacklevel=2,
                 )
+
+    def _tell_if_full(self, retries: int) -> None:
+        """Say once that passes fit, and are slow because they hardly do."""
+        if retries < RETRIES or self._full:
+            return
+        self._full = True
+        warnings.warn(
+            f"the card is nearly full: {retries} times in one pass over the batch memory was given back and asked for "
+            f"anew, and each time the pass waited. Lower microbatch_tokens ({self.tokens}), engine.vllm.kv_cache_gib "
+            "or engine.replicas, or let fewer processes share the card.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def _grown(self) -> bool:
         """Whether the size was doubled now, towards the one of the start."""

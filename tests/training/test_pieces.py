@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import training.pieces
 import training.update
 from algorithms import GRPO
 from tests.training.small_run import TRAINING, make_trainer, save_start, weights
 from training.loop import take_step
-from training.pieces import PATIENCE, PieceSize, is_device_error
+from training.pieces import PATIENCE, PieceSize, allocator_retries, is_device_error
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, room: int | None) -> tuple[torch.Tensor, int, list[str]]:
@@ -81,6 +82,40 @@ def test_pieces_grow_again_where_the_room_comes_back() -> None:
         assert [pieces.run(work) for _ in range(2 * PATIENCE)][-1] == 1024
         assert pieces.run(work) == 1024
     assert len(sizes) == 3 + PATIENCE + 1 + 2 * PATIENCE + 2 * PATIENCE + 1
+
+
+def test_a_card_that_is_nearly_full_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three retries in a pass are a larger batch's; four are said, with the fields to lower, and not again."""
+    retries = 0
+    monkeypatch.setattr(training.pieces, "allocator_retries", lambda: retries)
+
+    def passes(count: int) -> int:
+        def work(tokens: int) -> int:
+            nonlocal retries
+            retries += count
+            return tokens
+
+        return pieces.run(work)
+
+    pieces = PieceSize(tokens=1024)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [passes(3) for _ in range(5)] == [1024] * 5
+    with pytest.warns(
+        RuntimeWarning, match=r"nearly full: 40 times .* microbatch_tokens \(1024\), engine\.vllm\.kv_cache_gib"
+    ):
+        assert passes(40) == 1024, "pieces stay as they are: they fit"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert passes(40) == 1024
+
+
+def test_retries_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "memory_stats_as_nested_dict", lambda: {"num_alloc_retries": 7})
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    assert allocator_retries() == 0, "never asked where there is no GPU"
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert allocator_retries() == 7
 
 
 @pytest.mark.parametrize(
