@@ -10,14 +10,17 @@ import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.problem import Problem
 from sampling.rollout import Rollout
 from training.config import TrainingConfig
 from training.memory import estimate_memory
 
-__all__ = ["ROWS", "SHAPES", "SizeRow", "measure_size", "measure_sizes", "size_table"]
+if TYPE_CHECKING:
+    from training.trainer import Trainer
+
+__all__ = ["ROWS", "SHAPES", "SizeRow", "measure_size", "measure_sizes", "size_table", "trainer_without_engine"]
 
 STEPS = 3  # the first compiles and is not counted
 GROUP = 8
@@ -202,10 +205,17 @@ class _NoEngine:
 
 
 def _steps(model: Any, training: TrainingConfig, rollouts: list[Rollout]) -> list[Any]:
-    """The rows of `STEPS` steps of GRPO, every second completion rewarded."""
+    """The rows of `STEPS` steps."""
+    from training.loop import take_step
+
+    trainer = trainer_without_engine(model, training, rollouts)
+    return [take_step(trainer, step) for step in range(STEPS)]
+
+
+def trainer_without_engine(model: Any, training: TrainingConfig, rollouts: list[Rollout]) -> Trainer:
+    """GRPO with π_ref on the same completions at every step, every second one rewarded; nothing is sampled."""
     from algorithms import GRPO
     from rewards.reward import as_reward
-    from training.loop import take_step
     from training.models.embedded import build_embedded_tokenizer
     from training.models.lora import add_adapters, frozen_copy
     from training.models.policy import Policy
@@ -214,7 +224,7 @@ def _steps(model: Any, training: TrainingConfig, rollouts: list[Rollout]) -> lis
     if training.lora_rank is not None:
         add_adapters(model, rank=training.lora_rank, alpha=training.lora_alpha, seed=0, under_autocast=True)
     engine: Any = _NoEngine()
-    trainer = Trainer(
+    return Trainer(
         policy=Policy(model=model, tokenizer=build_embedded_tokenizer(), eos_token_ids=(2,), pad_token_id=0),
         algorithm=GRPO(kl_coef=0.04),
         config=training,
@@ -223,7 +233,6 @@ def _steps(model: Any, training: TrainingConfig, rollouts: list[Rollout]) -> lis
         reward=as_reward(lambda rollout, verdict: float(rollout.sample_index % 2)),
         reference=frozen_copy(model),
     )
-    return [take_step(trainer, step) for step in range(STEPS)]
 
 
 def size_table(rows: Sequence[SizeRow]) -> str:
