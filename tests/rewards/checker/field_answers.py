@@ -241,6 +241,8 @@ x^2+y^2=25 ~~ \frac{x^2}{25}+\frac{y^2}{25}=1
 -5\frac12 ~~ -5.5
 \begin{cases} x & x>0 \\ 0 & \text{otherwise}\end{cases} ~~ \begin{cases} x & x>0 \\ 0 & x\le 0\end{cases}
 (\frac12,3) ~~ M\left(\frac{1}{2}, 3\right)
+5\% ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ 5 \text{ percent}
+0.05 ~~ \text{5 percent} ~~ \text{5 Prozent}
 """
 
 DIFFERENT = r"""
@@ -347,6 +349,7 @@ x^2+y^2=25 ~~ y=\sqrt{25-x^2}
 5\frac12 ~~ \frac52
 \begin{cases} x & x>0 \\ 0 & \text{otherwise}\end{cases} ~~ \begin{cases} x & x>1 \\ 0 & \text{otherwise}\end{cases}
 (1,2) ~~ P(2,1) ~~ f(1,2) ~~ P(1,2,3)
+5 ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ \text{5 Prozent}
 """
 
 COMPLETIONS: list[tuple[str, str, bool]] = [
