@@ -243,6 +243,7 @@ x^2+y^2=25 ~~ \frac{x^2}{25}+\frac{y^2}{25}=1
 (\frac12,3) ~~ M\left(\frac{1}{2}, 3\right)
 5\% ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ 5 \text{ percent}
 0.05 ~~ \text{5 percent} ~~ \text{5 Prozent}
+1011_2 ~~ {1011}_2 ~~ {1011}_{2} ~~ 1011_{(2)} ~~ 1011 \text{ (base 2)} ~~ 1011 \text{ (base two)}
 """
 
 DIFFERENT = r"""
@@ -350,6 +351,8 @@ x^2+y^2=25 ~~ y=\sqrt{25-x^2}
 \begin{cases} x & x>0 \\ 0 & \text{otherwise}\end{cases} ~~ \begin{cases} x & x>1 \\ 0 & \text{otherwise}\end{cases}
 (1,2) ~~ P(2,1) ~~ f(1,2) ~~ P(1,2,3)
 5 ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ \text{5 Prozent}
+1011_2 ~~ {1011}_3 ~~ 1011_{(3)} ~~ 1011 \text{ (base 3)}
+5 ~~ {5}_8 ~~ 5_{(8)} ~~ 5 \text{ (base 8)}
 """
 
 COMPLETIONS: list[tuple[str, str, bool]] = [
