@@ -91,6 +91,7 @@ _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"|theta)(?![A-Za-z]))",
             r"\\",
         ),
+        (r"\\\\\s*\[\s*-?\d*\.?\d+\s*(?:[a-z]{2}|\\(?:base|line)skip)\s*\]", r"\\\\ "),  # a gap below a row
         (r"\\(?:text)?color\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}", ""),
         (r"\\f?colorbox\s*\{[^{}]*\}\s*(?:\{[^{}]*\}\s*(?=\{))?", ""),
         (r"\\(?:smash|underline|uline|framebox|fbox|boxed|ensuremath|bbox(?:\[[^\[\]{}]*\])?)\s*(?=\{)", ""),
@@ -103,7 +104,8 @@ _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _ANY_LAYOUT = re.compile(
-    r"\\(?:\\[a-z]|(?:text)?color|f?colorbox|u(?:nder)?line|f(?:rame)?box|b(?:oxed|box|egin|lacksquare)|ensure|tag"
+    r"\\(?:\\(?:[a-z]|\s*\[)"
+    r"|(?:text)?color|f?colorbox|u(?:nder)?line|f(?:rame)?box|b(?:oxed|box|egin|lacksquare)|ensure|tag"
     r"|label|[vh]phantom"
     r"|checkmark|qed|no|smash|strut|mathstrut|hfill|null|relax|tiny|script|small|normalsize|[lL]arge|LARGE|[hH]uge|square"
     r"|Box|sim"

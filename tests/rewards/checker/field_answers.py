@@ -244,6 +244,9 @@ x^2+y^2=25 ~~ \frac{x^2}{25}+\frac{y^2}{25}=1
 5\% ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ 5 \text{ percent}
 0.05 ~~ \text{5 percent} ~~ \text{5 Prozent}
 1011_2 ~~ {1011}_2 ~~ {1011}_{2} ~~ 1011_{(2)} ~~ 1011 \text{ (base 2)} ~~ 1011 \text{ (base two)}
+\begin{pmatrix}1&2\\3&4\end{pmatrix} ~~ \begin{pmatrix}1&2\\[2mm]3&4\end{pmatrix}
+\begin{pmatrix}1\\3\end{pmatrix} ~~ \begin{bmatrix}1\\ [0.3em]3\\[1ex]\end{bmatrix}
+x=1,y=2 ~~ \begin{cases}x=1\\[4pt]y=2\end{cases} ~~ \begin{aligned}x&=1\\[-4pt]y&=2\end{aligned}
 """
 
 DIFFERENT = r"""
@@ -353,6 +356,7 @@ x^2+y^2=25 ~~ y=\sqrt{25-x^2}
 5 ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ \text{5 Prozent}
 1011_2 ~~ {1011}_3 ~~ 1011_{(3)} ~~ 1011 \text{ (base 3)}
 5 ~~ {5}_8 ~~ 5_{(8)} ~~ 5 \text{ (base 8)}
+\begin{pmatrix}1\\3\end{pmatrix} ~~ \begin{pmatrix}3\\[2mm]1\end{pmatrix} ~~ \begin{pmatrix}1\\{}[3]\end{pmatrix}
 """
 
 COMPLETIONS: list[tuple[str, str, bool]] = [
