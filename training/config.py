@@ -123,8 +123,9 @@ class TrainingConfig:
             )
         if not 0 <= self.adam_beta2 < 1:
             raise ValueError(f"adam_beta2 is {self.adam_beta2}; expected a number in [0, 1).")
-        if not self.learning_rate >= 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}; expected 0 or more.")
+        for name in ("learning_rate", "warmup_steps", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more.")
         for name in ("critic_learning_rate", "max_grad_norm", "temperature", "lora_alpha"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0.")
@@ -216,6 +217,11 @@ class SupervisedConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; expected at least 1.")
+        for name in ("learning_rate", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more.")
+        if self.target_pass_at_1 is not None and not 0 <= self.target_pass_at_1 <= 1:
+            raise ValueError(f"target_pass_at_1 is {self.target_pass_at_1}; expected a share from 0 to 1, or null.")
         if self.epochs is not None and self.target_pass_at_1 is not None:
             raise ValueError(
                 f"epochs is {self.epochs} and target_pass_at_1 is {self.target_pass_at_1}; a training ends by one of "

@@ -48,6 +48,11 @@ class CoefficientRecord:
     gradient_names: tuple[str, ...]
     cosines_NN: np.ndarray
 
+    @property
+    def right_B(self) -> np.ndarray:
+        """Which completions are right by the verdict, whatever their reward is; (B,) bool."""
+        return np.array([sequence["verdict"] == "CORRECT" for sequence in self.sequences], dtype=bool)
+
 
 def read_coefficients(folder: Path) -> CoefficientRecord | None:
     """The record in a comparison's folder, ``None`` where it keeps none.

@@ -152,6 +152,8 @@ def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
     tool = next((tool for tool in TOOLS if set(tool.marks) <= set(rows.columns)), None)
     if tool is not None and tool.name == "lm-eval":
         rows = _each_response(rows)
+        if rows.empty:
+            raise RecordError(f"{path}: no completion in any 'resps'; expected one or more; evaluate it again")
     found = _columns(path, list(rows.columns), tool, asked)
     frame = pd.DataFrame(index=rows.index)
     by_file = path.parent.name if "step" in found or tool is not None else path.stem
@@ -170,8 +172,8 @@ def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
         frame[field] = [_whole(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
     frame["correct"] = [_verdict(value, path, number) for number, value in enumerate(frame["correct"], start=1)]
     texts = [question or gold for question, gold in zip(frame["question"], frame["gold"], strict=True)]
-    names = [str(value) for value in frame["problem"]] if "problem" in found else list(map(_digest, texts))
-    frame["problem"] = names
+    ids = map(_text, frame["problem"]) if "problem" in found else [""] * len(texts)
+    frame["problem"] = [name or _digest(text) for name, text in zip(ids, texts, strict=True)]
     named_task = _LM_EVALS_FILE.fullmatch(path.stem) if tool is not None and tool.name == "lm-eval" else None
     frame["task"] = named_task[1] if named_task is not None and "problem" not in asked else ""
     frame["source"] = [f"{path}, row {number}" for number in range(1, len(frame) + 1)]
@@ -184,11 +186,15 @@ def _rows(path: Path) -> pd.DataFrame:
             case ".jsonl":
                 lines = path.read_text(encoding="utf-8-sig").split("\n")
                 rows = pd.DataFrame(
-                    [_object(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()]
+                    [_object(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()],
+                    dtype=object,  # or one row without an id makes 1.0 of 1 in all others
                 )
             case ".json":
                 content = json.loads(path.read_text(encoding="utf-8-sig"))
-                rows = pd.DataFrame(content if isinstance(content, list) else [content])
+                listed = content if isinstance(content, list) else [content]
+                if strange := [row for row in listed if not isinstance(row, dict)]:
+                    raise RecordError(f"{path}: a {type(strange[0]).__name__}; expected a list of objects")
+                rows = pd.DataFrame(listed, dtype=object)
             case ".csv" | ".tsv":
                 separator = "," if path.suffix == ".csv" else "\t"
                 rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
@@ -220,7 +226,8 @@ def _each_response(rows: pd.DataFrame) -> pd.DataFrame:
     first = rows["filter"].iloc[0]
     expanded = []
     for row in records_of(rows_where(rows, column(rows, "filter") == first)):
-        responses = row["resps"][0] if isinstance(row["resps"][0], list) else row["resps"]
+        first_response = next(iter(row["resps"]), [])
+        responses = first_response if isinstance(first_response, list) else row["resps"]
         score = row.get("exact_match")
         single = len(responses) == 1 and isinstance(score, int | float)
         arguments = row.get("arguments")

@@ -148,12 +148,12 @@ def shown_sequences(record: CoefficientRecord) -> tuple[int, ...]:
         by_problem.setdefault(str(sequence["problem_id"]), []).append(index)
 
     def minority(rows: list[int]) -> int:
-        right = sum(record.sequences[row]["reward"] > 0 for row in rows)
+        right = int(record.right_B[rows].sum())
         return min(right, len(rows) - right)
 
     rows = max(by_problem.values(), key=minority)
-    right = [row for row in rows if record.sequences[row]["reward"] > 0][:SHOWN_PER_VERDICT]
-    wrong = [row for row in rows if record.sequences[row]["reward"] <= 0][:SHOWN_PER_VERDICT]
+    right = [row for row in rows if record.right_B[row]][:SHOWN_PER_VERDICT]
+    wrong = [row for row in rows if not record.right_B[row]][:SHOWN_PER_VERDICT]
     return tuple(sorted(right + wrong))
 
 

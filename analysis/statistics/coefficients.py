@@ -14,7 +14,6 @@ POSITIONS = 10
 
 def coefficient_histograms(record: CoefficientRecord) -> pd.DataFrame:
     """Tokens by coefficient and verdict: arm (a method), verdict ("right", "wrong"), low, high (of the bin), tokens."""
-    right_B = np.array([sequence["reward"] > 0 for sequence in record.sequences])
     parts = []
     for method in record.methods:
         kept = [row for row in method.coefficients if row is not None]
@@ -22,7 +21,7 @@ def coefficient_histograms(record: CoefficientRecord) -> pd.DataFrame:
         for verdict, wanted in (("right", True), ("wrong", False)):
             own = [
                 row
-                for row, is_right in zip(method.coefficients, right_B, strict=True)
+                for row, is_right in zip(method.coefficients, record.right_B, strict=True)
                 if row is not None and is_right == wanted
             ]
             counts, _ = np.histogram(np.concatenate(own) if own else np.empty(0), bins=edges)
@@ -32,7 +31,10 @@ def coefficient_histograms(record: CoefficientRecord) -> pd.DataFrame:
 
 
 def coefficients_by_position(record: CoefficientRecord) -> pd.DataFrame:
-    """Mean |coefficient| in each tenth of the completions: arm (a method), x (1 to 10), point."""
+    """Mean |coefficient| in each tenth of the completions: arm (a method), x (1 to 10), point.
+
+    A tenth that holds no token, as of completions of fewer than ten, has no row.
+    """
     parts = []
     for method in record.methods:
         sums, counts = np.zeros(POSITIONS), np.zeros(POSITIONS)
@@ -41,8 +43,8 @@ def coefficients_by_position(record: CoefficientRecord) -> pd.DataFrame:
                 tenth = np.arange(len(row)) * POSITIONS // len(row)
                 np.add.at(sums, tenth, np.abs(row))
                 np.add.at(counts, tenth, 1)
-        means = sums / np.maximum(counts, 1)
-        parts.append(pd.DataFrame({"arm": method.name, "x": np.arange(1, POSITIONS + 1), "point": means}))
+        held = np.flatnonzero(counts)
+        parts.append(pd.DataFrame({"arm": method.name, "x": held + 1, "point": sums[held] / counts[held]}))
     return pd.concat(parts, ignore_index=True)
 
 

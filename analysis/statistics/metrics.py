@@ -84,6 +84,8 @@ def majority_curve(
         (K,) float64, in the order of `ks`.
     """
     counts = [int(count) for count in answer_counts]
+    if any(whole != count for whole, count in zip(counts, answer_counts, strict=True)):
+        raise ValueError(f"maj_at_k: answer_counts={list(answer_counts)}; expected integers; pass counts, not rates")
     total = sum(counts) + num_abstaining
     if min([*counts, num_abstaining]) < 0:
         raise ValueError(

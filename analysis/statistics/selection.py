@@ -27,10 +27,17 @@ def best_of_k(correct_N: np.ndarray, scores_N: np.ndarray, k: int) -> float:
         k: how many samples are drawn.
 
     Raises:
-        ValueError: k outside 1..n, lengths that differ, or a score that is not finite.
+        ValueError: k outside 1..n, lengths that differ, a verdict that is no truth value, or a score that is not
+            finite.
     """
     scores = np.asarray(scores_N, dtype=float)
-    correct = np.asarray(correct_N, dtype=bool)
+    correct = np.asarray(correct_N)
+    if not np.isin(correct, (0, 1)).all():
+        raise ValueError(
+            f"best_of_k: verdicts {correct[:5].tolist()} …; expected True or False for each sample; compare first, "
+            'such as verdicts == "CORRECT"'
+        )
+    correct = correct.astype(bool)
     if scores.shape != correct.shape or scores.ndim != 1:
         raise ValueError(
             f"best_of_k: {correct.shape} verdicts and {scores.shape} scores; expected one of each a sample"
@@ -63,8 +70,11 @@ def weighted_maj_at_k(
         num_abstaining: samples without an answer: they are drawn but do not vote.
 
     Raises:
-        ValueError: k beyond the number of samples, a weight that is negative or no integer, or an index out of range.
+        ValueError: k beyond the number of samples, a weight or count that is negative, a weight that is no integer, or
+            an index out of range.
     """
+    if num_abstaining < 0:
+        raise ValueError(f"weighted_maj_at_k: num_abstaining={num_abstaining}; expected a count >= 0")
     weights = [_grid(answer) for answer in answer_weights]
     num_samples = sum(map(len, weights)) + num_abstaining
     check_draws("weighted_maj_at_k", num_samples, k)

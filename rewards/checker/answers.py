@@ -52,8 +52,13 @@ def check_answer(completion: str, gold_answer: str, *, tolerance: Tolerance | No
         the answer is in no notation known here and differs from the gold answer's text.
 
     Raises:
-        GoldAnswerError: the gold answer is empty or cannot be read.
+        GoldAnswerError: the gold answer is no text, is empty or cannot be read.
     """
+    if not isinstance(gold_answer, str):
+        kind = type(gold_answer).__name__
+        raise GoldAnswerError(
+            f"gold answer: got {gold_answer!r:.100}, of type {kind}; expected text: str(gold_answer)."
+        )
     gold = _read_gold(gold_answer)
     answer = extract_answer(completion)
     if answer is None:

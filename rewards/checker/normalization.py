@@ -53,6 +53,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\colon(?![A-Za-z])|\{:\}|\\:", ":"),
         (r"\\(?:cdot|times|ast)(?![A-Za-z])\s*", "*"),
         (r"\\div(?![A-Za-z])\s*", "/"),
+        (r"\\big(cup|cap)(?![A-Za-z])(?!\s*[_^])", r"\\\1 "),
         (r"\\(?:leq|leqslant|leqq)(?![A-Za-z])", r"\\le "),
         (r"\\(?:geq|geqslant|geqq)(?![A-Za-z])", r"\\ge "),
         (r":=", "="),
@@ -70,11 +71,15 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\&", "&"),
         (r"\\_", "_"),
         (
-            r"\^\s*(?:\{\s*(?:\\circ|\\degree|o)\s*\}|\\circ(?![A-Za-z])|\\degree(?![A-Za-z])|o(?![A-Za-z]))",
+            r"\^\s*(?:\{\s*(?:\\circ|\\degree|o|\\text\s*\{\s*o\s*\})\s*\}|\\text\s*\{\s*o\s*\}"
+            r"|\\circ(?![A-Za-z])|\\degree(?![A-Za-z])|o(?![A-Za-z]))",
             r"\\degree ",
         ),
         (r"(?<=\d)\s*\\circ(?![A-Za-z])", r"\\degree "),
         (r"\\overrightarrow(?![A-Za-z])|\\vec(?![A-Za-z])", ""),
+        (r"\\textdegree(?![A-Za-z])", r"\\degree "),
+        (r"\\(?:Bbb|mathds)(?=\s*(?:\{|[A-Z]))", r"\\mathbb"),
+        (r"\\([RNZQ])(?![A-Za-z])", r"\\mathbb{\1}"),
         (r"\\mathbb\s*([A-Z])(?![A-Za-z])", r"\\mathbb{\1}"),
         (r"_\s*(?:\{\s*\\text\s*\{\s*(\w+)\s*\}\s*\}|\\text\s*\{\s*(\w+)\s*\})", r"_{\1\2}"),
         (r"\\(frac|binom)\s*(\d)\s*(\d)", r"\\\1{\2}{\3}"),
@@ -91,6 +96,7 @@ _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"|theta)(?![A-Za-z]))",
             r"\\",
         ),
+        (r"\\\\\s*\[\s*-?\d*\.?\d+\s*(?:[a-z]{2}|\\(?:base|line)skip)\s*\]", r"\\\\ "),  # a gap below a row
         (r"\\(?:text)?color\s*(?:\[[^\[\]{}]*\])?\s*\{[^{}]*\}", ""),
         (r"\\f?colorbox\s*\{[^{}]*\}\s*(?:\{[^{}]*\}\s*(?=\{))?", ""),
         (r"\\(?:smash|underline|uline|framebox|fbox|boxed|ensuremath|bbox(?:\[[^\[\]{}]*\])?)\s*(?=\{)", ""),
@@ -103,7 +109,8 @@ _LAYOUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _ANY_LAYOUT = re.compile(
-    r"\\(?:\\[a-z]|(?:text)?color|f?colorbox|u(?:nder)?line|f(?:rame)?box|b(?:oxed|box|egin|lacksquare)|ensure|tag"
+    r"\\(?:\\(?:[a-z]|\s*\[)"
+    r"|(?:text)?color|f?colorbox|u(?:nder)?line|f(?:rame)?box|b(?:oxed|box|egin|lacksquare)|ensure|tag"
     r"|label|[vh]phantom"
     r"|checkmark|qed|no|smash|strut|mathstrut|hfill|null|relax|tiny|script|small|normalsize|[lL]arge|LARGE|[hH]uge|square"
     r"|Box|sim"

@@ -16,8 +16,8 @@ _BASES = {
 } | {"binary": "2", "octal": "8", "hex": "16", "sixteen": "16"}
 _BASE = r"(\d{1,2}|" + "|".join(_BASES) + ")"
 _DIGITS = r"([-+]?[0-9A-Za-z., ]*?[0-9A-Za-z])"
-_SUBSCRIPTED = re.compile(rf"\(?{_DIGITS}\)? ?_ ?\{{? ?{_BASE} ?\}}?")
-_IN_WORDS = re.compile(rf"{_DIGITS} ?(?:,? in)? base[- _]?{_BASE}")
+_SUBSCRIPTED = re.compile(rf"[({{]?{_DIGITS}[)}}]? ?_ ?\{{? ?(?:{_BASE}|\( ?{_BASE} ?\)) ?\}}?")
+_IN_WORDS = re.compile(rf"{_DIGITS} ?(?:,? in)? (?:base[- _]?{_BASE}|\( ?base[- _]?{_BASE} ?\))")
 _PREFIXED = re.compile(r"([-+]?)0([bBoOxX])([0-9A-Fa-f]+)")
 _PREFIXES = {"b": "2", "o": "8", "x": "16"}
 _BOX = re.compile(r"\\text\s*\{([^{}]*)\}")
@@ -35,7 +35,8 @@ def read_based(text: str) -> Words | None:
     match = _SUBSCRIPTED.fullmatch(plain) or _IN_WORDS.fullmatch(re.sub(r"\s+", " ", _BOX.sub(r" \1 ", text)).strip())
     if match is None:
         return None
-    digits, base = match.group(1).replace(" ", "").replace(",", ""), _BASES.get(match.group(2), match.group(2))
+    digits, named = match.group(1).replace(" ", "").replace(",", ""), match.group(2) or match.group(3)
+    base = _BASES.get(named, named)
     if base == "10" or not (any(map(str.isdigit, digits)) or len(digits) > 1) or int(base) < 2:
         return None
     values = [int(digit, 36) for digit in digits.lower() if digit.isalnum()]

@@ -107,21 +107,25 @@ def read_answer(text: str) -> Value:
             return family
     normal = without_wording(re.sub(r"^\\approx(?![A-Za-z])\s*", "", normal))
     if whole is not None and not re.search(r"[,:;]|\b(?:and|or|to)\b|\\approx", normal):
-        return _scalar(normal)
+        return _scalar(_without_percent_words(normal))
     if parts := split_parts(normal):
         return Collection("parts", tuple(read_answer(part) for part in parts))
     if (label := split_label(normal)) is not None:
         value = read_answer(label[1])
         named = isinstance(value, Scalar | Words)
         return Relation(("=",), (Words(canonical_words(label[0].lower())), value)) if named else value
-    if _PERCENT_HINT.search(normal):
-        normal = _PERCENT_WORD.sub(r"*\\frac{1}{100}", normal)
+    normal = _without_percent_words(normal)
     if "U" in normal:
         normal = _UNION_LETTER.sub(r"\\cup ", normal)
     try:
         return _read_list(without_thousands(normal), 0)
     except (OverBoundError, RecursionError):
         return Scalar(text=squeeze(normal), opaque=True)
+
+
+def _without_percent_words(text: str) -> str:
+    """Percentages in words as hundredths: ``5 percent``, ``5 Prozent``."""
+    return _PERCENT_WORD.sub(r"*\\frac{1}{100}", text) if _PERCENT_HINT.search(text) else text
 
 
 def _whole_number(text: str) -> Scalar:

@@ -29,11 +29,16 @@ def fit_temperature(scores: Sequence[float], labels: Sequence[float]) -> float:
         T; 1 where there are no labels, or every score is 0.
 
     Raises:
-        ValueError: another number of scores than of labels.
+        ValueError: another number of scores than of labels, a score that is not finite, or a label outside [0, 1].
     """
     if len(scores) != len(labels):
         raise ValueError(f"{len(scores)} scores and {len(labels)} labels; expected as many.")
     z, y = torch.tensor(list(scores), dtype=torch.float64), torch.tensor(list(labels), dtype=torch.float64)
+    if not bool(z.isfinite().all()):
+        raise ValueError(f"score {int(z.isfinite().logical_not().nonzero()[0])} is not finite; expected numbers.")
+    outside = ~((y >= 0) & (y <= 1))
+    if bool(outside.any()):
+        raise ValueError(f"label {int(outside.nonzero()[0])} is {float(y[outside][0])}; expected a number in [0, 1].")
     if not bool((z != 0).any()):
         return 1.0
 

@@ -154,6 +154,33 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: str, columns: dict[str,
         read_foreign([path], columns)
 
 
+def test_rows_without_an_id_are_known_by_their_question_and_leave_the_others_as_they_are(tmp_path: Path) -> None:
+    """One id that is missing made 1.0 of 1, and one problem, nan, of all rows without."""
+    rows = [
+        {"id": 1, "question": "a", "completion": "5", "gold": 12345678901234567},
+        {"id": None, "question": "b", "completion": "5", "gold": 0.5},
+        {"question": "c", "completion": "5", "gold": "5"},
+    ]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "whole.json").write_text(json.dumps(rows))
+    pd.DataFrame(rows).astype({"gold": str}).to_parquet(tmp_path / "table.parquet")
+    for name in ("lines.jsonl", "whole.json", "table.parquet"):
+        read = read_foreign([tmp_path / name])
+        assert read["problem"].iloc[0] == "1" and read["problem"].nunique() == 3
+        assert list(read["gold"])[:2] == ["12345678901234567", "0.5"]
+
+
+def test_what_holds_no_completions_is_named(tmp_path: Path) -> None:
+    (tmp_path / "numbers.json").write_text("[1, 2]")
+    with pytest.raises(RecordError, match=r"numbers\.json: a int; expected a list of objects"):
+        read_foreign([tmp_path / "numbers.json"])
+    for responses in ([], [[]]):
+        row = {"doc_id": 0, "doc": {}, "resps": responses, "filter": "none", "target": "5"}
+        (tmp_path / "samples_sums.jsonl").write_text(json.dumps(row))
+        with pytest.raises(RecordError, match="no completion in any 'resps'"):
+            read_foreign([tmp_path / "samples_sums.jsonl"])
+
+
 def test_what_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "b.csv").write_bytes(b"completion,gold\n\xff\xfe,1\n")

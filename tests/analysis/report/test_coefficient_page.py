@@ -16,7 +16,7 @@ from analysis.figures.coefficients import draw_histograms
 from analysis.records.coefficient_record import CoefficientRecord, MethodRecord, read_coefficients
 from analysis.records.reading import RecordError
 from analysis.report.coefficient_page import coefficient_section, color_scale, shown_sequences
-from analysis.statistics.coefficients import coefficient_histograms
+from analysis.statistics.coefficients import coefficient_histograms, coefficients_by_position
 
 
 def sequence(problem: str, reward: float, tokens: list[str]) -> dict[str, Any]:
@@ -125,6 +125,32 @@ def test_a_long_method_name_stays_above_its_panel() -> None:
         assert box.x1 <= panel.get_window_extent().x1 + 10
         assert box.y1 <= figure.bbox.y1
         assert panel.get_position().height * figure.get_figheight() > 0.6
+
+
+def of_one_method(sequences: list[dict[str, Any]]) -> CoefficientRecord:
+    """Coefficients of 1 at every token."""
+    rows = tuple(np.ones(len(item["tokens"])) for item in sequences)
+    method = MethodRecord(name="grpo", coefficients=rows, weights=(0.1,) * len(rows))
+    return CoefficientRecord(
+        policy="p", sequences=tuple(sequences), methods=(method,), gradient_names=(), cosines_NN=np.empty((0, 0))
+    )
+
+
+def test_right_is_what_the_verdict_says_and_not_what_gets_a_reward() -> None:
+    """A wrong answer in the right format may get a fifth of the reward, a right one that is too long less than 0."""
+    answers = [("CORRECT", -0.5), ("INCORRECT", 0.2), ("INCORRECT", 0.2), ("INCORRECT", 0.2), ("CORRECT", 1.0)]
+    record = of_one_method([{**sequence("a", reward, ["4"] * 3), "verdict": verdict} for verdict, reward in answers])
+    tokens = coefficient_histograms(record).groupby("verdict")["tokens"].sum()
+    assert tokens.to_dict() == {"right": 6, "wrong": 9}
+    assert shown_sequences(record) == (0, 1, 2, 4)
+
+
+def test_a_tenth_without_a_token_has_no_mean() -> None:
+    """Four tokens lie in tenths 1, 3, 6 and 8; the others are not credited with 0."""
+    found = coefficients_by_position(of_one_method([sequence("a", 1.0, ["4"] * 4)]))
+    assert (found["x"].tolist(), found["point"].tolist()) == ([1, 3, 6, 8], [1.0] * 4)
+    full = coefficients_by_position(of_one_method([sequence("a", 1.0, ["4"] * 20)]))
+    assert full["x"].tolist() == list(range(1, 11))
 
 
 def test_every_token_of_every_method_is_painted_with_its_number(tmp_path: Path) -> None:

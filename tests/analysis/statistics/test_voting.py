@@ -117,6 +117,15 @@ def test_best_of_k_is_the_mean_over_all_subsets(samples, data):
     assert best_of_k(np.array(correct), np.array(scores), k) == pytest.approx(exact, abs=1e-14)
 
 
+def test_what_no_vote_is_counted_from_is_refused():
+    """Names of verdicts were all taken for right ones, and a negative count for fewer samples than there are."""
+    with pytest.raises(ValueError, match=r"verdicts \['INCORRECT', 'CORRECT'\] …; expected True or False"):
+        best_of_k(np.array(["INCORRECT", "CORRECT"]), np.array([1.0, 2.0]), 1)
+    assert best_of_k(np.array([0, 1]), np.array([1.0, 2.0]), 2) == 1
+    with pytest.raises(ValueError, match="num_abstaining=-1; expected a count >= 0"):
+        weighted_maj_at_k([[1, 1, 1], [2]], 0, 3, -1)
+
+
 def test_best_of_k_with_a_perfect_and_a_blind_score():
     """A score that knows the verdict gives Pass@K; one that is the same for all gives Pass@1; one that is wrong, what
     only wrong samples leave: the chance that all K are right."""

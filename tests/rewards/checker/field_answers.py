@@ -241,6 +241,17 @@ x^2+y^2=25 ~~ \frac{x^2}{25}+\frac{y^2}{25}=1
 -5\frac12 ~~ -5.5
 \begin{cases} x & x>0 \\ 0 & \text{otherwise}\end{cases} ~~ \begin{cases} x & x>0 \\ 0 & x\le 0\end{cases}
 (\frac12,3) ~~ M\left(\frac{1}{2}, 3\right)
+5\% ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ 5 \text{ percent}
+0.05 ~~ \text{5 percent} ~~ \text{5 Prozent}
+1011_2 ~~ {1011}_2 ~~ {1011}_{2} ~~ 1011_{(2)} ~~ 1011 \text{ (base 2)} ~~ 1011 \text{ (base two)}
+\begin{pmatrix}1&2\\3&4\end{pmatrix} ~~ \begin{pmatrix}1&2\\[2mm]3&4\end{pmatrix}
+\begin{pmatrix}1\\3\end{pmatrix} ~~ \begin{bmatrix}1\\ [0.3em]3\\[1ex]\end{bmatrix}
+x=1,y=2 ~~ \begin{cases}x=1\\[4pt]y=2\end{cases} ~~ \begin{aligned}x&=1\\[-4pt]y&=2\end{aligned}
+[1,2]\cup[3,4] ~~ [1,2]\bigcup[3,4] ~~ [3,4] \bigcup [1,2]
+\emptyset ~~ (0,1)\bigcap(2,3)
+\mathbb{R} ~~ \R ~~ \Bbb R ~~ \Bbb{R} ~~ \mathds{R}
+\mathbb{N} ~~ \N ~~ \Bbb{N}
+60^\circ ~~ 60^{\mathrm{o}} ~~ 60^{\text{o}} ~~ 60^\text{o} ~~ 60\textdegree
 """
 
 DIFFERENT = r"""
@@ -347,6 +358,13 @@ x^2+y^2=25 ~~ y=\sqrt{25-x^2}
 5\frac12 ~~ \frac52
 \begin{cases} x & x>0 \\ 0 & \text{otherwise}\end{cases} ~~ \begin{cases} x & x>1 \\ 0 & \text{otherwise}\end{cases}
 (1,2) ~~ P(2,1) ~~ f(1,2) ~~ P(1,2,3)
+5 ~~ \text{5 percent} ~~ \text{5 per cent} ~~ \textbf{5 pct} ~~ \text{about 5 percent} ~~ \text{5 Prozent}
+1011_2 ~~ {1011}_3 ~~ 1011_{(3)} ~~ 1011 \text{ (base 3)}
+5 ~~ {5}_8 ~~ 5_{(8)} ~~ 5 \text{ (base 8)}
+\begin{pmatrix}1\\3\end{pmatrix} ~~ \begin{pmatrix}3\\[2mm]1\end{pmatrix} ~~ \begin{pmatrix}1\\{}[3]\end{pmatrix}
+(0,2) ~~ (0,1)\bigcup(1,2)
+\mathbb{R} ~~ \N ~~ \Q
+60^\circ ~~ 60^{\text{or}} ~~ 6^{\text{o}}
 """
 
 COMPLETIONS: list[tuple[str, str, bool]] = [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,9 @@ def test_an_absolute_tolerance() -> None:
     verdicts = [check_answer(f"\\boxed{{{answer}}}", "4.2", tolerance=tolerance) for answer in ("4.3", "4.1", "4.31")]
     assert [verdict.correct for verdict in verdicts] == [True, True, False]
     assert verdicts[0].answer_class == CORRECT_CLASS
+
+
+def test_a_gold_answer_that_is_no_text_is_named() -> None:
+    for gold in (5, ["5"], None):
+        with pytest.raises(GoldAnswerError, match=rf"got {re.escape(repr(gold))}, of type \w+; expected text"):
+            check_answer("\\boxed{5}", gold)  # type: ignore[arg-type]

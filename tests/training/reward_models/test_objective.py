@@ -70,3 +70,7 @@ def test_scores_that_part_the_labels_or_point_the_wrong_way_have_the_last_temper
     assert fit_temperature([0.0, 0.0], [0, 1]) == 1
     with pytest.raises(ValueError, match="2 scores and 1 labels"):
         fit_temperature([0.0, 1.0], [1])
+    with pytest.raises(ValueError, match="score 1 is not finite"):
+        fit_temperature([0.5, float("nan")], [1, 0])
+    with pytest.raises(ValueError, match=r"label 1 is 5\.0; expected a number in \[0, 1\]"):
+        fit_temperature([0.5, 1.0], [1, 5])
