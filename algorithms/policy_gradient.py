@@ -36,6 +36,7 @@ from algorithms.parts import (
     off_policy_kept,
 )
 from algorithms.ratios import KlForm, RatioLevel, log_ratio
+from algorithms.settings import refuse_nan
 
 __all__ = ["PenalizedPolicyGradient", "PolicyGradient"]
 
@@ -111,6 +112,7 @@ class PolicyGradient:
     batch_unit: BatchUnit = field(default=BatchUnit.SEQUENCE, init=False)
 
     def __post_init__(self) -> None:
+        refuse_nan(self)
         for name, hint in get_type_hints(type(self)).items():
             if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
                 choices = " or ".join(map(repr, get_args(hint)))

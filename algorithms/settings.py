@@ -6,11 +6,12 @@ The one field language of the project: what `--set` and `--vary` take is decided
 from __future__ import annotations
 
 import enum
+import math
 import sys
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-__all__ = ["converted", "fits", "type_in_words"]
+__all__ = ["converted", "fits", "refuse_nan", "type_in_words"]
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -40,6 +41,17 @@ def converted(value: Any, hint: Any) -> Any:
     if get_origin(hint) is tuple:
         return tuple(converted(item, part) for item, part in zip(value, _of_items(hint, value), strict=True))
     return hint(value) if _is_enum(hint) else value
+
+
+def refuse_nan(settings: Any) -> None:
+    """Of a dataclass's fields none is NaN, which every comparison with a bound lets pass.
+
+    Raises:
+        ValueError: one is.
+    """
+    for name, value in vars(settings).items():
+        if isinstance(value, float) and math.isnan(value):
+            raise ValueError(f"{name} is nan; expected a number.")
 
 
 def type_in_words(hint: Any) -> str:

@@ -10,7 +10,7 @@ from sampling.rollout import Rollout
 
 __all__ = ["CHECKER_VERSION", "ScoredRollout", "Status", "StepVerdict", "Verdict"]
 
-CHECKER_VERSION = "5"
+CHECKER_VERSION = "6"
 """Raised whenever a verdict can change; every run records it, and comparisons of different versions are refused."""
 
 

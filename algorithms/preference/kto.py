@@ -19,6 +19,7 @@ from torch import Tensor
 
 from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Exclusion, Need, TokenBatch, compose
 from algorithms.preference.pairs import completion_scores
+from algorithms.settings import refuse_nan
 
 __all__ = ["KTO"]
 
@@ -48,6 +49,7 @@ class KTO:
     exclude: frozenset[Exclusion] = field(default=frozenset(), init=False)
 
     def __post_init__(self) -> None:
+        refuse_nan(self)
         for name in ("kto_beta", "desirable_weight", "undesirable_weight"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number above 0.")

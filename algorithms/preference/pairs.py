@@ -11,6 +11,7 @@ from torch import Tensor
 
 from algorithms.interface import Aggregation, BatchUnit, Coefficients, DataSource, Exclusion, Need, TokenBatch, compose
 from algorithms.ratios import masked_sum
+from algorithms.settings import refuse_nan
 
 __all__ = ["PairwiseMethod", "RelativeToReference", "completion_scores", "gap_of_pairs", "pair_gap"]
 
@@ -33,6 +34,7 @@ class PairwiseMethod:
     exclude: frozenset[Exclusion] = field(default=frozenset(), init=False)
 
     def __post_init__(self) -> None:
+        refuse_nan(self)
         if self.data_source == DataSource.DEMONSTRATIONS:
             raise ValueError("data_source is 'P_sft'; expected 'π_sft', 'π_k' or 'π_θ': pairs are sampled.")
         if self.pairing not in ("correct", "reward"):

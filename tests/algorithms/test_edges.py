@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -176,3 +177,13 @@ def test_credit_of_zero_has_a_coefficient_of_zero_however_large_the_ratio() -> N
 def test_what_would_be_ignored_is_refused(name: str, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_algorithm(name, settings)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_no_setting_of_a_method_is_nan(name: str) -> None:
+    """Every comparison with a bound lets NaN pass: a `kl_coef` of NaN would leave the KL out in silence."""
+    algorithm = build_algorithm(name)
+    for setting in fields(algorithm):  # type: ignore[arg-type]
+        if setting.init and isinstance(getattr(algorithm, setting.name), float):
+            with pytest.raises(ValueError, match=f"{setting.name} is nan; expected a number"):
+                replace(algorithm, **{setting.name: math.nan})  # type: ignore[type-var]
