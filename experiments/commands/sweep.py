@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from experiments.commands.compare import ClusterOptions
-from experiments.commands.options import Repeated, checked_workers, keep_coefficients, seeds_from, write_report_of
+from experiments.commands.options import Repeated, checked_workers, keep_coefficients, say, seeds_from, write_report_of
 
 if TYPE_CHECKING:
     from experiments.recipes.config import Recipe
@@ -62,7 +62,7 @@ class Sweep(ClusterOptions):
         from experiments.records.lock import lock_folder
         from experiments.schedule.choice import CHOICE_FOLDER, apply_choice, choice_recipe, choose
         from experiments.schedule.compare import compare
-        from experiments.schedule.door import check_recipe
+        from experiments.schedule.door import check_recipe, contamination
         from experiments.schedule.progress import progress_board
         from experiments.schedule.workers import WorkerError
 
@@ -72,6 +72,9 @@ class Sweep(ClusterOptions):
         checked = check_recipe(self._with_controls(grid))
         if chosen is not None:
             check_recipe(choice_recipe(grid, chosen))
+        if overlaps := contamination(checked):
+            description["overlaps"] = overlaps
+            say("\n".join(f"warning: {line}" for line in overlaps))
         with lock_folder(out), progress_board() as board:
 
             def run(recipe: Recipe, folder: Path, evaluate_start: bool = False) -> None:

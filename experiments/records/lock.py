@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 __all__ = ["FolderBusyError", "FolderKindError", "check_folder", "is_read_only", "lock_folder"]
 
@@ -57,12 +58,12 @@ def lock_folder(path: Path) -> Iterator[None]:
     lock = path / ".lock"
     there = lock.exists()
     with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderBusyError(
-                f"another coeflab process writes to {path}; wait for it, stop it, or choose another --out."
-            ) from error
+        while not _try(file, fcntl.LOCK_EX):
+            if not _try(file, fcntl.LOCK_SH):
+                raise FolderBusyError(
+                    f"another coeflab process writes to {path}; wait for it, stop it, or choose another --out."
+                )
+            fcntl.flock(file, fcntl.LOCK_UN)  # nobody writes: `coeflab status` looks, for a moment
         try:
             yield
         finally:
@@ -71,3 +72,12 @@ def lock_folder(path: Path) -> Iterator[None]:
                 for folder in made:
                     if not any(folder.iterdir()):
                         folder.rmdir()
+
+
+def _try(file: IO[str], lock: int) -> bool:
+    """Take a lock on an open file, and say whether that could be done at once."""
+    try:
+        fcntl.flock(file, lock | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

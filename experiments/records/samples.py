@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from analysis import SAMPLE_COLUMNS
 from analysis.records.schema import LATER_COLUMNS
@@ -19,13 +21,16 @@ from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 from training.durable import put_in_place, writing
 
-__all__ = ["NumberFile", "SampleFile", "SampleKey", "key_of"]
+__all__ = ["NumberFile", "ProblemKey", "SampleFile", "SampleKey", "key_of"]
 
 DIGEST = b"coeflab.sha256"
 """Key in the file's metadata: SHA-256 of the rows. The checksums of pages leave out what says where pages lie."""
 
 SampleKey = tuple[str, str, int]
 """Benchmark, problem and sample index: which sample of a step."""
+
+ProblemKey = tuple[str, str]
+"""Benchmark and problem: an id is one problem's within its benchmark alone."""
 
 
 class SampleFile:
@@ -60,9 +65,9 @@ class SampleFile:
         samples = self.read()
         return samples.iloc[samples["step"].to_numpy() == step]
 
-    def counts(self, step: int) -> Counter[str]:
+    def counts(self, step: int) -> Counter[ProblemKey]:
         """Number of samples of each problem at `step`."""
-        return Counter(self.at(step)["problem_id"])
+        return Counter(_problems(self.at(step)))
 
     def pass_at_1(self, step: int, *, benchmark: str) -> float:
         """Share of correct samples of one benchmark at `step`."""
@@ -78,7 +83,7 @@ class SampleFile:
         """Add samples of one evaluation, each with its verdict and chain, in place of what it had of their problems."""
         new = pd.DataFrame([self._row(step, *each) for each in judged], columns=list(SAMPLE_COLUMNS))
         old = self.read()
-        again = (old["step"] == step).to_numpy() & old["problem_id"].isin(list(new["problem_id"])).to_numpy()
+        again = (old["step"] == step).to_numpy() & _is_of(old, new)
         self._write(new if old.empty else pd.concat([old.iloc[~again], new], ignore_index=True))
 
     def take(self, other: Path, *, step: int, samples: int) -> None:
@@ -162,10 +167,10 @@ class NumberFile:
             raise FolderDamagedError(f"{self.path} is damaged (it has columns {list(frame.columns)[:20]})")
         return frame
 
-    def counts(self, step: int) -> Counter[str]:
+    def counts(self, step: int) -> Counter[ProblemKey]:
         """How many samples of each problem have a number at `step`."""
         held = self.read()
-        return Counter(held.iloc[held["step"].to_numpy() == step]["problem_id"])
+        return Counter(_problems(held.iloc[held["step"].to_numpy() == step]))
 
     def add(self, step: int, keys: Sequence[SampleKey], numbers: Sequence[float], *, only: bool = False) -> None:
         """Add a number a sample at `step`, in place of what the file had of their problems there.
@@ -181,7 +186,7 @@ class NumberFile:
         rows = [(step, *key, number) for key, number in zip(keys, numbers, strict=True)]
         new, old = pd.DataFrame(rows, columns=self._columns), self.read()
         here = (old["step"] == step).to_numpy()
-        again = here & old["problem_id"].isin(list(new["problem_id"])).to_numpy()
+        again = here & _is_of(old, new)
         kept = (here if only else True) & ~again
         _write(self.path, pd.concat([old.iloc[kept], new], ignore_index=True) if kept.any() else new)
 
@@ -196,6 +201,17 @@ class NumberFile:
 def key_of(rollout: Rollout) -> SampleKey:
     """Which sample of its step a completion is."""
     return rollout.problem.benchmark, rollout.problem.problem_id, rollout.sample_index
+
+
+def _problems(frame: pd.DataFrame) -> list[ProblemKey]:
+    """The problem of each row."""
+    return list(zip(frame["benchmark"], frame["problem_id"], strict=True))
+
+
+def _is_of(frame: pd.DataFrame, other: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows of `frame` are of problems that `other` has too."""
+    known = set(_problems(other))
+    return np.array([problem in known for problem in _problems(frame)], dtype=bool)
 
 
 def _read(path: Path) -> pd.DataFrame:

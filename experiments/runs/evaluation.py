@@ -9,7 +9,7 @@ from functools import partial
 
 from experiments.recipes.plugins import learned_name, load_step_rule
 from experiments.records.config import RunConfig
-from experiments.records.samples import NumberFile, SampleFile, key_of
+from experiments.records.samples import NumberFile, ProblemKey, SampleFile, key_of
 from experiments.runs.answering import answers, proof_checker, tool_rounds
 from experiments.runs.engines import Report
 from experiments.runs.setup import Asked, RunSetup
@@ -73,7 +73,7 @@ def evaluate(
         done &= _whole(folder.scores, step, samples)
     if start_kl is not None and not start_kl.may_go_on(step, done, folder.start_kl):
         start_kl = None
-    left = [item for item in prompts if item[0].problem_id not in done]
+    left = [item for item in prompts if (item[0].benchmark, item[0].problem_id) not in done]
     progress = _counted(setup.report, samples * len(prompts), unit)
     if len(left) < len(prompts):
         progress(samples * (len(prompts) - len(left)))
@@ -101,9 +101,9 @@ def evaluate(
     return EvaluationCost(tokens=file.tokens(step), seconds=seconds)
 
 
-def _whole(file: SampleFile | NumberFile, step: int, samples: int) -> set[str]:
+def _whole(file: SampleFile | NumberFile, step: int, samples: int) -> set[ProblemKey]:
     """Problems of which the file holds all samples at a step."""
-    return {problem_id for problem_id, count in file.counts(step).items() if count == samples}
+    return {problem for problem, count in file.counts(step).items() if count == samples}
 
 
 def _asking(

@@ -63,7 +63,8 @@ class LiveEvaluation:
         due = range(0, min(rows, training.steps - 1) + 1, evaluation.every) if evaluation.every else ()
         for step in due:
             counts = folder.samples.counts(step)
-            if any(counts[problem.problem_id] != evaluation.curve_samples for problem, _ in self.setup.prompts):
+            asked = [(problem.benchmark, problem.problem_id) for problem, _ in self.setup.prompts]
+            if any(counts[problem] != evaluation.curve_samples for problem in asked):
                 return max(0, step - 1)
         return rows
 

@@ -99,8 +99,18 @@ def load_further(task: TaskConfig, evaluation: EvaluationConfig) -> list[Problem
     """The problems of `EvaluationConfig.further_benchmarks`, one benchmark after the other.
 
     Raises:
-        ValueError: as `load_problems`.
+        ValueError: as `load_problems`; or two of the benchmarks, the task's own among them, have one name.
     """
+    names = dict[str, str]()
+    for benchmark in (task.benchmark, *evaluation.further_benchmarks):
+        name = _own_name(Path(benchmark.replace(SPLIT, evaluation.split)))
+        if name in names:
+            raise ValueError(
+                f"evaluation.further_benchmarks has {benchmark!r}, which is called {name!r} as {names[name]!r} is; "
+                "expected benchmarks of different names, the task's own among them: leave it out with --set "
+                "evaluation.further_benchmarks=…, or rename the file."
+            )
+        names[name] = benchmark
     return [
         problem
         for benchmark in evaluation.further_benchmarks
@@ -155,7 +165,11 @@ def _of_own_files(pattern: str, split: str) -> list[Problem]:
 
 def _read_own(file: str) -> list[Problem]:
     path = Path(file).expanduser()
-    return read_problems(path, benchmark=path.name.removesuffix(".gz").removesuffix(".jsonl"))
+    return read_problems(path, benchmark=_own_name(path))
+
+
+def _own_name(file: Path) -> str:
+    return file.name.removesuffix(".gz").removesuffix(".jsonl")
 
 
 def _check_gold_answers(problems: list[Problem]) -> None:

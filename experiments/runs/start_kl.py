@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmarks.problem import Problem
 from experiments.records.config import RunConfig
-from experiments.records.samples import NumberFile, SampleFile, key_of
+from experiments.records.samples import NumberFile, ProblemKey, SampleFile, SampleKey, key_of
 from sampling.prompt import RenderedPrompt
 from sampling.rollout import Rollout
 from training.config import TrainingConfig
@@ -47,7 +47,7 @@ class StartKl:
     start: Path
     training: TrainingConfig
     temperature: float
-    samples_of: Mapping[str, int]
+    samples_of: Mapping[ProblemKey, int]
     together: Callable[[Sequence[Rollout]], list[float] | None] | None = None
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[float] | None:
@@ -76,17 +76,17 @@ class StartKl:
             numbers[index] = number
         return numbers
 
-    def may_go_on(self, step: int, done: Collection[str], held: NumberFile) -> bool:
+    def may_go_on(self, step: int, done: Collection[ProblemKey], held: NumberFile) -> bool:
         """Whether all that was drawn of the evaluation at `step`, of the problems `done`, was measured too.
 
         What was drawn by a version that did not measure is not drawn again for it.
         """
         counts = held.counts(step)
-        return not step or all(counts[problem_id] for problem_id in self.samples_of.keys() & set(done))
+        return not step or all(counts[problem] for problem in self.samples_of.keys() & set(done))
 
     def keep(self, step: int, rollouts: Sequence[Rollout], into: NumberFile) -> None:
         """Measure what is to be measured of the completions of an evaluation, and write it."""
-        some = [each for each in rollouts if each.sample_index < self.samples_of.get(each.problem.problem_id, 0)]
+        some = [each for each in rollouts if self._is_measured(key_of(each))]
         numbers = (self.together or self)(some)
         if numbers is not None:
             into.add(step, [key_of(each) for each in some], numbers)
@@ -95,8 +95,12 @@ class StartKl:
         """Write 0 for what is to be measured of the evaluation at step 0: there π_θ is π_start."""
         held = samples.at(0)
         columns = (held[name] for name in ("benchmark", "problem_id", "sample_index"))
-        keys = [key for key in zip(*columns, strict=True) if key[2] < self.samples_of.get(key[1], 0)]
+        keys = [key for key in zip(*columns, strict=True) if self._is_measured(key)]
         into.add(0, keys, [0.0] * len(keys))
+
+    def _is_measured(self, key: SampleKey) -> bool:
+        benchmark, problem_id, sample_index = key
+        return sample_index < self.samples_of.get((benchmark, problem_id), 0)
 
     @cached_property
     def _start(self) -> nn.Module:
@@ -138,7 +142,7 @@ def measured_from_start(
     training, evaluation = config.training, config.evaluation
     if training is None or not evaluation.temperature or evaluation.top_p < 1:
         return None
-    problems = [problem.problem_id for problem, _ in prompts[:MOST_MEASURED]]
+    problems = [(problem.benchmark, problem.problem_id) for problem, _ in prompts[:MOST_MEASURED]]
     each = min(evaluation.curve_samples, MOST_MEASURED // max(1, len(problems)))
     return StartKl(
         policy=policy,

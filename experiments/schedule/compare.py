@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.records.schema import START_ARM
+from analysis.report.benchmark_table import SUITE_FILE
 from analysis.statistics.contrasts import to_records
 from experiments.recipes.arms import select_arms
 from experiments.recipes.config import Recipe, TaskConfig
@@ -124,11 +125,12 @@ def _continued(recipe: Recipe, out: Path) -> Recipe:
     """The recipe as the folder goes on with it: with the day that it was begun on.
 
     Raises:
-        FolderKindError: the folder holds a single run.
+        FolderKindError: the folder holds a single run, or evaluations of several benchmarks.
         ConfigMismatchError: see `_check_arms`.
     """
-    if (out / "config.json").exists():
-        raise FolderKindError(f"{out} holds a single run; a comparison needs a folder of its own (--out).")
+    for name, what in (("config.json", "a single run"), (SUITE_FILE, "evaluations of several benchmarks")):
+        if (out / name).exists():
+            raise FolderKindError(f"{out} holds {what}; a comparison needs a folder of its own (--out).")
     if not any(holds_work(folder) for folder in (*out.glob("start*"), *out.glob("runs/*"))):
         (out / "recipe.json").unlink(missing_ok=True)  # of a comparison that failed before it did anything
     held = held_config(out / "recipe.json")
@@ -255,8 +257,9 @@ def evaluate_model(run: RunConfig, out: Path, *, board: Board) -> None:
         ConfigMismatchError: `out` holds another evaluation.
         WorkerError: the evaluation failed.
     """
-    if (out / "recipe.json").exists():
-        raise FolderKindError(f"{out} holds a comparison; an evaluation needs a folder of its own (--out).")
+    for name, what in (("recipe.json", "a comparison"), (SUITE_FILE, "evaluations of several benchmarks")):
+        if (out / name).exists():
+            raise FolderKindError(f"{out} holds {what}; an evaluation needs a folder of its own (--out).")
     run = replace(run, task=dated(run.task, held_config(out / "config.json")))
     failures: dict[str, str] = {}
     run_jobs(

@@ -175,6 +175,7 @@ def evaluation_run(
     if task.prompt in RUN_PROGRAMS:
         check_sandbox("namespaces")
     problems = load_problems(task, evaluation.split, evaluation.problems)
+    load_further(task, evaluation)
     checker = proof_checker(task)
     if checker is not None:
         checker.check()

@@ -12,10 +12,18 @@ from analysis.report.benchmark_table import load_suite, suite_markdown, suite_te
 from analysis.report.tables import TERMINAL_WIDTH
 from benchmarks.registry import BENCHMARKS, PAPER_BENCHMARKS
 from experiments.commands.evaluate import Evaluate
+from experiments.recipes.config import EvaluationConfig, TaskConfig
+from experiments.records.config import RunConfig
+from experiments.records.lock import FolderKindError
 from experiments.runs.problems import UnknownBenchmarkError
+from experiments.schedule.compare import compare, evaluate_model
+from experiments.schedule.door import evaluation_run
+from experiments.schedule.progress import progress_board
 from experiments.schedule.status import status_lines
 from experiments.schedule.suite import benchmark_names
 from rewards.sandbox.run import why_unavailable
+from sampling.engines import EngineConfig
+from tests.experiments.miniature import recipe
 from tests.training.small_run import save_start
 
 KEPT = Path(__file__).parents[3] / "results" / "paper-benchmarks" / "2026-11-29"
@@ -103,6 +111,25 @@ def test_a_stopped_suite_goes_on_and_status_tells_of_each_benchmark(suite: Path)
     evaluate(suite, suite / "tiny", suite / "out")
     assert status_lines(suite / "out")[-1] == "3 runs: 3 finished"
     assert (suite / "out" / "gsm8k" / "samples.parquet").stat().st_mtime_ns == before
+
+
+def test_a_single_evaluation_and_a_comparison_are_refused_in_the_folder_of_several(suite: Path) -> None:
+    """Status would tell of the one, the report of the others."""
+    before = sorted((suite / "out").iterdir())
+    config = asked_alone(suite)
+    with progress_board() as board:
+        with pytest.raises(FolderKindError, match="of several benchmarks; an evaluation needs a folder of its own"):
+            evaluate_model(config, suite / "out", board=board)
+        with pytest.raises(FolderKindError, match="of several benchmarks; a comparison needs a folder of its own"):
+            compare(recipe(), suite / "out", workers=1, board=board)
+    assert sorted((suite / "out").iterdir()) == before
+
+
+def asked_alone(suite: Path) -> RunConfig:
+    """One of the suite's benchmarks, as it would be asked alone."""
+    asked = EvaluationConfig(samples=2, max_tokens=8)
+    task = TaskConfig(benchmark=str(suite / "data" / "mine.jsonl"), prompt="bare")
+    return evaluation_run(str(suite / "tiny"), task, asked, EngineConfig(name="transformers"), seed=0)
 
 
 def test_an_unfinished_benchmark_is_left_out_by_name(suite: Path) -> None:

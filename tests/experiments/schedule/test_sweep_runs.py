@@ -156,3 +156,28 @@ def test_a_dry_run_counts_every_completion_and_writes_nothing(
     assert f"{96 + 192 + 132 + 132 + 192} completions" in printed
     assert "An estimate: no finished run here to measure" in printed
     assert not list(tmp_path.iterdir())
+
+
+def test_training_problems_that_hold_a_question_of_the_report_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `compare` and `train` tell of them: on stderr, and in ``comparison.json``."""
+    rows = [{"id": f"{n}", "question": f"How much is {n} and {n} more?", "answer": f"{2 * n}"} for n in range(30)]
+    for row in rows:
+        row["solution"] = row["answer"]
+    for split, some in (("train", rows), ("test", [{**rows[3], "id": "copy"}])):
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
+    told: list[Any] = []
+
+    def compared(*arguments: Any, description: Any, **options: Any) -> None:
+        told.append(description)
+        raise WorkerError("not run here")
+
+    monkeypatch.setattr(experiments.schedule.compare, "compare", compared)
+    monkeypatch.setitem(recipes.RECIPES, "miniature", lambda device: _without_curve(recipe()))
+    sweep = _sweep(choose=None, controls=False, benchmark=str(tmp_path / "{split}.jsonl"), out=tmp_path / "out")
+    with pytest.raises(WorkerError, match="not run here"):
+        sweep.run()
+    [line] = told[0]["overlaps"]
+    assert "3 and copy share" in line
+    assert f"warning: {line}" in capsys.readouterr().err
