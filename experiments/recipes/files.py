@@ -12,12 +12,17 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.naming import did_you_mean
 
-__all__ = ["check_unchanged", "file_hashes", "is_file_reference", "load_object"]
+if TYPE_CHECKING:
+    from experiments.recipes.config import EvaluationConfig, TaskConfig
 
+__all__ = ["SPLIT", "check_unchanged", "file_hashes", "is_file_reference", "load_object", "task_files"]
+
+SPLIT = "{split}"  # in the name of a user's file of problems
+SPLITS = ("train", "validation", "test")
 TEXT_SUFFIXES = (".txt", ".jinja", ".jsonl", ".jsonl.gz")  # prompts, chat templates and benchmarks
 
 
@@ -61,6 +66,13 @@ def load_object(reference: str) -> Any:
         own = _public_names(path)
         raise ValueError(f"{path} has no {name!r}; {did_you_mean(name, own)}It has {', '.join(own) or 'none'}.")
     return getattr(module, name)
+
+
+def task_files(task: TaskConfig, evaluation: EvaluationConfig) -> list[str | None]:
+    """What may be a user's file of what is asked: prompts, templates, problems of every split, further benchmarks."""
+    benchmarks = (task.benchmark, *evaluation.further_benchmarks)
+    problems = [name.replace(SPLIT, split) for name in benchmarks for split in (SPLITS if SPLIT in name else ("",))]
+    return [task.prompt, task.system, task.chat_template, *problems]
 
 
 def file_hashes(references: Iterable[str | None]) -> dict[str, str]:

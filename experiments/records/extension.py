@@ -23,7 +23,8 @@ def grown(held: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     """A configuration as JSON data, its fields that may grow as they are in `data` where that is more.
 
     These are: ``seeds``; ``training.steps`` of a run or of each arm; ``evaluation.samples``, ``decoding_samples``,
-    ``decoding_temperatures`` and ``further_benchmarks``. All others are as in `held`.
+    ``decoding_temperatures`` and ``further_benchmarks``; and ``files``, which has the hashes of theirs. All others are
+    as in `held`, hashes of files that it knew too.
 
     Raises:
         ConfigMismatchError: the steps may not grow, since the learning rate falls with the share that is done.
@@ -35,6 +36,8 @@ def grown(held: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         result["training"] = _longer(held["training"], data.get("training"))
     if isinstance(held.get("evaluation"), dict):
         result["evaluation"] = _more_samples(held["evaluation"], data.get("evaluation"))
+    if isinstance(held.get("files"), dict) and isinstance(data.get("files"), dict):
+        result["files"] = {**data["files"], **held["files"]}
     arms, asked = held.get("arms"), data.get("arms")
     if isinstance(arms, dict) and isinstance(asked, dict):
         result["arms"] = {name: _longer_arm(arm, asked.get(name)) for name, arm in arms.items()}
@@ -42,8 +45,8 @@ def grown(held: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
 
 def extension_of(held: dict[str, Any], data: dict[str, Any]) -> str:
-    """What `data` asks for beyond `held`, in words; empty where that is nothing."""
-    return differences(held, grown(held, data))
+    """What `data` asks for beyond `held`, in words; empty where that is nothing. Hashes of files are no request."""
+    return differences(held, {**grown(held, data), **({"files": held["files"]} if "files" in held else {})})
 
 
 def check_longer(config: RunConfig, held_steps: int) -> None:

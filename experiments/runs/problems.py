@@ -15,6 +15,7 @@ from benchmarks.prompts import boxed_solution
 from benchmarks.prompts.choice import language_of
 from benchmarks.prompts.instructions import LAYOUTS
 from experiments.recipes.config import EvaluationConfig, TaskConfig
+from experiments.recipes.files import SPLIT
 from rewards import GoldAnswerError, check_answer
 
 __all__ = [
@@ -35,7 +36,6 @@ KNOWN_BENCHMARKS = (*GENERATED, *FILES)
 
 # A generated benchmark has as many problems as one asks for; these are the defaults.
 ARITHMETIC_SIZES = {"train": 20000, "validation": 200, "test": 400}
-SPLIT = "{split}"  # in the name of a user's file
 MOST_VALIDATION = 200  # problems of a benchmark on which a start policy's temperature is chosen
 VALIDATION_SHARE = 20  # one in 20 training problems where a benchmark has no validation split
 

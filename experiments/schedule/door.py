@@ -10,7 +10,7 @@ from algorithms.interface import DataSource
 from benchmarks.problem import Problem
 from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
-from experiments.recipes.files import file_hashes
+from experiments.recipes.files import file_hashes, task_files
 from experiments.recipes.plugins import learned_name, load_method, load_reward, load_step_reward, try_reward
 from experiments.records.config import RunConfig
 from experiments.runs.answering import proof_checker
@@ -191,7 +191,7 @@ def evaluation_run(
         task=task,
         evaluation=evaluation,
         engine=engine,
-        files=file_hashes(_files_of(task)),
+        files=file_hashes(task_files(task, evaluation)),
     )
 
 
@@ -247,10 +247,5 @@ def with_files(recipe: Recipe) -> Recipe:
     for arm in recipe.arms.values():
         own = recipe.overridden(arm.overrides)
         references += [model.step_rule for model in own.reward_models.values()]
-        references += [arm.algorithm, own.reward, own.task.step_reward, *_files_of(own.task)]
+        references += [arm.algorithm, own.reward, own.task.step_reward, *task_files(own.task, own.evaluation)]
     return replace(recipe, files=file_hashes(references))
-
-
-def _files_of(task: TaskConfig) -> list[str | None]:
-    """The parts of a task that may be a user's file."""
-    return [task.prompt, task.system, task.chat_template, task.benchmark]

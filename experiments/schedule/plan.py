@@ -14,6 +14,7 @@ from algorithms.interface import DataSource
 from analysis.records.schema import START_ARM
 from experiments.peers.jobs import TrlRunJob
 from experiments.recipes.config import Recipe
+from experiments.recipes.files import task_files
 from experiments.recipes.plugins import learned_name, load_method
 from experiments.records.config import OfflineConfig, RewardFitConfig, RunConfig, StartConfig
 from experiments.records.same import to_json
@@ -309,7 +310,7 @@ def _reward_fit(run: RunConfig, name: str, start: StartJob | None, out: Path, jo
 
 def _common(recipe: Recipe, seed: int, algorithm: str) -> dict[str, Any]:
     """The common part of all runs of a seed, and the hashes of the files that this one uses."""
-    used = (algorithm, recipe.reward, recipe.task.step_reward)
+    used = (algorithm, recipe.reward, recipe.task.step_reward, *task_files(recipe.task, recipe.evaluation))
     names = {learned_name(name) for name in (recipe.reward, recipe.task.step_reward, recipe.source.guide or "")}
     models = {name: model for name, model in recipe.reward_models.items() if name in names}
     used += tuple(model.step_rule for model in models.values())
