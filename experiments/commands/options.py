@@ -211,13 +211,13 @@ def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool, ranks
 
 
 def seeds_from(numbers: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """Seeds of ``--seeds``: one number says how many, from 0; several are the seeds themselves.
+    """Seeds of ``--seeds``: one number says how many, from 0; several are the seeds themselves, in whatever order.
 
     Raises:
         ValueError: none at all.
     """
     if numbers is None or len(numbers) > 1:
-        return numbers
+        return None if numbers is None else tuple(sorted(numbers))
     if not numbers or numbers[0] < 1:
         raise ValueError(f"--seeds is {numbers[0] if numbers else 'empty'}; expected how many, or several seeds.")
     return tuple(range(numbers[0]))

@@ -147,7 +147,7 @@ def test_the_choice_sees_neither_the_test_problems_nor_the_seeds_of_the_comparis
 
 def test_one_number_is_how_many_seeds_and_several_are_the_seeds() -> None:
     assert seeds_from((3,)) == (0, 1, 2)
-    assert seeds_from((5, 7)) == (5, 7)
+    assert seeds_from((5, 7)) == seeds_from((7, 5)) == (5, 7), "the same comparison, whatever the order"
     assert seeds_from(None) is None
     with pytest.raises(ValueError, match="--seeds is 0"):
         seeds_from((0,))
