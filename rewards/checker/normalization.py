@@ -51,6 +51,9 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"\{,\}", ","),
         (r"\\colon(?![A-Za-z])|\{:\}|\\:", ":"),
+        (r"(?<![\\^_])\{\s*([-+])\s*\}", r"\1"),
+        (r"\\imath(?![A-Za-z])", "i"),
+        (r"\\surd(?![A-Za-z])", r"\\sqrt"),
         (r"\\(?:cdot|times|ast)(?![A-Za-z])\s*", "*"),
         (r"\\div(?![A-Za-z])\s*", "/"),
         (r"\\big(cup|cap)(?![A-Za-z])(?!\s*[_^])", r"\\\1 "),
@@ -66,6 +69,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:varnothing|empty)(?![A-Za-z])", r"\\emptyset"),
         (r"\\(?:dots[cbmio]?|cdots|hdots)(?![A-Za-z])", r"\\ldots "),
         (r"\\%", "%"),
+        (r"(\\[$])\s*\\text\s*\{\s*(?=\d)([^{}]*)\}", r"\1\2"),
         (r"\\[$]", " dollars "),
         (r"\\#", "#"),
         (r"\\&", "&"),
@@ -144,7 +148,7 @@ _PLAIN_LATEX = re.compile(
     r"(?:[^\\}]|\\(?:frac(?=\{)|sqrt(?=\{)|pi(?![A-Za-z])|(?<![_{]\\)(?<![_{] \\)text\{ ?(?!a?r?c?(?:sin|cos|tan)h? ?\}"
     r"|(?:cot|sec|csc|ln|log|lg|exp|cis|gcd|lcm|max|min) ?\})[a-z][a-z ]+\})|\}(?!\s*\d))*"
 )
-_REWRITE_MARKS = re.compile(r"~|\{ ?,|[<>!:]=|\{:\}|\^\{?o")
+_REWRITE_MARKS = re.compile(r"~|\{ ?(?:,|[-+] ?\})|[<>!:]=|\{:\}|\^\{?o")
 
 
 def normalize(text: str) -> str:

@@ -252,6 +252,15 @@ x=1,y=2 ~~ \begin{cases}x=1\\[4pt]y=2\end{cases} ~~ \begin{aligned}x&=1\\[-4pt]y
 \mathbb{R} ~~ \R ~~ \Bbb R ~~ \Bbb{R} ~~ \mathds{R}
 \mathbb{N} ~~ \N ~~ \Bbb{N}
 60^\circ ~~ 60^{\mathrm{o}} ~~ 60^{\text{o}} ~~ 60^\text{o} ~~ 60\textdegree
+-0.5 ~~ {-}0.5 ~~ {-}\frac12
+3 ~~ {+}3 ~~ 5{-}2
+3i ~~ 3\imath
+\sqrt{3} ~~ \surd3 ~~ \surd{3}
+5000000 ~~ \$\text{5 million} ~~ \$ \text{5 million}
+(0,\infty) ~~ \mathbb{R}^+ ~~ \mathbb{R}^{+} ~~ \R^+ ~~ \mathbb{R}_{>0} ~~ x \in \mathbb{R}^+
+[0,\infty) ~~ \mathbb{R}_{\ge 0} ~~ \mathbb{R}_{\geq 0}
+(-\infty,0) ~~ \mathbb{R}^- ~~ \mathbb{R}_{<0}
+(-\infty,0] ~~ \mathbb{R}_{\le 0}
 """
 
 DIFFERENT = r"""
@@ -365,6 +374,10 @@ x^2+y^2=25 ~~ y=\sqrt{25-x^2}
 (0,2) ~~ (0,1)\bigcup(1,2)
 \mathbb{R} ~~ \N ~~ \Q
 60^\circ ~~ 60^{\text{or}} ~~ 6^{\text{o}}
+0.5 ~~ {-}0.5
+\sqrt{3} ~~ \surd2 ~~ 3
+5000000 ~~ \$\text{6 million} ~~ \$\text{5 thousand}
+(0,\infty) ~~ \mathbb{R}_{\ge 0} ~~ \mathbb{R}^- ~~ \mathbb{R} ~~ \mathbb{R}_{>1}
 """
 
 COMPLETIONS: list[tuple[str, str, bool]] = [
