@@ -89,6 +89,7 @@ class RecipeOptions:
             data_dir=self.data_dir or recipe.task.data_dir,
             step_reward=self.step_reward or recipe.task.step_reward,
         )
+        further = tuple(name for name in recipe.evaluation.further_benchmarks if name != task.benchmark)
         arms = recipe.arms if self.steps is None else _with_steps(recipe, self.steps, asked)
         recipe = recipe if self.model is None else recipe.with_model(self.model)
         return replace(
@@ -96,7 +97,9 @@ class RecipeOptions:
             task=task,
             arms=arms,
             reward=self.reward or recipe.reward,
-            evaluation=replace(recipe.evaluation, split=self.split or recipe.evaluation.split),
+            evaluation=replace(
+                recipe.evaluation, split=self.split or recipe.evaluation.split, further_benchmarks=further
+            ),
             engine=replace(recipe.engine, name=self.engine or recipe.engine.name),
         )
 

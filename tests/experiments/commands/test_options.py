@@ -36,6 +36,13 @@ def test_options_that_are_given_take_the_recipes_place(monkeypatch: pytest.Monke
     assert {arm.training.steps for arm in made.arms.values()} == {7}
 
 
+def test_a_benchmark_that_becomes_the_tasks_own_is_no_further_one() -> None:
+    """`compare --benchmark arithmetic-long`: the default recipe asks it beside its own, and nothing is asked twice."""
+    assert "arithmetic-long" in RecipeOptions().recipe("arithmetic").evaluation.further_benchmarks
+    made = RecipeOptions(benchmark="arithmetic-long").recipe("arithmetic")
+    assert made.task.benchmark == "arithmetic-long" and made.evaluation.further_benchmarks == ()
+
+
 @pytest.mark.parametrize("name", ["gsm8k-smollm2-rates", "arithmetic-rates"])
 def test_a_grid_of_rates_is_judged_on_validation_problems(name: str) -> None:
     """Until 2026-11-29 the command line's own default put every recipe on test problems, these too."""
