@@ -16,7 +16,7 @@ import torch
 __all__ = ["PieceSize", "allocator_retries", "is_device_error", "is_memory_error"]
 
 SMALLEST = 64  # tokens; a model that cannot take so few does not fit at all
-RETRIES = 4  # of the allocator in one pass over a batch that are told of; one or two are those of a larger first batch
+RETRIES = 4  # of the allocator in one pass over a batch that are told of; fewer may be a larger batch's
 PATIENCE = 32  # passes over a batch that fit before twice the size is tried; twice as many after each try that failed
 
 _Result = TypeVar("_Result")
@@ -46,7 +46,10 @@ def is_device_error(error: BaseException) -> bool:
 
 
 def allocator_retries() -> int:
-    """How often torch has given back what it keeps of the GPU's memory for want of a free part; 0 without a GPU."""
+    """How often torch has given back what it keeps of the GPU's memory for want of a free part; 0 without a GPU.
+
+    ``num_alloc_retries`` of `torch.cuda.memory_stats`, of this process since its start.
+    """
     if not torch.cuda.is_initialized():
         return 0
     return int(torch.cuda.memory_stats_as_nested_dict().get("num_alloc_retries", 0))

@@ -20,7 +20,16 @@ from training.memory import estimate_memory
 if TYPE_CHECKING:
     from training.trainer import Trainer
 
-__all__ = ["ROWS", "SHAPES", "SizeRow", "measure_size", "measure_sizes", "size_table", "trainer_without_engine"]
+__all__ = [
+    "ROWS",
+    "SHAPES",
+    "SizeRow",
+    "measure_size",
+    "measure_sizes",
+    "random_rollouts",
+    "size_table",
+    "trainer_without_engine",
+]
 
 STEPS = 3  # the first compiles and is not counted
 GROUP = 8
@@ -136,7 +145,14 @@ def measure_size(
     estimate = estimate_memory(size_of(model), training, reference=True, critic=False, compiled=on_gpu).total
     row = SizeRow(size=size, option=option, estimate_gib=estimate, peak_gib=None, tokens_per_second=None)
     try:
-        rows = _steps(model, training, _random_rollouts(config["vocab_size"], training, prompt))
+        given = random_rollouts(
+            config["vocab_size"],
+            problems=training.problems_per_step,
+            group_size=GROUP,
+            prompt=prompt,
+            completion=(completion // 2, completion),
+        )
+        rows = _steps(model, training, given)
     except RuntimeError as error:
         if not is_memory_error(error):
             raise
@@ -157,16 +173,25 @@ def _random_model(config: Mapping[str, Any], device: Any) -> Any:
         return Qwen2ForCausalLM(Qwen2Config(**config)).eval()
 
 
-def _random_rollouts(vocabulary: int, training: TrainingConfig, prompt: int) -> list[Rollout]:
-    """Completions half to fully as long as they may be, of random tokens."""
+def random_rollouts(
+    vocabulary: int, *, problems: int, group_size: int, prompt: int, completion: tuple[int, int]
+) -> list[Rollout]:
+    """Groups of completions of random tokens, each behind a prompt of random tokens; the same every time.
+
+    Args:
+        vocabulary: ids are from 3 on, below it.
+        problems: groups.
+        group_size: completions of each.
+        prompt: tokens of a prompt.
+        completion: fewest and most tokens of a completion.
+    """
     rng = random.Random(0)
-    longest = training.max_completion_tokens
     rollouts = []
-    for number in range(training.problems_per_step):
+    for number in range(problems):
         problem = Problem(problem_id=f"random/{number}", benchmark="random", question="?", gold_answer="1")
         prompt_ids = tuple(rng.randrange(3, vocabulary) for _ in range(prompt))
-        for index in range(training.group_size):
-            length = rng.randint(longest // 2, longest)
+        for index in range(group_size):
+            length = rng.randint(*completion)
             rollouts.append(
                 Rollout(
                     problem=problem,
@@ -213,7 +238,16 @@ def _steps(model: Any, training: TrainingConfig, rollouts: list[Rollout]) -> lis
 
 
 def trainer_without_engine(model: Any, training: TrainingConfig, rollouts: list[Rollout]) -> Trainer:
-    """GRPO with π_ref on the same completions at every step, every second one rewarded; nothing is sampled."""
+    """GRPO with π_ref on the same completions at every step, every second one rewarded; nothing is sampled.
+
+    Args:
+        model: on the device where it is trained; gets adapters where `training` has a rank.
+        training: `problems_per_step` · `group_size` is as many as there are rollouts.
+        rollouts: group by group.
+
+    Raises:
+        ValueError: see `Trainer`.
+    """
     from algorithms import GRPO
     from rewards.reward import as_reward
     from training.models.embedded import build_embedded_tokenizer

@@ -7,6 +7,7 @@ rational: intervals, points and the whole line.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -17,10 +18,25 @@ from rewards.algebra.quotients import forms_equal
 from rewards.checker.relations import as_interval, end_of, joined_intervals
 from rewards.checker.values import Collection, Scalar, Value, Words
 
-__all__ = ["combined", "rest_of_line"]
+__all__ = ["combined", "half_line", "rest_of_line"]
 
 Part = tuple[Fraction | float, bool, Fraction | float, bool]  # low, whether it is in, high, whether it is in
 _EMPTY = Words("empty set")
+_HALF_LINE = re.compile(r"\\mathbb\{R\}\s*(?:\^\s*\{?\s*([-+])\s*\}?|_\s*\{\s*(<|>|\\le|\\ge)\s*0\s*\})")
+_HALF_LINES = {
+    "+": "(0,\\infty)",
+    ">": "(0,\\infty)",
+    "\\ge": "[0,\\infty)",
+    "-": "(-\\infty,0)",
+    "<": "(-\\infty,0)",
+    "\\le": "(-\\infty,0]",
+}
+
+
+def half_line(text: str) -> str | None:
+    """The interval that a normalised ``\\mathbb{R}^+`` or ``\\mathbb{R}_{\\ge 0}`` is; ``None`` for any other text."""
+    half = _HALF_LINE.fullmatch(text)
+    return None if half is None else _HALF_LINES[half.group(1) or half.group(2)]
 
 
 def combined(operator: str, left: Value, right: Value) -> Value | None:

@@ -21,7 +21,7 @@ from rewards.checker.normalization import normalize, squeeze
 from rewards.checker.numerals import read_based, read_clock
 from rewards.checker.printed import rewrite_printed
 from rewards.checker.relations import assigned_names, between, name_of, same_name
-from rewards.checker.sets import combined, rest_of_line
+from rewards.checker.sets import combined, half_line, rest_of_line
 from rewards.checker.units import LEADING_CURRENCY, split_unit
 from rewards.checker.values import LISTS, Collection, Relation, Scalar, Value, Words
 from rewards.checker.wording import (
@@ -54,15 +54,6 @@ _OPTION = re.compile(r"(?:(?:[Oo]ption|[Cc]hoice)\s|选项?|故选|应选)\s*[:�
 _REAL_LINE = re.compile(
     r"\\mathbb\{R\}|\\mathbb R|(?:the set of )?(?:all|any) (?:the )?real(?: number)?s?|the real(?: number)?s"
 )
-_HALF_LINE = re.compile(r"\\mathbb\{R\}\s*(?:\^\s*\{?\s*([-+])\s*\}?|_\s*\{\s*(<|>|\\le|\\ge)\s*0\s*\})")
-_HALF_LINES = {
-    "+": "(0,\\infty)",
-    ">": "(0,\\infty)",
-    "\\ge": "[0,\\infty)",
-    "-": "(-\\infty,0)",
-    "<": "(-\\infty,0)",
-    "\\le": "(-\\infty,0]",
-}
 _PUNCTURED_LINE = re.compile(r"\\mathbb\{R\}\s*(?:\\setminus|\\backslash|\\|-)\s*\\\{([^{}]*)\\\}")
 _SET_BUILDER = re.compile(r"\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?(?:\||:)\s*(\S.*)", re.DOTALL)
 _ALTERNATIVE = re.compile(r"\bor\b|\\(?:lor|vee)(?![A-Za-z])|或")
@@ -335,8 +326,8 @@ def _scalar(text: str) -> Value:
         return Words(meaning)
     if _REAL_LINE.fullmatch(text):
         return _read_bracketed("(-\\infty,\\infty)", 0)
-    if (half := _HALF_LINE.fullmatch(text)) is not None:
-        return _read_bracketed(_HALF_LINES[half.group(1) or half.group(2)], 0)
+    if (half := half_line(text)) is not None:
+        return _read_bracketed(half, 0)
     if (punctured := _PUNCTURED_LINE.fullmatch(text)) is not None:
         points = _read_list(punctured.group(1), 0)
         if not isinstance(points, Collection) or points.kind != "list":

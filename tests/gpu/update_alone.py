@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import random
 import sys
 import time
 from collections.abc import Sequence
@@ -26,15 +25,13 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import training.trainer
-from benchmarks.problem import Problem
-from experiments.speed.sizes import trainer_without_engine
-from sampling.rollout import Rollout
+from experiments.speed.sizes import random_rollouts, trainer_without_engine
 from training.config import TrainingConfig
 from training.loop import take_step
 
 ROUNDS = 8
 FREE = 2  # steps before them: compile, and give the allocator its blocks
-PROMPT = (80, 150)  # tokens
+PROMPT = 115  # tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,30 +118,6 @@ def compile_together(model: Any, count: int) -> None:
         layer._compiled_call_impl = layer._call_impl  # `is_compiled` asks for it
 
 
-def rollouts(shape: Shape) -> list[Rollout]:
-    """Groups of random tokens behind random prompts."""
-    rng = random.Random(0)
-    found = []
-    for number in range(shape.groups):
-        problem = Problem(problem_id=f"random/{number}", benchmark="random", question="?", gold_answer="1")
-        prompt = tuple(rng.randrange(3, shape.vocabulary) for _ in range(rng.randint(*PROMPT)))
-        for index in range(shape.group_size):
-            length = rng.randint(*shape.completion)
-            found.append(
-                Rollout(
-                    problem=problem,
-                    prompt_ids=prompt,
-                    completion_ids=tuple(rng.randrange(3, shape.vocabulary) for _ in range(length)),
-                    completion="",
-                    finish_reason="stop",
-                    sample_index=index,
-                    seed=0,
-                    policy_version=0,
-                )
-            )
-    return found
-
-
 def work(pipe: Connection, shape: Shape, together: int) -> None:
     """A variant's process: a row for each step, after the free ones one for each message."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -176,7 +149,14 @@ def work(pipe: Connection, shape: Shape, together: int) -> None:
         packed=True,
         compiled=True,
     )
-    trainer = trainer_without_engine(model, config, rollouts(shape))
+    given = random_rollouts(
+        shape.vocabulary,
+        problems=shape.groups,
+        group_size=shape.group_size,
+        prompt=PROMPT,
+        completion=shape.completion,
+    )
+    trainer = trainer_without_engine(model, config, given)
     for step in range(FREE + ROUNDS):
         started = time.perf_counter()
         row = take_step(trainer, step)
