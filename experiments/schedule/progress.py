@@ -45,11 +45,13 @@ def rate_text(per_second: float, unit: str) -> str:
 
     Args:
         per_second: units a second, above 0.
-        unit: in the plural.
+        unit: in the plural; of several words (``completions of validation problems``) what is counted comes first, and
+            a rate is told in that alone.
     """
+    counted = unit.partition(" ")[0]
     if per_second >= 1:
-        return f"{per_second:,.1f} {unit}/s"
-    one = unit.removesuffix("es") if unit.endswith("ches") else unit.removesuffix("s")
+        return f"{per_second:,.1f} {counted}/s"
+    one = counted.removesuffix("es") if counted.endswith("ches") else counted.removesuffix("s")
     return f"{time_text(1 / per_second)} a {one}"
 
 

@@ -20,6 +20,8 @@ from experiments.schedule.progress import Board, rate_text, time_text
         (1 / 210, "runs", "3.5 min a run"),
         (0.25, "microbatches", "4.0 s a microbatch"),
         (1e-4, "runs", "2.8 h a run"),
+        (1 / 51, "completions of validation problems", "51 s a completion"),
+        (214.6, "completions of validation problems", "214.6 completions/s"),
     ],
 )
 def test_a_rate_is_told_in_a_unit_in_which_it_is_not_0(per_second: float, unit: str, text: str) -> None:
