@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from benchmarks.problem import Problem
 from sampling.rollout import FinishReason, Rollout
 from sampling.seeds import request_seed
-from sampling.text import TextTokenizer, cut_at, opening
+from sampling.text import TextTokenizer, completion_texts, cut_text, opening
 from sampling.truncation import Truncation
 
 if TYPE_CHECKING:
@@ -168,10 +168,13 @@ def sample_rollouts(
     ]
     generations = sampler.generate([request for _, _, request in plan], config, on_progress)
     openings = {problem.problem_id: opening(tokenizer, ids) for problem, ids in prompts}
+    ids = [generation.completion_ids for generation in generations]
+    texts = completion_texts(tokenizer, ids, [_end(generation) for generation in generations])
     return [
         _rollout(
             tokenizer,
             generation,
+            text,
             config.stop,
             problem=problem,
             prompt_ids=request.prompt_ids,
@@ -180,13 +183,20 @@ def sample_rollouts(
             seed=request.seed,
             policy_version=sampler.policy_version,
         )
-        for (problem, index, request), generation in zip(plan, generations, strict=True)
+        for (problem, index, request), generation, text in zip(plan, generations, texts, strict=True)
     ]
+
+
+def _end(generation: Generation) -> tuple[int, ...]:
+    """The token that ended it, whichever of the model's that was: it is no part of the text."""
+    ended = generation.finish_reason == "stop" and not generation.met_stop
+    return generation.completion_ids[-1:] if ended else ()
 
 
 def _rollout(
     tokenizer: TextTokenizer,
     generation: Generation,
+    text: str,
     stop: tuple[str, ...],
     *,
     problem: Problem,
@@ -198,9 +208,7 @@ def _rollout(
 ) -> Rollout:
     """A completion with its text, cut where it met a stop text."""
     ids, finish_reason, logprobs = generation.completion_ids, generation.finish_reason, generation.logprobs
-    # Whichever of the model's tokens ended it is no part of the text.
-    end = ids[-1:] if finish_reason == "stop" and not generation.met_stop else ()
-    text, kept = cut_at(tokenizer, ids, stop, end)
+    text, kept = cut_text(text, tokenizer, ids, stop, _end(generation))
     if kept is not None:
         ids, finish_reason, logprobs = ids[:kept], "stop", None if logprobs is None else logprobs[:kept]
     return Rollout(

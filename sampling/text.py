@@ -6,10 +6,20 @@ import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
-__all__ = ["TextTokenizer", "TokenTexts", "completion_text", "cut_at", "opening", "token_ends"]
+__all__ = [
+    "TextTokenizer",
+    "TokenTexts",
+    "completion_text",
+    "completion_texts",
+    "cut_at",
+    "cut_text",
+    "opening",
+    "token_ends",
+]
 
 # What chat templates of reasoning models write at the end of the prompt.
 _OPENINGS = ("<think>", "<thinking>", "<|begin_of_thought|>", "[THINK]", "◁think▷", "<seed:think>")
+_CLEANS_UP_AFTER_BPE = "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"
 _MAX_TOKENS_OF_AN_OPENING = 16
 _MAX_TOKENS_OF_A_CHARACTER = 8  # UTF-8 has four bytes; tokens without text may stand between them
 
@@ -35,6 +45,49 @@ def completion_text(tokenizer: TextTokenizer, token_ids: Sequence[int], end_toke
     """
     bounds = _bounds(tokenizer, end_token_ids)
     return tokenizer.decode([token for token in token_ids if token not in bounds], skip_special_tokens=False)
+
+
+def completion_texts(
+    tokenizer: TextTokenizer, sequences: Sequence[Sequence[int]], end_token_ids: Sequence[Collection[int]]
+) -> list[str]:
+    """`completion_text` of many completions, decoded at once on all cores where the tokenizer can.
+
+    Args:
+        tokenizer: decodes.
+        sequences: token ids of each completion.
+        end_token_ids: of each, the tokens that end it beside the tokenizer's own EOS.
+
+    Returns:
+        One text a completion, in order.
+    """
+    bounds = _bounds(tokenizer, ())
+    kept = [
+        [token for token in ids if token not in bounds and token not in ends]
+        for ids, ends in zip(sequences, end_token_ids, strict=True)
+    ]
+    if not _decodes_plainly(tokenizer):
+        return [tokenizer.decode(ids, skip_special_tokens=False) for ids in kept]
+    backend: Any = tokenizer.backend_tokenizer  # type: ignore[attr-defined]
+    return backend.decode_batch(kept, skip_special_tokens=False)  # type: ignore[no-any-return]
+
+
+def _decodes_plainly(tokenizer: TextTokenizer) -> bool:
+    """Whether the text is what the Rust tokenizer behind it gives, with nothing done to it afterwards."""
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        return False
+    from transformers import PreTrainedTokenizerFast
+
+    kind: Any = type(tokenizer)
+    own = kind.decode is PreTrainedTokenizerFast.decode and kind._decode is PreTrainedTokenizerFast._decode
+    return own and not _cleans_up(tokenizer)
+
+
+def _cleans_up(tokenizer: Any) -> bool:
+    """Whether blanks before punctuation are taken out of a decoded text; transformers 5 no longer does so after BPE."""
+    wanted = bool(tokenizer.clean_up_tokenization_spaces)
+    if type(tokenizer.backend_tokenizer.model).__name__ != "BPE":
+        return wanted
+    return wanted and getattr(tokenizer, _CLEANS_UP_AFTER_BPE, True)
 
 
 def token_ends(tokenizer: TextTokenizer, token_ids: Sequence[int], end_token_ids: Collection[int] = ()) -> list[int]:
@@ -113,6 +166,17 @@ def cut_at(
         The text; and the number of tokens, ``None`` where no stop text is met.
     """
     text = completion_text(tokenizer, token_ids, end_token_ids)
+    return cut_text(text, tokenizer, token_ids, stop, end_token_ids)
+
+
+def cut_text(
+    text: str,
+    tokenizer: TextTokenizer,
+    token_ids: Sequence[int],
+    stop: Sequence[str],
+    end_token_ids: Collection[int] = (),
+) -> tuple[str, int | None]:
+    """`cut_at` of a completion whose text is there already."""
     met = [(place + len(each), place) for each in stop if (place := text.find(each)) >= 0]
     if not met:
         return text, None

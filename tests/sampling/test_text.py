@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from benchmarks.arithmetic import generate_problems
 from rewards import check_answer
 from sampling.rollout import FinishReason, Rollout
 from sampling.sampler import Generation, SamplingConfig, sample_rollouts
-from sampling.text import TokenTexts, completion_text, token_ends
-from tests.sampling.tokenizers import by_words
+from sampling.text import TokenTexts, completion_text, completion_texts, token_ends
+from tests.sampling.tokenizers import by_words, llama
 from training.models.embedded import build_embedded_tokenizer
 
 TOKENIZER = by_words("5", "6", "so", r"\boxed{5}", r"\boxed{6}", special=("<think>", "</think>", "<|end|>"))
@@ -24,6 +28,48 @@ def ids(text: str) -> list[int]:
 def test_special_tokens_of_reasoning_stay_and_bounds_go() -> None:
     text = completion_text(TOKENIZER, ids("<think> 5 </think> 6 <eos> <pad> <pad>"))
     assert text == "<think> 5 </think> 6"
+
+
+class Shouting(PreTrainedTokenizerFast):
+    """A tokenizer that does something of its own to what it decodes."""
+
+    def _decode(self, *args: Any, **kwargs: Any) -> str:
+        return super()._decode(*args, **kwargs).upper()
+
+
+def cleaning(kind: Any, *, corrupt: bool = False) -> PreTrainedTokenizerFast:
+    """A tokenizer that takes blanks before punctuation out of the text, BPE only where it is told to."""
+    vocabulary = {word: index for index, word in enumerate(("so", "5", " .", " !", "<eos>"))}
+    backend = Tokenizer(models.BPE(vocabulary, []) if kind is models.BPE else models.WordLevel(vocabulary, "<eos>"))
+    backend.decoder = decoders.Fuse()
+    options = {"clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output": True} if corrupt else {}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<eos>", clean_up_tokenization_spaces=True, **options
+    )
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        TOKENIZER,
+        llama(),
+        build_embedded_tokenizer(),
+        Shouting(tokenizer_object=llama().backend_tokenizer, eos_token="</s>"),
+        cleaning(models.WordLevel),
+        cleaning(models.BPE),
+        cleaning(models.BPE, corrupt=True),
+        SimpleNamespace(eos_token_id=1, decode=lambda ids, skip_special_tokens: " ".join(map(str, ids))),
+    ],
+    ids=["words", "sentencepiece", "embedded", "of its own", "cleaning", "BPE", "cleaning BPE", "any other"],
+)
+def test_many_texts_at_once_are_those_of_each_alone(tokenizer: Any) -> None:
+    draw = random.Random(0)
+    tokens = getattr(tokenizer, "vocab_size", 9)
+    sequences = [[draw.randrange(tokens) for _ in range(draw.randrange(30))] for _ in range(60)]
+    ends = [sequence[-1:] if draw.random() < 0.5 else () for sequence in sequences]
+    found = completion_texts(tokenizer, sequences, ends)
+    assert found == [completion_text(tokenizer, *each) for each in zip(sequences, ends, strict=True)]
+    assert len(set(found)) > 10
 
 
 def test_the_draft_is_not_the_answer() -> None:
