@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.gpu.turns import Turns, in_turn, report
+from tests.gpu.turns import Turns, in_turn, measured, report
 from tests.gpu.update_alone import compile_together
 
 
@@ -65,6 +65,15 @@ def test_the_ratio_is_that_of_the_means_of_the_rounds_that_all_have() -> None:
 
     told = report({"one": rows(2.0, 4.0, 100.0), "two": rows(1.0, 2.0)})
     assert "two, 2 rounds: step 1.50 s, 0.500 [0.500, 0.500]" in told
+
+
+@pytest.mark.parametrize("lines", [[], ['{"step": 1}']], ids=["none", "one"])
+def test_a_run_without_two_steps_is_named(tmp_path: Path, lines: list[str]) -> None:
+    if lines:
+        (tmp_path / "runs" / "grpo-seed0").mkdir(parents=True)
+        (tmp_path / "runs" / "grpo-seed0" / "metrics.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SystemExit, match=rf"{len(lines)} runs and {len(lines)} steps; expected one run"):
+        measured(tmp_path)
 
 
 @pytest.mark.parametrize("together", [2, 3])

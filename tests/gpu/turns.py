@@ -123,7 +123,7 @@ def main(commands: Sequence[str]) -> None:
         finally:
             for process in running.values():
                 os.killpg(process.pid, signal.SIGTERM)
-    found = {name: _rows(out) for name, out in outs.items()}
+    found = {name: measured(out) for name, out in outs.items()}
     print(report(found))
 
 
@@ -135,10 +135,16 @@ def _start(line: Sequence[str], folder: Path, name: str, order: Sequence[str]) -
     return subprocess.Popen(command, env=env, cwd=ROOT, start_new_session=True)
 
 
-def _rows(out: Path) -> list[dict[str, Any]]:
+def measured(out: Path) -> list[dict[str, Any]]:
     """The rows of a run but for its first step's."""
-    [file] = (ROOT / out).glob("runs/*/metrics.jsonl")
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()][1:]
+    files = list((ROOT / out).glob("runs/*/metrics.jsonl"))
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    if len(files) != 1 or len(lines) < 2:
+        raise SystemExit(
+            f"{out} has {len(files)} runs and {len(lines)} steps; expected one run of at least two: what it printed says "
+            "why."
+        )
+    return [json.loads(line) for line in lines][1:]
 
 
 def report(found: dict[str, list[dict[str, Any]]]) -> str:
