@@ -136,13 +136,13 @@ def _start(line: Sequence[str], folder: Path, name: str, order: Sequence[str]) -
 
 
 def measured(out: Path) -> list[dict[str, Any]]:
-    """The rows of a run but for its first step's."""
+    """The rows of the one run of a folder but for its first step's; ends the command where there are none."""
     files = list((ROOT / out).glob("runs/*/metrics.jsonl"))
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     if len(files) != 1 or len(lines) < 2:
         raise SystemExit(
-            f"{out} has {len(files)} runs and {len(lines)} steps; expected one run of at least two: what it printed says "
-            "why."
+            f"{out} has {len(files)} runs and {len(lines)} steps; expected one run of at least two. What the run "
+            "printed says why."
         )
     return [json.loads(line) for line in lines][1:]
 
