@@ -134,7 +134,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         Its row of metrics.
 
     Raises:
-        NotFiniteError: see `train`; the weights are those of before the step.
+        NotFiniteError: see `train`; no weight is NaN, and earlier updates on the same batch have been made.
         ValueError: a diagnostic of the algorithm has the name of another column.
     """
     on_gpu = trainer.policy.device.type == "cuda"

@@ -12,7 +12,8 @@ import torch
 
 from algorithms import GRPO, Aggregation, BatchUnit, Coefficients, DataSource, Exclusion, Need, TokenBatch
 from algorithms.checks import check_members
-from tests.training.small_run import TRAINING, Rows, make_trainer, run, save_start
+from tests.training.small_run import TRAINING, Rows, make_trainer, run, save_start, weights
+from training.finite import NotFiniteError
 
 ONE_ITERATION = replace(TRAINING, steps=1, iteration_steps=None)
 
@@ -95,3 +96,20 @@ def test_one_number_a_sequence_is_that_of_each_token(start: Path, tmp_path: Path
     of_tokens = trained(start, Own(), tmp_path / "tokens")
     of_rows = trained(start, Own(credit_changed=lambda credit: credit[:, :1]), tmp_path / "rows")
     assert of_rows[0]["loss"] == of_tokens[0]["loss"] != 0
+
+
+def test_a_run_that_stops_at_a_later_update_does_not_say_that_none_was_made(start: Path, tmp_path: Path) -> None:
+    seen: list[torch.Tensor] = []
+
+    def changed(credit: torch.Tensor) -> Coefficients:
+        seen.append(credit)
+        return Coefficients(values=credit * (1.0 if len(seen) == 1 else float("nan")))
+
+    training = replace(ONE_ITERATION, updates_per_batch=2)
+    trainer = make_trainer(start, Own(changed=changed), tmp_path / "drawn", training)  # type: ignore[arg-type]
+    before = weights(trainer.policy.model)
+    with pytest.raises(NotFiniteError, match="stopped before it reached a weight, and the last checkpoint is from bef"):
+        run(trainer, tmp_path / "checkpoints", Rows())
+    after = weights(trainer.policy.model)
+    assert len(seen) == 2 and torch.isfinite(after).all() and not torch.equal(before, after)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000000"]
