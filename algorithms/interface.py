@@ -226,7 +226,7 @@ class Counted:
 
     def denominator(self, unit: BatchUnit, max_length: int) -> Denominator:
         """The counts of these completions; at least 1 each, so that a batch with nothing left gives zero."""
-        units = int(self.rows.sum()) // (2 if unit is BatchUnit.PAIR else 1)
+        units = int(self.rows.sum()) // (2 if unit == BatchUnit.PAIR else 1)
         return Denominator(units=max(1, units), tokens=max(1, int(self.mask.sum())), max_length=max_length)
 
 

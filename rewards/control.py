@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards.reward import Reward, Rewards
+from rewards.reward import Reward, Rewards, checked_rewards
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 
@@ -74,11 +74,11 @@ class ShuffledReward(Reward):
 
     def __call__(self, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
         """The permuted rewards."""
-        rewards = self.reward(rollouts, verdicts)
+        rewards = checked_rewards(self.reward, rollouts, verdicts)
         groups: dict[str, list[int]] = {}
         for row, rollout in enumerate(rollouts):
             groups.setdefault(rollout.problem.problem_id, []).append(row)
-        correct = rewards.correct or tuple(verdict.correct for verdict in verdicts)
+        correct = tuple(verdict.correct for verdict in verdicts) if rewards.correct is None else rewards.correct
         taken_from = list(range(len(rollouts)))
         for problem_id, rows in groups.items():
             others = list(rows)

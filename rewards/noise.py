@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rewards.combination import WeightedReward
-from rewards.reward import Reward, RewardError, Rewards, StepReward, as_reward, sample_of
+from rewards.reward import (
+    Reward,
+    RewardError,
+    Rewards,
+    StepReward,
+    as_reward,
+    checked_rewards,
+    checked_steps,
+    sample_of,
+)
 from rewards.verdict import StepVerdict, Verdict
 from sampling.rollout import Rollout
 
@@ -97,8 +106,8 @@ class NoisyReward(Reward):
         Raises:
             RewardError: the reward does not say what right and wrong ones get, and a number is neither 1 nor 0.
         """
-        rewards = self.reward(rollouts, verdicts)
-        truly = rewards.correct or tuple(verdict.correct for verdict in verdicts)
+        rewards = checked_rewards(self.reward, rollouts, verdicts)
+        truly = tuple(verdict.correct for verdict in verdicts) if rewards.correct is None else rewards.correct
         values = self.reward.right_and_wrong
         for_right, for_wrong = (1.0, 0.0) if values is None else values
         total, correct = list[float](), list[bool]()
@@ -158,7 +167,7 @@ class NoisyStepReward(StepReward):
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[tuple[StepVerdict, ...]]:
         """The steps, with errors in their rewards."""
-        given = self.reward(rollouts)
+        given = checked_steps(self.reward, rollouts)
         return [
             tuple(self._with_error(rollout, number, step) for number, step in enumerate(steps))
             for rollout, steps in zip(rollouts, given, strict=True)

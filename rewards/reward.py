@@ -7,12 +7,12 @@ waits for many. A function of one completion becomes one by `as_reward`, at the 
 
 from __future__ import annotations
 
-import math
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
+from numbers import Integral, Real
+from typing import Any
 
 from rewards.verdict import StepVerdict, Verdict
 from sampling.rollout import Rollout
@@ -30,9 +30,12 @@ __all__ = [
     "as_reward",
     "as_step_reward",
     "checked_rewards",
+    "checked_steps",
     "place_of",
     "sample_of",
 ]
+
+LARGEST = 3.4028234663852886e38  # of float32
 
 RewardFunction = Callable[[Rollout, Verdict], float]
 """Reward of one completion on its own: `(rollout, verdict) -> float`."""
@@ -45,7 +48,7 @@ TokenEnds = Callable[[Sequence[int]], Sequence[int]]
 
 
 class RewardError(ValueError):
-    """A reward raised, or what it returned is not a finite number for each completion."""
+    """A reward raised, or what it returned is not a finite number for each completion, or for each step in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +206,8 @@ def as_reward(given: Reward | RewardFunction, name: str | None = None) -> Reward
 
 
 def checked_rewards(reward: Reward, rollouts: Sequence[Rollout], verdicts: Sequence[Verdict]) -> Rewards:
-    """The rewards of these completions, refused unless they are a finite number for each, in every part.
+    """The rewards of these completions, refused unless they are a finite number for each, in every part,
+    and say of each or of none whether it is right.
 
     Raises:
         RewardError: it is not, or the reward raised.
@@ -216,20 +220,73 @@ def checked_rewards(reward: Reward, rollouts: Sequence[Rollout], verdicts: Seque
         raise RewardError(f"the {reward.name} of {len(rollouts)} completions failed: {place_of(error)}") from error
     if not isinstance(rewards, Rewards):
         raise RewardError(f"{reward.name} returned a {type(rewards).__name__}; expected rewards.reward.Rewards.")
+    if not isinstance(rewards.parts, Mapping):
+        raise RewardError(f"{reward.name} has parts {rewards.parts!r}; expected numbers of each completion by name.")
     return Rewards(
         total=_finite(reward.name, rewards.total, rollouts),
         parts={name: _finite(name, numbers, rollouts) for name, numbers in rewards.parts.items()},
-        correct=rewards.correct,
+        correct=None if rewards.correct is None else _bools(reward.name, rewards.correct, rollouts),
     )
 
 
-def _finite(name: str, numbers: Sequence[object], rollouts: Sequence[Rollout]) -> tuple[float, ...]:
-    if len(numbers) != len(rollouts):
-        raise RewardError(f"{name} has {len(numbers)} numbers; expected one for each of {len(rollouts)} completions.")
-    for rollout, number in zip(rollouts, numbers, strict=True):
-        if not isinstance(number, Real) or not math.isfinite(number):
-            raise RewardError(f"the {name} of {sample_of(rollout)} is {number!r}; expected a finite number.")
-    return tuple(float(number) for number in numbers)  # type: ignore[arg-type]
+def _finite(name: str, numbers: object, rollouts: Sequence[Rollout]) -> tuple[float, ...]:
+    given = _one_each(name, numbers, rollouts, "numbers")
+    for rollout, number in zip(rollouts, given, strict=True):
+        if not _is_finite(number):
+            raise RewardError(f"the {name} of {sample_of(rollout)} is {number!r}; expected a finite number of float32.")
+    return tuple(float(number) for number in given)
+
+
+def _is_finite(number: Any) -> bool:
+    """Whether it is a number that stays finite where batches hold it, as float32; comparing an integer is exact."""
+    return isinstance(number, Real) and bool(abs(number) <= LARGEST)  # type: ignore[operator]
+
+
+def _bools(name: str, correct: object, rollouts: Sequence[Rollout]) -> tuple[bool, ...]:
+    given = _one_each(f"correct of {name}", correct, rollouts, "values")
+    for rollout, right in zip(rollouts, given, strict=True):
+        if type(right).__name__ not in ("bool", "bool_"):  # Python's and numpy's
+            raise RewardError(f"{name} has correct {right!r} of {sample_of(rollout)}; expected True or False.")
+    return tuple(bool(right) for right in given)
+
+
+def _one_each(name: str, given: Any, rollouts: Sequence[Rollout], what: str) -> list[Any]:
+    if isinstance(given, str) or not hasattr(given, "__len__") or not hasattr(given, "__iter__"):
+        raise RewardError(f"{name} is {given!r}; expected a tuple, one for each of {len(rollouts)} completions.")
+    if len(given) != len(rollouts):
+        raise RewardError(f"{name} has {len(given)} {what}; expected one for each of {len(rollouts)} completions.")
+    return list(given)
+
+
+def checked_steps(step_reward: StepReward, rollouts: Sequence[Rollout]) -> list[tuple[StepVerdict, ...]]:
+    """The steps of these completions, refused unless each has a finite reward and they come in order of their ends.
+
+    Raises:
+        RewardError: that is not so, or the step reward raised.
+    """
+    found = step_reward(rollouts)
+    if len(found) != len(rollouts):
+        raise RewardError(f"{step_reward.name} gave steps of {len(found)} completions; expected {len(rollouts)}.")
+    return [_in_order(step_reward.name, steps, rollout) for steps, rollout in zip(found, rollouts, strict=True)]
+
+
+def _in_order(name: str, steps: Any, rollout: Rollout) -> tuple[StepVerdict, ...]:
+    if not isinstance(steps, tuple | list):
+        raise RewardError(f"the {name} of {sample_of(rollout)} is {steps!r}; expected a tuple of StepVerdict.")
+    before = 0
+    for number, step in enumerate(steps, start=1):
+        where = f"the {name} of {sample_of(rollout)}, step {number},"
+        if not isinstance(step, StepVerdict):
+            raise RewardError(f"{where} is {step!r}; expected a StepVerdict(end=…, reward=…).")
+        if not _is_finite(step.reward):
+            raise RewardError(f"{where} is {step.reward!r}; expected a finite number of float32.")
+        if not isinstance(step.end, Integral) or step.end < before:
+            raise RewardError(
+                f"{where} ends at {step.end!r}; expected a character offset, an integer of at least {before}: steps "
+                "come in order of their ends, or their rewards would change places."
+            )
+        before = step.end
+    return tuple(steps)
 
 
 def sample_of(rollout: Rollout) -> str:

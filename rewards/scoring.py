@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from rewards.answer_kinds import refined
@@ -10,7 +9,6 @@ from rewards.checker.pool import check_answers
 from rewards.reward import (
     EachCompletion,
     Reward,
-    RewardError,
     RewardFunction,
     StepReward,
     StepRewardFunction,
@@ -18,10 +16,10 @@ from rewards.reward import (
     as_reward,
     as_step_reward,
     checked_rewards,
-    sample_of,
+    checked_steps,
 )
 from rewards.steps.steps import step_rewards_at_tokens
-from rewards.verdict import ScoredRollout, StepVerdict, Verdict
+from rewards.verdict import ScoredRollout, Verdict
 from sampling.rollout import Rollout
 
 __all__ = ["correctness", "correctness_reward", "judge", "judge_chains", "score_rollouts"]
@@ -99,7 +97,7 @@ def score_rollouts(
         raise ValueError("step_reward needs token_ends, which maps each step's end to a token; pass both.")
     verdicts = judge(rollouts)
     rewards = checked_rewards(as_reward(reward), rollouts, verdicts)
-    steps = None if step_reward is None else _steps(as_step_reward(step_reward), rollouts)
+    steps = None if step_reward is None else checked_steps(as_step_reward(step_reward), rollouts)
     scored = []
     for row, (rollout, verdict) in enumerate(zip(rollouts, verdicts, strict=True)):
         step_rewards: tuple[float, ...] = ()
@@ -122,18 +120,3 @@ def score_rollouts(
             )
         )
     return scored
-
-
-def _steps(step_reward: StepReward, rollouts: Sequence[Rollout]) -> Sequence[tuple[StepVerdict, ...]]:
-    """The steps of every completion, refused unless each has a finite reward."""
-    steps = step_reward(rollouts)
-    if len(steps) != len(rollouts):
-        raise RewardError(f"{step_reward.name} gave steps of {len(steps)} completions; expected {len(rollouts)}.")
-    for rollout, verdicts in zip(rollouts, steps, strict=True):
-        bad = [number for number, step in enumerate(verdicts, start=1) if not math.isfinite(step.reward)]
-        if bad:
-            raise RewardError(
-                f"the {step_reward.name} of {sample_of(rollout)}, step {bad[0]}, is {verdicts[bad[0] - 1].reward}; "
-                "expected a finite number."
-            )
-    return steps

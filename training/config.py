@@ -26,7 +26,7 @@ class TrainingConfig:
             rows (`training.sources.mixture`); ``None`` takes P·G demonstrations. Of no other source.
         learning_rate: AdamW's rate after the warm-up; 0 goes through every motion and changes nothing (a control).
         warmup_steps: steps of linear warm-up from 0.
-        schedule: constant, or linear decay to 0 at the last step.
+        schedule: constant, or linear decay, to 0 after the last step.
         updates_per_batch: μ of Algorithm 1; the paper has 1. With more, metrics are those of the last one.
         microbatch_tokens: most tokens of one forward and backward pass, its padding included where sequences are not
             packed; no result depends on it beyond rounding. It is halved where the device runs out of memory.

@@ -23,7 +23,10 @@ LOOK_AT = {
 
 
 class NotFiniteError(FloatingPointError):
-    """A run computed NaN or infinity; its weights and its last checkpoint are from before."""
+    """A run computed NaN or infinity; that reached no weight, and its last checkpoint is from before the step.
+
+    Earlier updates on the step's batch, and the policy's where the critic's number is meant, have been made.
+    """
 
 
 def check_finite(step: int, what: str, value: float | Tensor) -> None:
@@ -44,8 +47,8 @@ def check_finite(step: int, what: str, value: float | Tensor) -> None:
         shown, count = value, ""
     if not math.isfinite(shown):
         raise NotFiniteError(
-            f"the {what} of step {step + 1} is {shown}{count}; expected finite numbers. The run stopped before this "
-            f"step changed a weight, and the last checkpoint is from before. Look at {LOOK_AT[what]}."
+            f"the {what} of step {step + 1} is {shown}{count}; expected finite numbers. The run stopped before it "
+            f"reached a weight, and the last checkpoint is from before this step. Look at {LOOK_AT[what]}."
         )
 
 

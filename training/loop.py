@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from algorithms.checks import check_token_numbers
 from algorithms.interface import BatchUnit, DataSource
 from training.accounting import rollout_metrics
 from training.checkpoints import help_to_save, save_checkpoint
@@ -133,7 +134,7 @@ def take_step(trainer: Trainer, step: int, share: float = 1.0) -> Row:
         Its row of metrics.
 
     Raises:
-        NotFiniteError: see `train`; the weights are those of before the step.
+        NotFiniteError: see `train`; no weight is NaN, and earlier updates on the same batch have been made.
         ValueError: a diagnostic of the algorithm has the name of another column.
     """
     on_gpu = trainer.policy.device.type == "cuda"
@@ -212,6 +213,7 @@ def _update(trainer: Trainer, batch: TrainingBatch, step: int, share: float) -> 
     """Credit once, then `updates_per_batch` optimiser steps, none while the critic warms up; the critic afterwards."""
     model, algorithm, config = trainer.policy.model, trainer.algorithm, trainer.config
     credit = algorithm.credit(batch.tokens)
+    check_token_numbers(credit, batch.tokens.completion_mask, f"credit of {type(algorithm).__name__}")
     check_finite(step, "credit", credit)
 
     def accumulate(tokens: int) -> dict[str, float]:
@@ -263,6 +265,7 @@ def _update_critic(trainer: Trainer, batch: TrainingBatch, step: int, share: flo
     critic, optimizer = trainer.critic, trainer.critic_optimizer
     assert critic is not None and optimizer is not None
     targets = trainer.algorithm.value_targets(batch.tokens)  # type: ignore[attr-defined]
+    check_token_numbers(targets, batch.tokens.completion_mask, f"value_targets of {type(trainer.algorithm).__name__}")
     denominator = denominator_of(batch)
 
     def accumulate(tokens: int) -> float:

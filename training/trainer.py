@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from algorithms.checks import check_members
 from algorithms.interface import Algorithm, BatchUnit, DataSource, Exclusion, Need
 from rewards.reward import Reward, StepReward, StepRewardFunction
 from rewards.scoring import score_rollouts
@@ -95,6 +96,7 @@ class Trainer:
     drawing: nn.Module | None = field(init=False, default=None)  # the policy that drew what is in flight
 
     def __post_init__(self) -> None:
+        check_members(self.algorithm, type(self.algorithm).__name__)
         source, needs = self.algorithm.data_source, self.algorithm.needs
         missing = [
             remedy

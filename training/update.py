@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from algorithms.checks import check_coefficients
 from algorithms.interface import (
     Aggregation,
     Algorithm,
@@ -79,10 +80,10 @@ def accumulate_gradients(
         logprobs, ``kl``, the k3 estimate of KL(π_θ ‖ π_ref).
     """
     left = counted(algorithm, batch.tokens)
-    constant = algorithm.aggregation is Aggregation.CONSTANT
+    constant = algorithm.aggregation == Aggregation.CONSTANT
     limit = batch.tokens.require("max_length", "aggregation 'constant'") if constant else 1
     denominator = left.denominator(algorithm.batch_unit, limit)
-    online = algorithm.data_source is DataSource.ONLINE
+    online = algorithm.data_source == DataSource.ONLINE
     nll = ("entropy" if online else "nll") if numbers is log_probabilities else None
     sums: dict[str, Tensor] = {}
 
@@ -101,6 +102,7 @@ def accumulate_gradients(
             tokens = replace(tokens, old_logprobs=logprobs.detach())
         part_credit = credit[there][:, : mask.shape[1]]
         coefficients = algorithm.coefficients(tokens, part_credit, logprobs.detach())
+        check_coefficients(coefficients, mask, type(algorithm).__name__)
         loss = surrogate_loss(coefficients.values, logprobs, mask, algorithm.aggregation, denominator)
         loss.backward()
 

@@ -109,7 +109,7 @@ def _score(method: PairwiseMethod | KTO, batch: TokenBatch, logprobs: Tensor, ro
     if Need.REFERENCE_LOGPROBS in method.needs:
         values = values - batch.require("reference_logprobs", "a score")[row]
     inside = values[batch.completion_mask[row]]
-    summed = method.aggregation is Aggregation.SEQUENCE_SUM
+    summed = method.aggregation == Aggregation.SEQUENCE_SUM
     return inside.sum() if summed else inside.mean()
 
 

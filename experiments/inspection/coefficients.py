@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from algorithms import Aggregation, Algorithm, Coefficients, TokenBatch, aggregation_weights, counted
+from algorithms import Algorithm, TokenBatch, aggregation_weights, counted
+from algorithms.checks import check_coefficients, check_token_numbers
 from experiments.inspection.frozen_batch import FrozenBatch
 from experiments.recipes.files import is_file_reference
 from experiments.recipes.plugins import load_algorithm
@@ -86,14 +87,11 @@ def coefficients_with(frozen: FrozenBatch, algorithm: Algorithm, name: str) -> M
         credit = algorithm.credit(batch)
         _check_tokens(credit, batch, f"credit of {name}")
         found = algorithm.coefficients(batch, credit, logprobs)
-    if not isinstance(found, Coefficients):
-        raise ValueError(
-            f"coefficients of {name} returned a {type(found).__name__}; expected algorithms.Coefficients(values=…)."
-        )
+    check_coefficients(found, batch.completion_mask, name)
     _check_tokens(found.values, batch, f"coefficients of {name}")
     left = counted(algorithm, batch)
     denominator = left.denominator(algorithm.batch_unit, batch.max_length or 1)
-    weights = aggregation_weights(left.mask, Aggregation(algorithm.aggregation), denominator)
+    weights = aggregation_weights(left.mask, algorithm.aggregation, denominator)
 
     def ragged(values: Tensor) -> list[list[float]]:
         rows = (values.to(torch.float64) + 0.0).expand_as(batch.completion_mask).tolist()  # never -0
@@ -126,14 +124,8 @@ def failures_of(name: str, algorithm: Algorithm) -> Iterator[None]:
 
 def _check_tokens(values: Any, batch: TokenBatch, what: str) -> None:
     """Refuse what would be broadcast to wrong numbers, or cannot be printed."""
-    expected = tuple(batch.completion_mask.shape)
-    if not isinstance(values, Tensor) or tuple(values.shape) not in (expected, (expected[0], 1)):
-        got = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else f"a {type(values).__name__}"
-        raise ValueError(
-            f"{what} has {got}; expected {expected}, a number for each token: rewards[:, None] * batch.completion_mask "
-            "spreads one of each sequence."
-        )
-    values = values.expand(expected)
+    check_token_numbers(values, batch.completion_mask, what)
+    values = values.expand(batch.completion_mask.shape)
     strange = ~torch.isfinite(values) & batch.completion_mask
     if bool(strange.any()):
         row, token = (int(index) for index in strange.nonzero()[0])

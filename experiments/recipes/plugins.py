@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from algorithms import Algorithm, build_algorithm, configure
+from algorithms.checks import check_members
 from benchmarks.naming import did_you_mean
 from benchmarks.problem import Problem
 from experiments.recipes.files import is_file_reference, load_object
@@ -38,8 +39,8 @@ def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
     """A method by name or ``file.py:Name``, with its settings.
 
     Raises:
-        ValueError: no such method or field, or the file's class lacks part of the interface; or it is one of TRL's
-            trainers, which have no coefficients.
+        ValueError: no such method or field, or the file's class lacks part of the interface, or has text where
+            a member is meant; or it is one of TRL's trainers, which have no coefficients.
     """
     if is_trl(name):
         equation = trl_method(name, settings).equation
@@ -57,6 +58,7 @@ def load_algorithm(name: str, settings: Mapping[str, Any]) -> Algorithm:
         raise ValueError(
             f"{name} lacks {', '.join(missing)}; see algorithms.interface.Algorithm and docs/extending.md."
         )
+    check_members(algorithm, name)
     return algorithm
 
 

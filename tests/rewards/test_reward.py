@@ -12,11 +12,13 @@ import pytest
 
 from rewards.catalogue import REWARDS
 from rewards.combination import RewardPart, WeightedReward
+from rewards.control import ShuffledReward
 from rewards.format import ThinkFormat, format_reward
-from rewards.reward import EachCompletion, Reward, RewardError, Rewards, as_reward, checked_rewards
+from rewards.noise import NoisyStepReward, RewardNoise
+from rewards.reward import EachCompletion, Reward, RewardError, Rewards, as_reward, as_step_reward, checked_rewards
 from rewards.sandbox.run import why_unavailable
 from rewards.scoring import correctness, score_rollouts
-from rewards.verdict import Verdict
+from rewards.verdict import StepVerdict, Verdict
 from sampling.rollout import Rollout
 from tests.rewards.rollouts import RIGHT, WRONG, rollout_of
 
@@ -97,11 +99,58 @@ class Answering(Reward):
         (Rewards(total=(1.0,) * 3, parts={"p": (1.0,) * 4}), "p has 4 numbers; expected one for each of 3"),
         (Rewards(total=(1.0,) * 3, parts={"p": (1.0, 1.0, float("nan"))}), "the p of problem 'p1', sample 2 is nan"),
         ([1.0, 1.0, 1.0], "odd returned a list; expected rewards.reward.Rewards"),
+        (Rewards(total=1.0), "odd is 1.0; expected a tuple, one for each of 3 completions"),  # type: ignore[arg-type]
+        (Rewards(total=(1.0,) * 3, parts={"p": 1.0}), "p is 1.0; expected a tuple"),  # type: ignore[dict-item]
+        (Rewards(total=(1.0,) * 3, parts=[1.0]), r"odd has parts \[1.0\]; expected numbers"),  # type: ignore[arg-type]
+        (Rewards(total=(1.0,) * 3, correct=(True,)), "correct of odd has 1 values; expected one for each of 3"),
+        (Rewards(total=(1.0,) * 3, correct=(True,) * 4), "correct of odd has 4 values; expected one for each of 3"),
+        (Rewards(total=(1.0,) * 3, correct=("no",) * 3), "odd has correct 'no' of .*; expected True or False"),  # type: ignore[arg-type]
     ],
 )
-def test_a_batch_of_another_size_or_kind_is_refused(answer: Any, message: str) -> None:
+@pytest.mark.parametrize("wrap", [lambda odd: odd, lambda odd: ShuffledReward(reward=odd)])
+def test_a_batch_of_another_size_or_kind_is_refused(answer: Any, message: str, wrap: Any) -> None:
     with pytest.raises(RewardError, match=message):
-        score_rollouts(ROLLOUTS, reward=Answering(answer=answer))
+        score_rollouts(ROLLOUTS, reward=wrap(Answering(answer=answer)))
+
+
+def test_right_and_wrong_may_be_an_array() -> None:
+    answer = Rewards(total=(0.0,) * 3, correct=np.array([False, True, False]))  # type: ignore[arg-type]
+    for reward in (Answering(answer=answer), ShuffledReward(reward=Answering(answer=answer))):
+        scored = score_rollouts(ROLLOUTS, reward=reward)
+        assert sorted(item.correct for item in scored) == [False, False, True]
+        assert {type(item.correct) for item in scored} == {bool}
+
+
+@pytest.mark.parametrize("large", [1e39, -1e39, 10**400])
+def test_what_float32_cannot_hold_is_refused(large: float) -> None:
+    with pytest.raises(RewardError, match=r"the large of problem 'p1', sample 0 is .*; expected a finite number of f"):
+        score_rollouts(ROLLOUTS, reward=as_reward(lambda rollout, verdict: large, "large"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        (None, "sample 0 is None; expected a tuple of StepVerdict"),
+        (1.0, "sample 0 is 1.0; expected a tuple of StepVerdict"),
+        (((3, 1.0),), r"sample 0, step 1, is \(3, 1.0\); expected a StepVerdict"),
+        ((StepVerdict(end=1, reward="x"),), "step 1, is 'x'; expected a finite number"),  # type: ignore[arg-type]
+        ((StepVerdict(end=1, reward=1e39),), "step 1, is 1e\\+39; expected a finite number"),
+        ((StepVerdict(end=1.5, reward=1.0),), "step 1, ends at 1.5; expected a character offset"),  # type: ignore[arg-type]
+        ((StepVerdict(end=-1, reward=1.0),), "step 1, ends at -1; expected .* of at least 0"),
+        (
+            (StepVerdict(end=2, reward=1.0), StepVerdict(end=1, reward=-1.0)),
+            "step 2, ends at 1; expected .* at least 2: steps come in order of their ends",
+        ),
+    ],
+)
+@pytest.mark.parametrize("errors", [0.0, 0.5])
+def test_steps_of_another_kind_or_order_are_refused(steps: Any, message: str, errors: float) -> None:
+    """Rewards whose ends fell had changed places among the tokens."""
+    reward: Any = as_step_reward(lambda rollout: steps)
+    if errors:
+        reward = NoisyStepReward(reward=reward, noise=RewardNoise(false_positive=errors, false_negative=errors))
+    with pytest.raises(RewardError, match=f"step reward of problem 'p1', .*{message}"):
+        score_rollouts(ROLLOUTS, step_reward=reward, token_ends=lambda ids: list(range(1, len(ids) + 1)))
 
 
 def lookup(table: dict[str, float], key: str) -> float:

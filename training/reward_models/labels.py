@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rewards.reward import StepReward
+from rewards.reward import StepReward, checked_steps
 from rewards.scoring import judge
 from rewards.steps.steps import step_rewards_at_tokens
 from rewards.verdict import ScoredRollout
@@ -37,7 +37,7 @@ def rule_step_labels(rollouts: Sequence[Rollout], rule: StepReward, policy: Poli
         rule: step reward with values above, below or at 0.
         policy: its tokenizer says where tokens end.
     """
-    verdicts, steps = judge(rollouts), rule(rollouts)
+    verdicts, steps = judge(rollouts), checked_steps(rule, rollouts)
     texts = TokenTexts(policy.tokenizer)
     result = []
     for rollout, verdict, of_rollout in zip(rollouts, verdicts, steps, strict=True):

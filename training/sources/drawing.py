@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from training.sources.interface import Source
@@ -41,11 +43,15 @@ class Drawn:
 
 
 def mixed_groups(scored: Sequence[ScoredRollout]) -> list[list[ScoredRollout]]:
-    """The problems' completions whose rewards are not all equal, compared exactly, in order."""
+    """The problems' completions whose rewards are not all equal, in order; compared exactly, as batches hold them.
+
+    In float32, that is: 0.1 + 0.2 and 0.3 are equal there, and a group of these two counts nowhere
+    (`algorithms.interface.counted`), so that others are to be drawn in its place.
+    """
     groups: dict[str, list[ScoredRollout]] = {}
     for item in scored:
         groups.setdefault(item.rollout.problem.problem_id, []).append(item)
-    return [group for group in groups.values() if len({item.reward for item in group}) > 1]
+    return [group for group in groups.values() if len({np.float32(item.reward) for item in group}) > 1]
 
 
 def draw_step(source: Source, step: int, score: Score, *, dynamic: bool, problems: int, greedy: bool = False) -> Drawn:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from algorithms.groups import equal_rewards
 from benchmarks.problem import Problem
 from rewards.scoring import score_rollouts
 from rewards.verdict import ScoredRollout
 from sampling.rollout import Rollout
 from sampling.sampler import Generation, SamplingConfig
-from training.sources.drawing import MAX_ROUNDS, draw_step
+from training.models.batches import build_batch
+from training.sources.drawing import MAX_ROUNDS, draw_step, mixed_groups
 from training.sources.online import OnlineSource
 from training.sources.prompts import Prompts
 
@@ -97,6 +99,22 @@ def test_a_policy_that_solves_all_or_nothing_ends_the_drawing() -> None:
     online, _ = source(mixed=set())
     drawn = draw_step(online, 0, score, dynamic=True, problems=PER_STEP)
     assert drawn.kept == [] and drawn.rounds == MAX_ROUNDS
+
+
+def test_rewards_that_float32_cannot_tell_apart_are_equal() -> None:
+    """A batch holds float32, where such a group counts nowhere: others are drawn in its place."""
+    online, _ = source(mixed=set())
+    [*rollouts] = online.rollouts(0)[:GROUP_SIZE]
+
+    def scored(*rewards: float) -> list[ScoredRollout]:
+        given = iter(rewards)
+        return score_rollouts(rollouts[: len(rewards)], reward=lambda rollout, verdict: next(given))
+
+    assert 0.1 + 0.2 != 0.3 and mixed_groups(scored(0.1 + 0.2, 0.3)) == []
+    apart = scored(0.3, 0.3001)
+    assert mixed_groups(apart) == [apart]
+    batch = build_batch(scored(0.1 + 0.2, 0.3), pad_token_id=0).tokens
+    assert bool(equal_rewards(batch.rewards, batch.group).all())
 
 
 def test_offline_completions_are_filtered_and_not_drawn_again() -> None:
