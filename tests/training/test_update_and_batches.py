@@ -233,6 +233,8 @@ def test_ranked_pairs_by_hand() -> None:
     """0.9, 0.5, 0.5, 0.2, 0.1: the best with the worst, then 0.5 with 0.2; the other 0.5 is left over."""
     assert pairs_of(graded([0.5, 0.1, 0.9, 0.5, 0.2], [False] * 5), by_reward=True) == [(2, 1), (0, 4)]
     assert pairs_of(graded([0.5, 0.5, 0.5, 0.1], [False] * 4), by_reward=True) == [(0, 3)]  # equals are no pair
+    assert pairs_of(graded([0.3, 0.1 + 0.2], [False] * 2), by_reward=True) == []  # in float32, as batches hold them
+    assert pairs_of(graded([0.3, 0.1 + 0.2, 0.0, 0.0], [False] * 4), by_reward=True) == [(0, 2), (1, 3)]
 
 
 @pytest.mark.parametrize("seed", range(20))

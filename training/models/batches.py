@@ -189,10 +189,13 @@ def _right_and_wrong(group: Sequence[ScoredRollout]) -> Iterable[tuple[ScoredRol
 
 
 def _ranked_pairs(group: Sequence[ScoredRollout]) -> Iterable[tuple[ScoredRollout, ScoredRollout]]:
-    best = sorted(group, key=lambda item: -item.reward)
-    worst = sorted(group, key=lambda item: item.reward)
+    def held(item: ScoredRollout) -> np.float32:  # as batches hold it: 0.1 + 0.2 and 0.3 are equal
+        return np.float32(item.reward)
+
+    best = sorted(group, key=lambda item: -held(item))
+    worst = sorted(group, key=held)
     paired = zip(best[: len(group) // 2], worst, strict=False)
-    return (pair for pair in paired if pair[0].reward > pair[1].reward)
+    return (pair for pair in paired if held(pair[0]) > held(pair[1]))
 
 
 def with_other_completions(batch: TrainingBatch) -> TrainingBatch:
