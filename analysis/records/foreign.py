@@ -116,6 +116,8 @@ def read_foreign(files: Sequence[str | Path], columns: Mapping[str, str] | None 
         near = did_you_mean(strange[0], FIELDS)
         raise RecordError(f"--map {strange[0]}=…: not a field; {near}Known: {', '.join(FIELDS)}")
     frame = pd.concat([_read_file(path, asked) for path in _listed(files)], ignore_index=True)
+    _check_arms(frame)
+    frame = frame.drop(columns="named_by")
     tasks = frame.pop("task")
     if tasks.nunique() > 1:
         frame["problem"] = [
@@ -139,7 +141,19 @@ def _listed(files: Sequence[str | Path]) -> list[Path]:
             listed.append(given)
         else:
             raise RecordError(f"{given}: no such file or folder; expected samples as {', '.join(SUFFIXES)}")
-    return listed
+    return list({path.resolve(): path for path in listed}.values())  # a file named twice has no more samples
+
+
+def _check_arms(frame: pd.DataFrame) -> None:
+    """Refuse two places that would be one arm by their name alone: their samples would be counted together."""
+    keys = ["arm", "seed", "step", "task", "problem"]
+    named = rows_where(frame, column(frame, "named_by") != "").drop_duplicates([*keys, "named_by"])
+    for arm in named.loc[named.duplicated(keys), "arm"].head(1):
+        places = list(dict.fromkeys(named.loc[named["arm"] == arm, "named_by"]))
+        raise RecordError(
+            f"{places[0]} and {places[1]} would both be the arm {arm!r}, called after file or folder; expected "
+            "different names; rename one, or give their rows a column 'arm' or 'seed'"
+        )
 
 
 def _is_lm_evals_summary(path: Path) -> bool:
@@ -165,9 +179,16 @@ def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
             frame[field] = rows[found[field]].to_numpy()
         elif field != "problem":
             frame[field] = defaults[field]
+    for field in ("completion", "gold"):
+        frame[field] = [_one(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
     for field in ("question", "completion", "gold"):
         frame[field] = [_text(value) for value in frame[field]]
-    frame["arm"] = [str(value) for value in frame["arm"]]
+    named = path.parent if by_file == path.parent.name else path
+    if tool is not None and tool.name == "prime-rl" and run_and_step(path) is not None:
+        named = path.parents[2]
+    own = [_text(value) for value in frame["arm"]]
+    frame["named_by"] = "" if "arm" in found else str(named.resolve())
+    frame["arm"] = [arm or str(defaults["arm"]) for arm in own]
     for field in ("seed", "step"):
         frame[field] = [_whole(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
     frame["correct"] = [_verdict(value, path, number) for number, value in enumerate(frame["correct"], start=1)]
@@ -267,6 +288,19 @@ def _proposal(field: str, present: list[str], taken: Set[str], tool: KnownTool |
     return f"no column for the {field}; it has {', '.join(present)}; name it: {hint}{why}"
 
 
+def _one(value: Any, field: str, path: Path, number: int) -> Any:
+    """The only entry of a list of one; a list of several texts or numbers is refused, not read as its JSON."""
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(listed, list) or (listed and all(isinstance(entry, dict) for entry in listed)):
+        return value
+    if len(listed) != 1:
+        raise RecordError(
+            f"{path}, row {number}: the {field} is a list of {len(listed)}; expected one; write a row a completion, "
+            "with one gold answer"
+        )
+    return listed[0]
+
+
 def _text(value: Any) -> str:
     """A text as it is, a number as a text, a conversation as its last message."""
     if value is None or (isinstance(value, float) and value != value):
@@ -284,7 +318,7 @@ def _text(value: Any) -> str:
 
 def _whole(value: Any, field: str, path: Path, number: int) -> int:
     try:
-        whole = int(value)
+        whole = int(float(value)) if isinstance(value, str) else int(value)  # "10.0" of a CSV
     except (TypeError, ValueError, OverflowError):
         whole = None
     if whole is None or whole != float(value):
@@ -297,10 +331,14 @@ def _verdict(value: Any, path: Path, number: int) -> bool | None:
     if value is None or value == "" or (isinstance(value, float) and value != value):
         return None
     if isinstance(value, str):
-        words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-        if value.strip().lower() not in words:
-            raise RecordError(f"{path}, row {number}: correct is {value!r}; expected true, false, 1 or 0")
-        return words[value.strip().lower()]
+        words = {"true": 1.0, "false": 0.0}
+        try:
+            value = words.get(value.strip().lower()) if value.strip().lower() in words else float(value)
+        except ValueError:
+            raise RecordError(
+                f"{path}, row {number}: correct is {value!r}; expected true, false or a score, right above 0"
+            ) from None
+        return _verdict(value, path, number)
     return float(value) > 0
 
 

@@ -169,14 +169,14 @@ def _columns(suite: Suite, names: Sequence[str], notes: _Footnotes, *, short: bo
     modes = {str(suite.about[name].get("mode", "words")) for name in names}
     theirs = [row for row in _paper_rows() if row["mode"] in modes and any(_paper(suite, row, name) for name in names)]
     first = suite.scores[names[0]]
+    several = {"pass_at_k": first["pass_k"], "maj_at_k": first["maj_k"]}
+    several = {score: k for score, k in several.items() if any(suite.scores[name]["samples"] > 1 for name in names)}
+    further = [f"{'Pass' if score == 'pass_at_k' else 'Maj'}@{k}" for score, k in several.items()]
     labels = [_label(suite, row, names, short=short) for row in theirs]
     labels += [
         "Pass@1" if short else f"{suite.model}: Pass@1",
         "  95 %",
-        f"  Pass@{first['pass_k']}",
-        "  95 %",
-        f"  Maj@{first['maj_k']}",
-        "  95 %",
+        *(part for score in further for part in (f"  {score}", "  95 %")),
         "  problems",
         "  prompt",
         "  notes",
@@ -186,11 +186,7 @@ def _columns(suite: Suite, names: Sequence[str], notes: _Footnotes, *, short: bo
         about, row = suite.about[name], suite.scores[name]
         cells = [_paper(suite, each, name) or DASH for each in theirs]
         cells += [
-            *(
-                cell
-                for score in ("pass_at_1", "pass_at_k", "maj_at_k")
-                for cell in (_percent(row[score]), _band(row, score))
-            ),
+            *(cell for score in ("pass_at_1", *several) for cell in (_percent(row[score]), _band(row, score))),
             f"{row['problems']:,} of {int(about['size']):,}" if about.get("size") else f"{row['problems']:,}",
             f"{about.get('prompt')}" + (f", {about['shots']}-shot" if about.get("shots") else ""),
             " ".join(notes.letter(sentence) for sentence in _differences(about, row)) or DASH,

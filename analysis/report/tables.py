@@ -127,9 +127,9 @@ def score_columns(rows: pd.DataFrame) -> list[TextColumn]:
     columns = [_arm_column(rows), _interval_column(rows, "pass_at_1", "Pass@1")]
     if np.isfinite(frames.column(rows, "difference")).any():
         columns.append(_interval_column(rows, "difference", "vs baseline"))
-    columns.append(_interval_column(rows, "maj_at_k", f"Maj@{rows['maj_k'].iloc[0]}"))
-    columns.append(_interval_column(rows, "pass_at_k", f"Pass@{rows['pass_k'].iloc[0]}"))
-    return columns
+    if rows["maj_k"].iloc[0] > 1:  # at K = 1 both are Pass@1 again
+        columns.append(_interval_column(rows, "maj_at_k", f"Maj@{rows['maj_k'].iloc[0]}"))
+    return [*columns, *_pass_column(rows)]
 
 
 def wrong_chain_columns(rows: pd.DataFrame) -> list[TextColumn]:
@@ -147,7 +147,7 @@ def chain_columns(chains: pd.DataFrame) -> list[TextColumn]:
         _arm_column(chains),
         *wrong_chain_columns(chains),
         _interval_column(chains, "pass_at_1", "Pass@1"),
-        _interval_column(chains, "pass_at_k", f"Pass@{chains['pass_k'].iloc[0]}"),
+        *_pass_column(chains),
     ]
 
 
@@ -240,6 +240,12 @@ def _failure_rates(runs: Sequence[RunRecord], benchmark: str) -> dict[str, float
 
 def _arm_column(rows: pd.DataFrame) -> TextColumn:
     return TextColumn(heading="arm", cells=tuple(rows["arm"]), is_text=True, shortens=True)
+
+
+def _pass_column(rows: pd.DataFrame) -> list[TextColumn]:
+    """Pass@K at the largest K; none where that is 1, the column before it."""
+    largest = rows["pass_k"].iloc[0]
+    return [_interval_column(rows, "pass_at_k", f"Pass@{largest}")] if largest > 1 else []
 
 
 def _interval_column(rows: pd.DataFrame, name: str, heading: str) -> TextColumn:

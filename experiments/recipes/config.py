@@ -7,7 +7,8 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from analysis.statistics.contrasts import Contrast, check_names
+from analysis.records.schema import START_ARM
+from analysis.statistics.contrasts import TUNED_START, Contrast, check_names
 from rewards.noise import RewardNoise
 from sampling.engines import EngineConfig
 from sampling.sampler import SamplingConfig
@@ -256,6 +257,11 @@ class Recipe:
         check_names(self.contrasts or ())
         measured = {self.evaluation.temperature, *self.evaluation.decoding_temperatures}
         for contrast in self.contrasts or ():
+            absent = [
+                arm for arm in contrast.arms if arm not in self.arms and not arm.startswith((START_ARM, TUNED_START))
+            ]
+            if absent:
+                continue  # not asked of these arms
             if contrast.temperature is not None and contrast.temperature not in measured:
                 raise ValueError(
                     f"contrast {contrast.name!r} is asked at temperature {contrast.temperature:g}, and policies are "

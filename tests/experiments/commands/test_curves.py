@@ -63,3 +63,11 @@ def test_a_gold_that_cannot_be_read_and_a_folder_that_is_taken(tmp_path: Path) -
         Curves(files=(FILES / "validation",), out=tmp_path / "out").run()
     with pytest.raises(ValueError, match="expected field=column"):
         Curves(files=(FILES / "validation",), map=("gold",), out=tmp_path / "other").run()
+
+
+def test_one_sample_a_problem_has_one_column_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "samples.csv"
+    table.write_text("problem,completion,gold\n1,3,3\n2,4,3\n")
+    Curves(files=(table,), out=tmp_path / "out").run()
+    [heading] = [line for line in capsys.readouterr().out.splitlines() if line.split()[:2] == ["arm", "Pass@1"]][:1]
+    assert heading.split() == ["arm", "Pass@1"]

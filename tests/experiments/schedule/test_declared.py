@@ -47,6 +47,14 @@ def test_a_temperature_at_which_nothing_is_decoded_is_refused() -> None:
         replace(base, contrasts=(ONLINE, ONLINE))
 
 
+def test_the_temperature_of_a_question_that_the_chosen_arms_cannot_answer_is_not_needed() -> None:
+    own = replace(recipe(), contrasts=(ONLINE,))
+    evaluation = replace(own.evaluation, decoding_temperatures=())
+    assert not replace(own, arms=select_arms(own, ["grpo"]), evaluation=evaluation).evaluation.decoding_temperatures
+    with pytest.raises(ValueError, match="'online' is asked at temperature 0"):
+        replace(own, evaluation=evaluation)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_recipe_names_arms_that_it_has(name: str, device: str) -> None:
