@@ -248,7 +248,10 @@ def _split(trainer: Trainer, batch: TrainingBatch, unit: BatchUnit, tokens: int,
     """Rows of each piece of at most `tokens` that is this process's."""
     most = trainer.config.microbatch_size
     own = trainer.ranks.split(
-        batch, unit, lambda share: microbatches(share, unit, tokens=tokens, sequences=most, packed=packed)
+        batch,
+        unit,
+        lambda share: microbatches(share, unit, tokens=tokens, sequences=most, packed=packed),
+        packed=packed,
     )
     return trainer.ranks.even(own) if trainer.sharded else own
 

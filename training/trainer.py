@@ -305,7 +305,9 @@ class Trainer:
 
     def _shared(self, batch: TrainingBatch, score: Callable[[TrainingBatch, ForwardOptions], Tensor]) -> Tensor:
         """Numbers of every completion token, each rank's share in pieces that fit. (B, T)."""
-        return self.ranks.by_rows(batch, lambda share: self.pieces.run(lambda size: score(share, self.forward(size))))
+        return self.ranks.by_rows(
+            batch, lambda share: self.pieces.run(lambda size: score(share, self.forward(size))), packed=self._packs
+        )
 
     def forward(self, tokens: int) -> ForwardOptions:
         """How passes are run, in pieces of at most `tokens`."""

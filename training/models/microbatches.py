@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.interface import BatchUnit
 from training.models.batches import TrainingBatch
 
-__all__ = ["microbatches"]
+__all__ = ["microbatches", "units_of"]
 
 
 def microbatches(
@@ -35,7 +35,7 @@ def microbatches(
     lengths, prompt_lengths = batch.lengths.tolist(), batch.prompt_lengths.tolist()
     shared = packed and batch.prompts is not None
     prompt_of = batch.prompts.tolist() if shared and batch.prompts is not None else [0] * len(batch)
-    units = _units(batch, unit)
+    units = units_of(batch, unit)
     if shared:  # side by side, so that a piece has few prompts
         units.sort(key=lambda rows: (prompt_of[rows[0]], rows[0]))
     else:
@@ -55,8 +55,8 @@ def microbatches(
     return [torch.tensor(rows) for rows in result]
 
 
-def _units(batch: TrainingBatch, unit: BatchUnit) -> list[list[int]]:
-    """Rows that stay together, in ascending order."""
+def units_of(batch: TrainingBatch, unit: BatchUnit) -> list[list[int]]:
+    """Rows that stay together, in ascending order: each by itself, or the two of a pair."""
     if unit is not BatchUnit.PAIR:
         return [[row] for row in range(len(batch))]
     units: dict[int, list[int]] = {}

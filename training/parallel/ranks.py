@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 from algorithms.interface import BatchUnit
 from training.models.batches import TrainingBatch
 from training.models.transfer import sent
+from training.parallel.shares import share_of
 
 __all__ = ["LeaderError", "Ranks"]
 
@@ -194,7 +195,12 @@ class Ranks:
     # Numbers: the passes of a batch.
 
     def split(
-        self, batch: TrainingBatch, unit: BatchUnit, pieces: Callable[[TrainingBatch], list[Tensor]]
+        self,
+        batch: TrainingBatch,
+        unit: BatchUnit,
+        pieces: Callable[[TrainingBatch], list[Tensor]],
+        *,
+        packed: bool = False,
     ) -> list[Tensor]:
         """Rows of this rank's pieces; all ranks' together are every row once, and units are never split.
 
@@ -202,13 +208,14 @@ class Ranks:
             batch: the whole optimiser step, the same on every rank.
             unit: what must stay together.
             pieces: rows of each piece of a batch, which is here this rank's share.
+            packed: whether passes compute a shared prompt once; see `share_of`.
 
         Returns:
             Indices into `batch`; none where there are fewer units than ranks and this rank has none.
         """
         if self.world == 1:
             return pieces(batch)
-        own = torch.tensor(self._share(batch, unit), dtype=torch.int64)
+        own = torch.tensor(share_of(batch, unit, self.rank, self.world, packed=packed), dtype=torch.int64)
         return [own[rows] for rows in pieces(batch.rows(own))] if len(own) else []
 
     def even(self, pieces: list[Tensor]) -> list[Tensor]:
@@ -219,34 +226,19 @@ class Ranks:
         distributed.all_reduce(most, op=distributed.ReduceOp.MAX, group=self.control)
         return [*pieces, *[torch.zeros(0, dtype=torch.int64)] * (int(most) - len(pieces))]
 
-    def _share(self, batch: TrainingBatch, unit: BatchUnit) -> list[int]:
-        """Rows of this rank: the longest unit left goes to the rank with the fewest tokens."""
-        groups: dict[int, list[int]] = {}
-        pairs = (
-            batch.tokens.require("pair", "a pairwise method").tolist() if unit is BatchUnit.PAIR else range(len(batch))
-        )
-        for row, number in enumerate(pairs):
-            groups.setdefault(number, []).append(row)
-        lengths: list[int] = batch.lengths.tolist()
-        sized = sorted(((sum(lengths[row] for row in rows), rows) for rows in groups.values()), key=lambda it: -it[0])
-        loads = [0] * self.world
-        shares: list[list[int]] = [[] for _ in range(self.world)]
-        for size, rows in sized:
-            lightest = loads.index(min(loads))
-            loads[lightest] += size
-            shares[lightest].extend(rows)
-        return sorted(shares[self.rank])
-
-    def by_rows(self, batch: TrainingBatch, score: Callable[[TrainingBatch], Tensor]) -> Tensor:
+    def by_rows(
+        self, batch: TrainingBatch, score: Callable[[TrainingBatch], Tensor], *, packed: bool = False
+    ) -> Tensor:
         """Numbers of every completion token, each rank's share scored by itself. (B, T), the same on every rank.
 
         Args:
             batch: B sequences, the same on every rank.
             score: (B', T') numbers of some of them, zero outside the mask.
+            packed: whether passes compute a shared prompt once; see `share_of`.
         """
         if self.world == 1:
             return score(batch)
-        own = self._share(batch, BatchUnit.SEQUENCE)
+        own = share_of(batch, BatchUnit.SEQUENCE, self.rank, self.world, packed=packed)
         rows = torch.tensor(own or [0])  # a rank without any scores one, so that all have the same type
         part = score(batch.rows(rows))
         result = torch.zeros(batch.tokens.completion_mask.shape, dtype=part.dtype, device=part.device)

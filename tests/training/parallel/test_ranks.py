@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.training.test_update_and_batches import eight_rollouts, gradient, mak
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch
 from training.models.logprobs import ForwardOptions
 from training.models.microbatches import microbatches
+from training.models.packing import pack_attention
 from training.models.scores import score_logprobs
 from training.parallel.ranks import LeaderError, Ranks
 from training.update import accumulate_gradients
@@ -47,6 +49,26 @@ def share_of_gradient(algorithm: Algorithm, ranks: Ranks) -> torch.Tensor:
     return torch.cat([flat, torch.tensor([total["loss"], total["tokens_trained"]], dtype=torch.float64)])
 
 
+def packed_gradient(ranks: Ranks) -> torch.Tensor:
+    """What a rank holds of completions that share prompts, which packed passes compute once."""
+    scored = eight_rollouts()
+    firsts = {item.rollout.problem.problem_id: item.rollout.prompt_ids for item in reversed(scored)}
+    shared = [
+        replace(item, rollout=replace(item.rollout, prompt_ids=firsts[item.rollout.problem.problem_id]))
+        for item in scored
+    ]
+    algorithm, model = METHODS["grpo"], make_model()
+    pack_attention(model)
+    batch = with_arrays(build_batch(shared, pad_token_id=0), make_model())
+    assert batch.prompts is not None
+    unit = algorithm.batch_unit
+    split = ranks.split(batch, unit, lambda share: microbatches(share, unit, tokens=40, packed=True), packed=True)
+    ranks.add_up(
+        model, accumulate_gradients(model, algorithm, batch, algorithm.credit(batch.tokens), split, ForwardOptions())
+    )
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+
+
 def logprobs(batch: TrainingBatch) -> torch.Tensor:
     return score_logprobs(make_model(), batch, ForwardOptions(microbatch_tokens=40))
 
@@ -72,6 +94,7 @@ def process(rank: int, folder: Path, start: Path) -> None:
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=60))
     ranks = Ranks(rank=rank, world=2)
     found = {f"gradient {name}": share_of_gradient(algorithm, ranks) for name, algorithm in METHODS.items()}
+    found["packed"] = packed_gradient(ranks)
     batch = whole_batch(METHODS["grpo"])
     found["numbers"] = ranks.by_rows(batch, logprobs)
     found["of one row"] = ranks.by_rows(batch.rows(torch.tensor([5])), logprobs)
@@ -102,6 +125,15 @@ def test_two_processes_have_the_gradient_of_one(name: str, two: tuple[Path, list
     assert whole.abs().max() > 1e-4
     for found in two[1]:
         torch.testing.assert_close(found[f"gradient {name}"][:-2], whole, rtol=1e-10, atol=1e-12)
+
+
+def test_two_processes_have_the_gradient_of_one_of_packed_rows(
+    two: tuple[Path, list[dict[str, torch.Tensor]]],
+) -> None:
+    whole = packed_gradient(Ranks())
+    assert whole.abs().max() > 1e-4
+    for found in two[1]:
+        torch.testing.assert_close(found["packed"], whole, rtol=1e-10, atol=1e-12)
 
 
 def test_both_have_the_numbers_of_every_row_and_what_rank_0_found(
