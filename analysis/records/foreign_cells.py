@@ -46,7 +46,7 @@ def text_of(value: Any) -> str:
 
 
 def whole_number(value: Any, field: str, path: Path, number: int) -> int:
-    """The whole number of a cell, "10.0" of a CSV too.
+    """The whole number of a cell, "10.0" of a CSV too; a step is 0 or more.
 
     Raises:
         RecordError: it is none.
@@ -55,8 +55,10 @@ def whole_number(value: Any, field: str, path: Path, number: int) -> int:
         whole = int(float(value)) if isinstance(value, str) else int(value)
     except (TypeError, ValueError, OverflowError):
         whole = None
-    if whole is None or whole != float(value):
-        raise RecordError(f"{path}, row {number}: the {field} is {value!r}; expected a whole number")
+    least = 0 if field == "step" else -(1 << 63)
+    if whole is None or whole != float(value) or not least <= whole < 1 << 63:
+        of = " of 0 or more; make the start step 0" if field == "step" else " of 64 bits"
+        raise RecordError(f"{path}, row {number}: the {field} is {value!r}; expected a whole number{of}")
     return whole
 
 

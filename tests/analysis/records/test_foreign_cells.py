@@ -37,3 +37,14 @@ def test_a_table_of_texts_has_scores_and_whole_numbers_with_a_point(tmp_path: Pa
     assert list(rows["seed"]) == [2, 2]
     assert list(rows["correct"]) == [True, False]
     assert list(rows["arm"]) == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [("step", -1, "of 0 or more"), ("step", 10**20, "of 0 or more"), ("seed", 10**20, "of 64 bits")],
+)
+def test_a_step_before_the_start_and_a_number_beyond_64_bits_are_refused_with_their_row(
+    tmp_path: Path, field: str, value: int, expected: str
+) -> None:
+    with pytest.raises(RecordError, match=f"row 1: the {field} is {value}; expected a whole number {expected}"):
+        read_foreign([written(tmp_path / "a.jsonl", {**ROW, field: value})])
