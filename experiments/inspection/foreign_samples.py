@@ -9,16 +9,18 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import SAMPLE_COLUMNS
-from analysis.records.frames import column, rows_where
+from analysis.records.frames import column, records_of, rows_where
 from experiments.records.folder import environment, write_json
 from rewards import GoldAnswerError, check_answer, check_answers, extract_answer
 from rewards.verdict import Verdict
 
 __all__ = ["ForeignGoldError", "Judged", "judge_foreign", "write_foreign"]
 
+LONGEST_QUESTION = 80  # characters that a message shows
+
 
 class ForeignGoldError(ValueError):
-    """A gold answer of somebody's file cannot be read."""
+    """A gold answer of somebody's file cannot be read, or is not that of the same problem's other rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +53,22 @@ class Judged:
 def judge_foreign(samples: pd.DataFrame) -> Judged:
     """Our checker's verdict on each sample, gold answers first.
 
-    A gold text may be the short answer or a worked solution that ends in it.
+    A gold text may be the short answer or a worked solution that ends in it. A problem has one gold answer, that of its
+    first row: what others of its rows say must be the same answer to our checker, whichever of the two is the gold one,
+    and may be written differently.
 
     Args:
         samples: what `analysis.records.foreign.read_foreign` gives.
 
     Raises:
-        ForeignGoldError: a gold answer is empty or cannot be read; the message names file and row.
+        ForeignGoldError: a gold answer is empty or cannot be read, or a problem has two; the message names file and
+            row.
     """
     golds: dict[str, str] = {}
     for gold, source in zip(samples["gold"], samples["source"], strict=True):
         if gold not in golds:
             golds[gold] = _short(gold, source)
-    samples = samples.assign(gold=[golds[gold] for gold in samples["gold"]])
+    samples = _with_one_gold(samples.assign(gold=[golds[gold] for gold in samples["gold"]]))
     return Judged(
         samples=samples, verdicts=check_answers(list(zip(samples["completion"], samples["gold"], strict=True)))
     )
@@ -78,6 +83,33 @@ def _short(gold: str, source: str) -> str:
             f"{source}: {error} Name the column of the gold answers: --map gold=COLUMN, or leave the row out."
         ) from error
     return short
+
+
+def _with_one_gold(samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples, every row of a problem with the gold answer of its first."""
+    firsts = {row["problem"]: row for row in records_of(samples.drop_duplicates("problem"))}
+    others = [
+        row
+        for row in records_of(samples.drop_duplicates(["problem", "gold"]))
+        if row["gold"] != firsts[row["problem"]]["gold"]
+    ]
+    pairs = [(firsts[row["problem"]]["gold"], row["gold"]) for row in others]
+    there = check_answers([(_boxed(other), first) for first, other in pairs])
+    back = check_answers([(_boxed(first), other) for first, other in pairs])
+    for row, one, two in zip(others, there, back, strict=True):
+        if not (one.correct and two.correct):
+            first = firsts[row["problem"]]
+            asked = f" ({row['question'][:LONGEST_QUESTION]!r})" if row["question"] else ""
+            raise ForeignGoldError(
+                f"{row['source']}: the gold answer of problem {row['problem']!r}{asked} is {row['gold']!r}, and "
+                f"{first['gold']!r} in {first['source']}; expected one gold answer a problem. Mend the wrong one, or "
+                "give different problems different ids: --map problem=COLUMN."
+            )
+    return samples.assign(gold=[firsts[name]["gold"] for name in samples["problem"]])
+
+
+def _boxed(answer: str) -> str:
+    return f"\\boxed{{{answer}}}"
 
 
 def write_foreign(judged: Judged, folder: Path) -> list[Path]:
