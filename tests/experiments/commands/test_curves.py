@@ -71,3 +71,43 @@ def test_one_sample_a_problem_has_one_column_of_scores(tmp_path: Path, capsys: p
     Curves(files=(table,), out=tmp_path / "out").run()
     [heading] = [line for line in capsys.readouterr().out.splitlines() if line.split()[:2] == ["arm", "Pass@1"]][:1]
     assert heading.split() == ["arm", "Pass@1"]
+
+
+def test_steps_without_a_problem_in_common_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """Completions of a training have other problems at every step."""
+    table = tmp_path / "samples.csv"
+    table.write_text("step,problem,completion,gold\n1,p1,3,3\n2,p2,3,3\n")
+    with pytest.raises(ValueError, match=r"no problem with samples at every one of its 2 steps, such as 1 .*one step"):
+        Curves(files=(table,), out=tmp_path / "out").run()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "baseline", "message"),
+    [
+        (
+            "a,p1,3,3\na,p2,4,4\nb,p2,4,4\nb,p3,5,5\nb,p4,5,5",
+            None,
+            r"arm 'a' \(seed 0\) has 2 problems at its last step and arm 'b' \(seed 0\) 3, of which 1 are the same: "
+            r"'p1' is in one only \(.*row 1\); .*leave out the rows .*--out",
+        ),
+        (f"{'a' * 201},p1,3,3", None, "row 1: arm is 'aaa.*expected a text of 1 to 200"),
+        ("long,p1,3,3", "lung", "--baseline lung: no such arm; did you mean 'long'. Known: long"),
+    ],
+)
+def test_what_no_report_can_be_written_of_is_refused_before_anything_is_written(
+    tmp_path: Path, rows: str, baseline: str | None, message: str
+) -> None:
+    table = tmp_path / "samples.csv"
+    table.write_text(f"arm,problem,completion,gold\n{rows}\n")
+    with pytest.raises(ValueError, match=message):
+        Curves(files=(table,), out=tmp_path / "out", baseline=baseline).run()
+    assert not (tmp_path / "out").exists()
+
+
+def test_problems_need_be_the_same_at_the_last_steps_of_whole_seeds_alone(tmp_path: Path) -> None:
+    rows = ["a,0,1,p2", "a,0,1,p1", "a,0,2,p2", "a,1,1,p3", "b,0,5,p2"]
+    table = tmp_path / "samples.csv"
+    table.write_text("arm,seed,step,problem,completion,gold\n" + "\n".join(f"{row},3,3" for row in rows))
+    Curves(files=(table,), out=tmp_path / "out").run()
+    assert final_rates(tmp_path / "out") == {"a": 1.0, "b": 1.0}
