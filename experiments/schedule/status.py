@@ -98,7 +98,14 @@ def _run_status(path: Path, name: str, busy: bool, failure: Any) -> RunStatus:
     config = _read(path / "config.json")
     if (path / "config.json").exists() and not isinstance(config, dict):
         return RunStatus(state="damaged", name=name, detail="config.json is not whole")
+    if _is_foreign(config) and (path / "samples.parquet").is_file():
+        return RunStatus(state="finished", name=name, detail=str(config["algorithm"]))
     return RunStatus(state="running" if busy else "stopped", name=name, detail=_progress(path, config))
+
+
+def _is_foreign(config: Any) -> bool:
+    """Whether it is that of a run which says nothing of its end, and is read as `load_run` reads it."""
+    return isinstance(config, dict) and {"arm", "seed", "algorithm"} <= config.keys() and "evaluation" not in config
 
 
 def _result(finished: dict[str, Any]) -> str:

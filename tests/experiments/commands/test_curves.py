@@ -12,6 +12,7 @@ from analysis import load_comparison
 from analysis.records.frames import column
 from experiments.commands.curves import Curves
 from experiments.inspection.foreign_samples import ForeignGoldError
+from experiments.schedule.status import status_lines
 
 FILES = Path(__file__).resolve().parents[2] / "foreign_files"
 
@@ -30,6 +31,8 @@ def test_lm_evals_samples_give_the_share_one_counts(tmp_path: Path, capsys: pyte
     assert final_rates(tmp_path / "out") == {"foreign_files": pytest.approx(10 / 12)}  # 4 of 4, 3 of 4, 3 of 4
     assert re.search(r"foreign_files +83\.3", capsys.readouterr().out)
     assert (tmp_path / "out" / "report" / "index.html").is_file()
+    status = [line.split(maxsplit=2) for line in status_lines(tmp_path / "out")]
+    assert status[0] == ["finished", "foreign_files-seed0", "samples made elsewhere"]
 
 
 def test_verls_verdicts_that_differ_from_ours_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
