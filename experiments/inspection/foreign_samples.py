@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import SAMPLE_COLUMNS
 from analysis.records.frames import column, records_of, rows_where
 from analysis.records.reading import RecordError, name_in
-from analysis.report.sections import number_of
+from analysis.records.showing import number_of
 from experiments.records.folder import environment, write_json
 from rewards import GoldAnswerError, check_answer, check_answers, extract_answer
 from rewards.verdict import Verdict

@@ -68,6 +68,26 @@ def test_a_gold_that_cannot_be_read_and_a_folder_that_is_taken(tmp_path: Path) -
         Curves(files=(FILES / "validation",), map=("gold",), out=tmp_path / "other").run()
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({("a", "p1"): 2, ("a", "p2"): 7}, "2 problems, 2 to 7 samples each, K up to 2 as the fewest allow; in %"),
+        ({("a", "p1"): 4, ("b", "p1"): 1}, "1 problem, 1 to 4 samples each, K up to 1 as the fewest allow; in %"),
+        ({("a", "p1"): 3, ("b", "p1"): 3}, "1 problem, 3 samples each; in %"),
+        ({("a", "p1"): 1}, "1 problem, 1 sample each; in %"),
+    ],
+)
+def test_how_many_samples_there_are_is_true_of_every_problem_and_arm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], counts: dict[tuple[str, str], int], said: str
+) -> None:
+    rows = [f"{arm},{problem},3,3" for (arm, problem), count in counts.items() for _ in range(count)]
+    (tmp_path / "samples.csv").write_text("arm,problem,completion,gold\n" + "\n".join(rows))
+    Curves(files=(tmp_path / "samples.csv",), out=tmp_path / "out").run()
+    assert f"samples: {said}" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    assert f"samples: {said.removesuffix('; in %')}" in page
+
+
 def test_one_sample_a_problem_has_one_column_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "samples.csv"
     table.write_text("problem,completion,gold\n1,3,3\n2,4,3\n")
