@@ -14,7 +14,7 @@ def table_html(title: str, columns: Mapping[str, Sequence[object]]) -> str:
         "<tr>" + "".join(f"<td>{escape(_text(cell))}</td>" for cell in cells) + "</tr>"
         for cells in list(zip(*columns.values(), strict=True))[:MOST_ROWS]
     )
-    more = f"<p>{size - MOST_ROWS} more rows</p>" if size > MOST_ROWS else ""
+    more = f"<p>{number_of(size - MOST_ROWS, 'more row')}</p>" if size > MOST_ROWS else ""
     caption = f'<caption style="text-align:left">{escape(title)}</caption>'
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
 

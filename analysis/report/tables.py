@@ -49,12 +49,12 @@ def summary_table(
 
     Columns: benchmark, arm, algorithm, seeds, problems, samples and most_samples (the fewest and most that a problem
     has), step; `pass_at_1`, `maj_at_k`, `pass_at_k` and `difference` (Pass@1 minus the baseline's, paired), each with
-    `_low` and `_high`, as shares in 0..1; `maj_k`, `pass_k`; `temperature` of the samples; `pass_at_1_seeds` (each seed's
-    Pass@1, separated by ";"); `completions_sampled`, `tokens_trained`, `seconds` (at the end of training, mean over seeds; 0 where nothing was
-    trained, NaN where not recorded); `no_answer_rate`, `unparsable_rate`, `timeout_rate`, `truncated_rate` (shares of
-    the samples); and where chains were checked, `wrong_chain_rate`, of right answers. Without a baseline, and in its
-    own row, `difference` is NaN. An arm with another start policy, or another evaluation, is compared with its own
-    start (`ComparisonRecord.baseline_of`).
+    `_low` and `_high`, as shares in 0..1; `maj_k`, `pass_k`; `temperature` of the samples; `pass_at_1_seeds` (each
+    seed's Pass@1, separated by ";"); `completions_sampled`, `tokens_trained`, `seconds` (at the end of training, mean
+    over seeds; 0 where nothing was trained, NaN where not recorded); `no_answer_rate`, `unparsable_rate`,
+    `timeout_rate`, `truncated_rate` (shares of the samples); and where chains were checked, `wrong_chain_rate`, of
+    right answers. Without a baseline, and in its own row, `difference` is NaN. An arm with another start policy, or
+    another evaluation, is compared with its own start (`ComparisonRecord.baseline_of`).
 
     Raises:
         ValueError: the baseline is not among the finished arms.
