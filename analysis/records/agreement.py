@@ -50,7 +50,8 @@ def same_checker(runs: Runs, on_mismatch: OnMismatch) -> tuple[Runs, LeftOut, No
         listed = "; ".join(f"{name}: {', '.join(names)}" for name, names in by_version.items())
         raise RecordError(
             f"runs were judged by different versions of the answer checker ({listed}); expected one; evaluate again "
-            "with this version, or ask for the intersection to keep the runs of the version that most have"
+            'with this version, or keep the runs of the version that most have: on_mismatch="intersect" in Python, '
+            "see load_comparison"
         )
     kept = max(by_version, key=lambda name: (len(by_version[name]), name))
     left_out = tuple(
@@ -78,7 +79,8 @@ def same_problems(runs: Runs, on_mismatch: OnMismatch) -> tuple[Runs, Notes]:
         raise RecordError(
             f"{runs[other].path.name} and {runs[0].path.name} were evaluated on different problems: {len(differing)} "
             f"(benchmark, problem_id, gold_answer) are in one only, such as {min(differing, key=str)}; expected the "
-            "same; evaluate both on one problem set, or ask for the intersection"
+            "same; evaluate both on one problem set, or compare on the problems that all runs have: "
+            'on_mismatch="intersect" in Python, see load_comparison'
         )
     if not common:
         raise RecordError(

@@ -13,17 +13,16 @@ not there is refused with the columns that are. Nothing is judged here.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from analysis.records.foreign_cells import only_entry, text_of, verdict_of, whole_number
+from analysis.records.foreign_rows import SUFFIXES, file_rows
 from analysis.records.frames import column, records_of, rows_where
 from analysis.records.prime_rl import flat_rollouts, run_and_step
 from analysis.records.reading import RecordError
@@ -31,7 +30,6 @@ from benchmarks.naming import did_you_mean, nearest_names
 
 FIELDS = ("problem", "question", "completion", "gold", "arm", "seed", "step", "correct")
 REQUIRED = ("completion", "gold")
-SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 TYPO = 0.9  # likeness of a column's name to one that is looked for, from which on it is taken for a slip
 _LM_EVALS_FILE = re.compile(r"samples_(.+?)(_\d{4}-\d\d-\d\dT[\d.-]+)?")  # task and date
 # What plain tables call a field, the first that is there; "answer" is left out, since it may be either side's.
@@ -162,7 +160,7 @@ def _is_lm_evals_summary(path: Path) -> bool:
 
 
 def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
-    rows = flat_rollouts(_rows(path))
+    rows = flat_rollouts(file_rows(path))
     tool = next((tool for tool in TOOLS if set(tool.marks) <= set(rows.columns)), None)
     if tool is not None and tool.name == "lm-eval":
         rows = _each_response(rows)
@@ -180,66 +178,25 @@ def _read_file(path: Path, asked: Mapping[str, str]) -> pd.DataFrame:
         elif field != "problem":
             frame[field] = defaults[field]
     for field in ("completion", "gold"):
-        frame[field] = [_one(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
+        frame[field] = [only_entry(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
     for field in ("question", "completion", "gold"):
-        frame[field] = [_text(value) for value in frame[field]]
+        frame[field] = [text_of(value) for value in frame[field]]
     named = path.parent if by_file == path.parent.name else path
     if tool is not None and tool.name == "prime-rl" and run_and_step(path) is not None:
         named = path.parents[2]
-    own = [_text(value) for value in frame["arm"]]
+    own = [text_of(value) for value in frame["arm"]]
     frame["named_by"] = "" if "arm" in found else str(named.resolve())
     frame["arm"] = [arm or str(defaults["arm"]) for arm in own]
     for field in ("seed", "step"):
-        frame[field] = [_whole(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
-    frame["correct"] = [_verdict(value, path, number) for number, value in enumerate(frame["correct"], start=1)]
+        frame[field] = [whole_number(value, field, path, number) for number, value in enumerate(frame[field], start=1)]
+    frame["correct"] = [verdict_of(value, path, number) for number, value in enumerate(frame["correct"], start=1)]
     texts = [question or gold for question, gold in zip(frame["question"], frame["gold"], strict=True)]
-    ids = map(_text, frame["problem"]) if "problem" in found else [""] * len(texts)
+    ids = map(text_of, frame["problem"]) if "problem" in found else [""] * len(texts)
     frame["problem"] = [name or _digest(text) for name, text in zip(ids, texts, strict=True)]
     named_task = _LM_EVALS_FILE.fullmatch(path.stem) if tool is not None and tool.name == "lm-eval" else None
     frame["task"] = named_task[1] if named_task is not None and "problem" not in asked else ""
     frame["source"] = [f"{path}, row {number}" for number in range(1, len(frame) + 1)]
     return frame
-
-
-def _rows(path: Path) -> pd.DataFrame:
-    try:
-        match path.suffix:
-            case ".jsonl":
-                lines = path.read_text(encoding="utf-8-sig").split("\n")
-                rows = pd.DataFrame(
-                    [_object(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()],
-                    dtype=object,  # or one row without an id makes 1.0 of 1 in all others
-                )
-            case ".json":
-                content = json.loads(path.read_text(encoding="utf-8-sig"))
-                listed = content if isinstance(content, list) else [content]
-                if strange := [row for row in listed if not isinstance(row, dict)]:
-                    raise RecordError(f"{path}: a {type(strange[0]).__name__}; expected a list of objects")
-                rows = pd.DataFrame(listed, dtype=object)
-            case ".csv" | ".tsv":
-                separator = "," if path.suffix == ".csv" else "\t"
-                rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            case ".parquet":
-                rows = pd.read_parquet(path)
-            case _:
-                raise RecordError(f"{path}: ends in {path.suffix or 'nothing'}; expected {', '.join(SUFFIXES)}")
-    except (ValueError, pa.ArrowInvalid, OSError) as error:  # no JSON, not UTF-8, no table
-        if isinstance(error, RecordError):
-            raise
-        raise RecordError(f"{path}: cannot be read ({error}); expected a {path.suffix} file; copy it again") from error
-    if rows.empty:
-        raise RecordError(f"{path}: no rows; expected one a completion")
-    return rows
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise RecordError(f"{where}: not JSON ({error}); expected one object a line; mend it") from error
-    if not isinstance(row, dict):
-        raise RecordError(f"{where}: a {type(row).__name__}; expected one object a line")
-    return row
 
 
 def _each_response(rows: pd.DataFrame) -> pd.DataFrame:
@@ -286,60 +243,6 @@ def _proposal(field: str, present: list[str], taken: Set[str], tool: KnownTool |
     trl = tool is not None and tool.name == "TRL" and field == "gold"
     why = ' (TRL writes what the reward function logs: log_extra("solution", solution))' if trl else ""
     return f"no column for the {field}; it has {', '.join(present)}; name it: {hint}{why}"
-
-
-def _one(value: Any, field: str, path: Path, number: int) -> Any:
-    """The only entry of a list of one; a list of several texts or numbers is refused, not read as its JSON."""
-    listed = value.tolist() if isinstance(value, np.ndarray) else value
-    if not isinstance(listed, list) or (listed and all(isinstance(entry, dict) for entry in listed)):
-        return value
-    if len(listed) != 1:
-        raise RecordError(
-            f"{path}, row {number}: the {field} is a list of {len(listed)}; expected one; write a row a completion, "
-            "with one gold answer"
-        )
-    return listed[0]
-
-
-def _text(value: Any) -> str:
-    """A text as it is, a number as a text, a conversation as its last message."""
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list) and value and all(isinstance(message, dict) for message in value):
-        return _text(value[-1].get("content"))
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _whole(value: Any, field: str, path: Path, number: int) -> int:
-    try:
-        whole = int(float(value)) if isinstance(value, str) else int(value)  # "10.0" of a CSV
-    except (TypeError, ValueError, OverflowError):
-        whole = None
-    if whole is None or whole != float(value):
-        raise RecordError(f"{path}, row {number}: the {field} is {value!r}; expected a whole number")
-    return whole
-
-
-def _verdict(value: Any, path: Path, number: int) -> bool | None:
-    """The tool's verdict: a truth value, or a score that is right above 0; ``None`` where it has none."""
-    if value is None or value == "" or (isinstance(value, float) and value != value):
-        return None
-    if isinstance(value, str):
-        words = {"true": 1.0, "false": 0.0}
-        try:
-            value = words.get(value.strip().lower()) if value.strip().lower() in words else float(value)
-        except ValueError:
-            raise RecordError(
-                f"{path}, row {number}: correct is {value!r}; expected true, false or a score, right above 0"
-            ) from None
-        return _verdict(value, path, number)
-    return float(value) > 0
 
 
 def _digest(text: str) -> str:

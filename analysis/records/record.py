@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.records.frames import column, read_rows, read_samples, rows_where
 from analysis.records.schema import START_ARM
-from analysis.records.showing import table_html
+from analysis.records.showing import number_of, table_html
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,7 +112,7 @@ class ComparisonRecord:
             "seeds": [" ".join(str(run.seed) for run in self.runs_of(arm)) for arm in self.arms],
             "last step": [self.runs_of(arm)[0].final_step for arm in self.arms],
         }
-        left_out = f"; {len(self.unfinished)} runs left out" if self.unfinished else ""
+        left_out = f"; {number_of(len(self.unfinished), 'run')} left out" if self.unfinished else ""
         return table_html(f"{self.path}: {', '.join(self.benchmarks)}{left_out}", columns)
 
     @property

@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis.records.load import load_comparison
 from analysis.records.reading import RecordError, printable
+from analysis.records.showing import number_of
 from analysis.report.contrast_tables import DASH, TextColumn
 from analysis.report.tables import TERMINAL_WIDTH, align, summary_table
 
@@ -228,8 +229,8 @@ def _differences(about: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     temperature = float(about.get("temperature") or 0)
     if temperature:
         found.append(
-            f"{row['samples']} samples a problem at temperature {temperature:g}, Pass@1 is their mean; the paper "
-            "decodes once, greedily"
+            f"{number_of(int(row['samples']), 'sample')} a problem at temperature {temperature:g}, Pass@1 is "
+            "their mean; the paper decodes once, greedily"
         )
     if about.get("shots"):
         same = about["shots"] == about.get("papers_shots")
@@ -243,7 +244,9 @@ def _differences(about: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
 def _averages(suite: Suite) -> list[str]:
     """Means over benchmarks, every benchmark counted once: ours, and the paper's with ours over the same ones."""
     ours = {name: 100 * float(suite.scores[name]["pass_at_1"]) for name in suite.about}
-    lines = [f"macro-average: {suite.model} {np.mean(list(ours.values())):.1f} over {len(ours)} benchmarks"]
+    lines = [
+        f"macro-average: {suite.model} {np.mean(list(ours.values())):.1f} over {number_of(len(ours), 'benchmark')}"
+    ]
     for row in _paper_rows():
         values = {name: float(text) for name in suite.about if (text := _paper(suite, row, name))}
         if len(values) > 1:

@@ -13,6 +13,7 @@ from analysis.records.evaluations import BUDGETS
 from analysis.records.frames import column, records_of
 from analysis.records.record import ComparisonRecord
 from analysis.records.schema import CONTROL_KINDS
+from analysis.records.showing import number_of
 from analysis.report import page
 from analysis.report.contrast_tables import DASH, TextColumn, contrast_columns, pair_columns
 from analysis.report.sentences import (
@@ -172,7 +173,7 @@ def rankings(claims: Claims) -> list[str]:
         here = [each for each in claims.contrasts if each.benchmark == benchmark]
         if here:
             names = "; ".join(each.name + at_temperature(each.temperature) for each in decided) or "none"
-            sentences.append(f"Decided, of {len(here)} contrasts on {benchmark}: {names}.")
+            sentences.append(f"Decided, of {number_of(len(here), 'contrast')} on {benchmark}: {names}.")
     return sentences
 
 

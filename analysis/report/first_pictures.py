@@ -13,6 +13,7 @@ from analysis.noise.intervals import Interval
 from analysis.noise.simultaneous import share_band
 from analysis.records.frames import column, records_of
 from analysis.records.record import ComparisonRecord
+from analysis.records.showing import number_of
 from analysis.report.contrast_tables import interval_cell
 from analysis.report.pictures import BAND, Picture, picture, slug
 from analysis.report.sentences import at_temperature
@@ -84,7 +85,7 @@ def temperature_pictures(comparison: ComparisonRecord, decoded: Sequence[Curve])
                 picture(
                     figure,
                     name=f"temperature-{slug(benchmark)}",
-                    alt=f"{title}, {len(curves)} arms",
+                    alt=f"{title}, {number_of(len(curves), 'arm')}",
                     caption=TEMPERATURE_CAPTION,
                     values=curve_table(curves),
                     labels=("lines", "temperature (0 is greedy)", "Pass@1 (%)", 100.0),
@@ -151,7 +152,7 @@ def _arms_picture(
     return picture(
         figure,
         name=f"arms-{slug(benchmark)}",
-        alt=f"{title}: Pass@1 with intervals, {len(rows)} arms",
+        alt=f"{title}: Pass@1 with intervals, {number_of(len(rows), 'arm')}",
         caption=ARMS_CAPTION + (TUNED_CAPTION if best is not None and start is not None else ""),
         values=values,
         labels=("rows", "Pass@1 (%)", "", 100.0),

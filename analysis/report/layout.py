@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.noise.intervals import Resampling
 from analysis.records.frames import column, rows_where
 from analysis.records.record import ComparisonRecord
+from analysis.records.showing import number_of
 from analysis.report import page, sections
 from analysis.report.claims import Claims, answer_section, claims_tables, equal_budget_html, sharpening_section
 from analysis.report.coefficient_page import coefficient_section
@@ -16,7 +17,14 @@ from analysis.report.order_tables import passages_html, ranks_html
 from analysis.report.page import Section
 from analysis.report.pictures import DIAGNOSTICS_CAPTION, LEARNING_CAPTION, Picture, constant_metrics
 from analysis.report.sample_browser import browser_html
-from analysis.report.tables import CHAIN_HEADING, chain_columns, cost_columns, score_columns, wrong_chain_columns
+from analysis.report.tables import (
+    CHAIN_HEADING,
+    chain_columns,
+    cost_columns,
+    score_columns,
+    size_text,
+    wrong_chain_columns,
+)
 from analysis.report.trust.facts import LearnedFacts
 from analysis.report.trust.section import trust_section
 from analysis.statistics.curves import Curve
@@ -65,7 +73,7 @@ def render(content: Content, pictures: Pictures, again_s: int | None = None) -> 
     title = str(comparison.description.get("title") or f"Comparison {comparison.path.resolve().name}")
     if len(comparison.runs) == 1:
         title = f"Run {comparison.path.resolve().name}"
-    size = f"{sections.number_of(len(comparison.arms), 'arm')}, {sections.number_of(len(comparison.runs), 'run')}"
+    size = f"{number_of(len(comparison.arms), 'arm')}, {number_of(len(comparison.runs), 'run')}"
     lead = f"{size}, on {', '.join(comparison.benchmarks)}."
     results = _summary_html(claims.summary, claims.baseline, frames["chains"]) + claims_tables(claims)
     in_short = sections.warnings(comparison) + answer_section(claims, _figures(pictures.first))
@@ -128,8 +136,7 @@ def _outside(claims: Claims) -> tuple[str, ...]:
 def _summary_html(summary: pd.DataFrame, baseline: str | None, chains: pd.DataFrame) -> str:
     parts = []
     for benchmark, rows in summary.groupby("benchmark", sort=False):
-        first = rows.iloc[0]
-        parts.append(page.heading(f"{benchmark}: {first['problems']} problems, {first['samples']} samples each"))
+        parts.append(page.heading(f"{benchmark}: {size_text(rows)}"))
         parts += [page.table([*score_columns(rows), *wrong_chain_columns(rows)]), page.table(cost_columns(rows))]
         checked = column(chains, "benchmark") == benchmark
         if checked.any():

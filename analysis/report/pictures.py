@@ -14,6 +14,7 @@ from analysis.figures.plots import MOST_EDGED, draw_groups, draw_k_curves, draw_
 from analysis.records.evaluations import BUDGETS
 from analysis.records.frames import column, records_of, rows_where
 from analysis.records.record import ComparisonRecord
+from analysis.records.showing import number_of
 from analysis.report import page
 from analysis.report.export import csv_text
 from analysis.statistics.breakdown import COMPLETION, LEVEL, QUESTION
@@ -132,7 +133,7 @@ def k_pictures(comparison: ComparisonRecord, curves: Sequence[Curve], baseline: 
                 picture(
                     figure,
                     name=f"{quantity}_at_k-{slug(benchmark)}",
-                    alt=f"{title}, {len(group)} arms",
+                    alt=f"{title}, {number_of(len(group), 'arm')}",
                     caption=K_CAPTIONS[quantity],
                     values=curve_table(group),
                     labels=("log", "K (samples a problem)", f"{name.rstrip(',')} (%)", 100.0),
@@ -164,7 +165,7 @@ def learning_pictures(
                 picture(
                     figure,
                     name=f"learning_by_{x}-{slug(benchmark)}",
-                    alt=f"{title} against {BUDGETS[x]}, {len(here)} arms",
+                    alt=f"{title} against {BUDGETS[x]}, {number_of(len(here), 'arm')}",
                     caption=f"Against {BUDGETS[x]}." + (f" Not here: {', '.join(absent)}." if absent else ""),
                     values=curve_table(here),
                     labels=("lines", BUDGETS[x], "Pass@1 (%)", 100.0),
@@ -187,7 +188,7 @@ def group_pictures(comparison: ComparisonRecord, groups: pd.DataFrame) -> tuple[
             picture(
                 figure,
                 name=f"{slug(named.replace(' ', '_'))}-{slug(benchmark)}",
-                alt=f"{title}, {rows['arm'].nunique()} arms",
+                alt=f"{title}, {number_of(len(set(column(rows, 'arm'))), 'arm')}",
                 caption=GROUP_CAPTIONS[by],
                 values=rows,
                 labels=("lines", label, "Pass@1 (%)", 100.0),
@@ -211,7 +212,7 @@ def diagnostic_pictures(comparison: ComparisonRecord) -> tuple[Picture, ...]:
             picture(
                 figure,
                 name=f"training-{quantity}",
-                alt=f"{name} against the optimiser step, {len(here)} arms",
+                alt=f"{name} against the optimiser step, {number_of(len(here), 'arm')}",
                 caption="",
                 values=trace_table(here),
                 labels=("lines", BUDGETS["step"], DIAGNOSTICS[quantity], 1.0),
@@ -268,7 +269,7 @@ def _group_marks(figure: Figure, rows: pd.DataFrame, by: str) -> list[Mark]:
     groups, arms = list(dict.fromkeys(rows["group"])), list(dict.fromkeys(rows["arm"]))
     marks = []
     for row in records_of(rows):
-        size = f"{row['problems']} problems" if row["problems"] else f"{row['samples']} completions"
+        size = number_of(row["problems"], "problem") if row["problems"] else number_of(row["samples"], "completion")
         value = f"{100 * row['point']:.1f}{range_text(row['low'], row['high'])}"
         x = groups.index(row["group"]) + offset(row["arm"], arms)
         text = f"{row['arm']}\n{by} {row['group']}: {value}\n{size}"

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.records.frames import column
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import VERDICTS
+from analysis.records.showing import number_of
 from analysis.report import page
 from analysis.report.claims import control_kinds
 from analysis.report.contrast_tables import DASH, TextColumn
@@ -198,8 +199,3 @@ def _recipe_name(recipe: object) -> str:
     if isinstance(recipe, Mapping):
         return str(recipe.get("name", "see configuration"))
     return DASH if recipe is None else str(recipe)
-
-
-def number_of(number: int, unit: str, plural: str = "") -> str:
-    """A number with its unit: "1 seed", "3 seeds"."""
-    return f"{number} {unit}" if number == 1 else f"{number} {plural or unit + 's'}"

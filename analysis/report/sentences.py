@@ -8,6 +8,7 @@ import numpy as np
 from analysis.noise.intervals import Interval
 from analysis.noise.seeds import FEWEST_SEEDS
 from analysis.records.evaluations import BUDGETS
+from analysis.records.showing import number_of
 from analysis.statistics.budget import BudgetDifference
 from analysis.statistics.contrasts import TUNED_START
 from analysis.statistics.crossings import Crossing
@@ -46,7 +47,9 @@ def difference_sentence(difference: Difference) -> str:
         return sentence + ("; no verdict: that needs two seeds an arm." if difference.declared else ", not declared.")
     sentence = f"{arm} and {baseline} cannot be told apart on {name}: {signed(difference.point)} points"
     if difference.interval.low > 0 or difference.interval.high < 0:
-        corrected = f"p = {difference.p_holm:.2f} after correction for {difference.num_comparisons} contrasts"
+        corrected = (
+            f"p = {difference.p_holm:.2f} after correction for {number_of(difference.num_comparisons, 'contrast')}"
+        )
         sentence += f" ({detail}; {corrected})"
     else:
         sentence += f" ({detail})"
@@ -73,7 +76,7 @@ def crossing_sentence(crossing: Crossing) -> str:
     if not crossing.sure or np.isnan(crossing.k):
         return ""
     other = crossing.baseline if crossing.leader == crossing.arm else crossing.arm
-    band = f"{100 * crossing.confidence:.4g} % over problems and {crossing.num_seeds} seeds"
+    band = f"{100 * crossing.confidence:.4g} % over problems and {number_of(crossing.num_seeds, 'seed')}"
     where = at_temperature(crossing.temperature)
     return (
         f"{crossing.leader} leads {other} on Pass@K{where} up to K = {crossing.k:.3g} ({band}: {crossing.low:.3g} to "
@@ -140,7 +143,7 @@ def _chosen(tuned: TunedStart) -> str:
 
 def _chosen_on(tuned: TunedStart) -> str:
     if tuned.validation:
-        return f"chosen on {tuned.num_validation} validation problems"
+        return f"chosen on {number_of(tuned.num_validation, 'validation problem')}"
     return "chosen on the other half of the problems, as no validation problems were recorded"
 
 
@@ -187,7 +190,7 @@ def minus(value: float) -> str:
 
 
 def _design(difference: Difference) -> str:
-    problems = f"{difference.num_problems} problem{'s' if difference.num_problems != 1 else ''}"
+    problems = number_of(difference.num_problems, "problem")
     ours, theirs = difference.num_seeds, difference.num_baseline_seeds
     if ours == theirs == 1:
         return f"1 seed: training noise is not in the interval, {problems}"

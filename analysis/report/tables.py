@@ -12,12 +12,13 @@ from analysis.noise.simultaneous import share_band
 from analysis.records import frames
 from analysis.records.record import ComparisonRecord, RunRecord
 from analysis.records.schema import BUDGET_COLUMNS, VERDICTS
+from analysis.records.showing import number_of
 from analysis.report.contrast_tables import DASH, TextColumn, contrast_columns
 from analysis.report.sentences import at_temperature
 from analysis.statistics.chains import wrong_chain_rate
 from analysis.statistics.curves import baseline_scores
 from analysis.statistics.differences import Difference, compare_arms
-from analysis.statistics.scores import ArmScores, score_comparison
+from analysis.statistics.scores import ArmScores, samples_each, score_comparison
 
 MAJORITY_K = 16  # the table shows Maj@16, or the largest K below it
 INTERVALS = ("pass_at_1", "difference", "maj_at_k", "pass_at_k")
@@ -46,14 +47,14 @@ def summary_table(
 ) -> pd.DataFrame:
     """One row an arm and benchmark, at the arm's final step.
 
-    Columns: benchmark, arm, algorithm, seeds, problems, samples (a problem), step; `pass_at_1`, `maj_at_k`, `pass_at_k`
-    and `difference` (Pass@1 minus the baseline's, paired), each with `_low` and `_high`, as shares in 0..1; `maj_k`,
-    `pass_k`; `temperature` of the samples; `pass_at_1_seeds` (each seed's Pass@1, separated by ";");
-    `completions_sampled`, `tokens_trained`, `seconds` (at the end of training, mean over seeds; 0 where nothing was
-    trained, NaN where not recorded); `no_answer_rate`, `unparsable_rate`, `timeout_rate`, `truncated_rate` (shares of
-    the samples); and where chains were checked, `wrong_chain_rate`, of right answers. Without a baseline, and in its
-    own row, `difference` is NaN. An arm with another start policy, or another evaluation, is compared with its own
-    start (`ComparisonRecord.baseline_of`).
+    Columns: benchmark, arm, algorithm, seeds, problems, samples and most_samples (the fewest and most that a problem
+    has), step; `pass_at_1`, `maj_at_k`, `pass_at_k` and `difference` (Pass@1 minus the baseline's, paired), each with
+    `_low` and `_high`, as shares in 0..1; `maj_k`, `pass_k`; `temperature` of the samples; `pass_at_1_seeds` (each
+    seed's Pass@1, separated by ";"); `completions_sampled`, `tokens_trained`, `seconds` (at the end of training, mean
+    over seeds; 0 where nothing was trained, NaN where not recorded); `no_answer_rate`, `unparsable_rate`,
+    `timeout_rate`, `truncated_rate` (shares of the samples); and where chains were checked, `wrong_chain_rate`, of
+    right answers. Without a baseline, and in its own row, `difference` is NaN. An arm with another start policy, or
+    another evaluation, is compared with its own start (`ComparisonRecord.baseline_of`).
 
     Raises:
         ValueError: the baseline is not among the finished arms.
@@ -105,10 +106,13 @@ def render_text(table: pd.DataFrame, contrasts: Sequence[Difference] = (), chain
     as the page shows them, then costs and failures."""
     blocks = []
     for benchmark, rows in table.groupby("benchmark", sort=False):
-        first = rows.iloc[0]
-        where = at_temperature(first["temperature"] if pd.notna(first["temperature"]) else None)
-        size = f"{first['problems']} problems, {first['samples']} samples each{where}"
-        blocks += [f"{benchmark}: {size}; in %, with 95 % over problems and seeds", align(score_columns(rows)), ""]
+        temperature = float(frames.column(rows, "temperature")[0])
+        where = at_temperature(None if np.isnan(temperature) else temperature)
+        blocks += [
+            f"{benchmark}: {size_text(rows, where)}; in %, with 95 % over problems and seeds",
+            align(score_columns(rows)),
+            "",
+        ]
         here = [each for each in contrasts if each.benchmark == benchmark]
         if here:
             blocks += [
@@ -120,6 +124,19 @@ def render_text(table: pd.DataFrame, contrasts: Sequence[Difference] = (), chain
             blocks += [CHAIN_HEADING, align(chain_columns(frames.rows_where(chains, checked))), ""]
         blocks += [align(cost_columns(rows)), ""]
     return "\n".join(blocks).rstrip() + "\n"
+
+
+def size_text(rows: pd.DataFrame, where: str = "") -> str:
+    """How many problems and samples one benchmark's rows are of; and what K is cut to, where the numbers differ.
+
+    Args:
+        rows: of all arms.
+        where: comes after the samples.
+    """
+    fewest, most = int(frames.column(rows, "samples").min()), int(frames.column(rows, "most_samples").max())
+    problems = number_of(int(frames.column(rows, "problems")[0]), "problem")
+    text = f"{problems}, {samples_each(fewest, most)}{where}"
+    return text if fewest == most else f"{text}, K up to {rows['pass_k'].iloc[0]} as the fewest allow"
 
 
 def score_columns(rows: pd.DataFrame) -> list[TextColumn]:
@@ -198,7 +215,8 @@ def _score_cells(arm: ArmScores, base: ArmScores, resampling: Resampling) -> dic
     if base is not arm:
         [difference] = compare_arms([base, arm], resampling=resampling, baseline=base.arm)
         intervals["difference"] = difference.interval
-    cells: dict[str, object] = {"samples": arm.num_samples, "maj_k": arm.ks[majority], "pass_k": arm.ks[-1]}
+    cells: dict[str, object] = {"samples": arm.num_samples, "most_samples": arm.most_samples}
+    cells |= {"maj_k": arm.ks[majority], "pass_k": arm.ks[-1]}
     cells["temperature"] = np.nan if arm.temperature is None else arm.temperature
     for name in INTERVALS:
         interval = intervals[name]

@@ -7,6 +7,7 @@ import numpy as np
 from analysis.noise.intervals import Resampling
 from analysis.noise.power import Components, components_of, problems_needed, samples_needed, seeds_needed
 from analysis.records.record import ComparisonRecord
+from analysis.records.showing import number_of
 from analysis.records.spent import SeedCost, seed_cost
 from analysis.report.claims import comparison_contrasts
 from analysis.report.contrast_tables import DASH, TextColumn, decoded_text
@@ -68,17 +69,18 @@ def power_text(
         size = {"problems": problems or len(here[0].problem_ids), "samples": samples or here[0].num_samples}
         parts, own_seeds = measured_components(here, contrasts), len(here[0].seeds)
         rows = [_power_row(name, part, size, seeds, level) for name, part in parts.items()]
-        headings = ["contrast", *(f"{number} seeds" for number in seeds)]
+        headings = ["contrast", *(number_of(number, "seed") for number in seeds)]
         needs = [_needed_row(name, part, difference, size, own_seeds, level) for name, part in parts.items()]
         asked = f"{100 * difference:g} points"
         head = (
-            f"{benchmark}: differences in Pass@1, in points, that {size['problems']} problems with {size['samples']} "
-            f"samples each find four times in five, at 5 % over {len(contrasts)} contrasts"
+            f"{benchmark}: differences in Pass@1, in points, that {number_of(size['problems'], 'problem')} with "
+            f"{number_of(size['samples'], 'sample')} each find four times in five, at 5 % over "
+            f"{number_of(len(contrasts), 'contrast')}"
         )
         silent = [TWO_SEEDS] if any(part.pilot_freedom == 1 for part in parts.values()) else []
         wanted = (
-            f"what finds {asked} four times in five: more seeds, or with {own_seeds} seeds, as here, more problems or "
-            "more samples"
+            f"what finds {asked} four times in five: more seeds, or with {number_of(own_seeds, 'seed')}, as here, "
+            "more problems or more samples"
         )
         needed = _text_table(["contrast", f"seeds for {asked}", "or problems", "or samples"], needs)
         blocks += [head, _text_table(headings, rows), "", wanted, needed, *silent, ""]
@@ -186,4 +188,4 @@ def _cost_text(cost: SeedCost, seeds: Sequence[int], arms: int) -> str:
     ]
     head = f"cost of the design, all {arms} arms on all benchmarks, in seconds as it took here (each job by itself)"
     missing = [] if np.isfinite(list(timed.values())).all() else [f"{DASH}: not recorded here, and not in the sum"]
-    return "\n".join([head, _text_table(["", *(f"{number} seeds" for number in seeds)], rows), *missing])
+    return "\n".join([head, _text_table(["", *(number_of(number, "seed") for number in seeds)], rows), *missing])

@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.records.schema import START_ARM
+
 TUNED_START = "tuned_start"  # the start policy at its best temperature (`decoding.tuned_start`), a control
 ONLINE, OFFLINE = ("online_rft", "grpo"), ("rft", "dpo")
 
@@ -48,6 +50,11 @@ class Contrast:
     def arms(self) -> tuple[str, ...]:
         """Every arm that it needs."""
         return (*self.plus, *self.minus)
+
+    @property
+    def names_start(self) -> bool:
+        """Whether a start policy is among them."""
+        return any(arm.startswith((START_ARM, TUNED_START)) for arm in self.arms)
 
     @property
     def weights(self) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.records.frames import codes_of
 from analysis.records.record import ComparisonRecord
-from analysis.records.showing import table_html
+from analysis.records.showing import number_of, table_html
 from analysis.statistics.metrics import check_draws, pass_at_k
 from analysis.statistics.voting import majority_matrix
 
@@ -48,13 +48,24 @@ class ArmScores:
 
     def _repr_html_(self) -> str:
         means = {name: self.values(name).mean(axis=(0, 1)).tolist() for name in ("pass", "majority")}
-        size = f"{len(self.seeds)} seeds, {len(self.problem_ids)} problems, {self.num_samples} samples each"
+        seeds, problems = number_of(len(self.seeds), "seed"), number_of(len(self.problem_ids), "problem")
+        size = f"{seeds}, {problems}, {samples_each(self.num_samples, self.most_samples)}"
         columns = {"K": self.ks, "Pass@K": means["pass"], "Maj@K": means["majority"]}
         return table_html(f"{self.arm} on {self.benchmark}: {size}", columns)
+
+    @property
+    def most_samples(self) -> int:
+        """The most that a problem has."""
+        return max(int(votes.num_samples_P.max()) for votes in self.votes_S)
 
     def values(self, quantity: str) -> np.ndarray:
         """(S, P, K): "pass" or "majority"."""
         return {"pass": self.pass_SPK, "majority": self.majority_SPK}[quantity]
+
+
+def samples_each(fewest: int, most: int) -> str:
+    """How many samples a problem has: "4 samples each", "2 to 7 samples each"."""
+    return f"{number_of(fewest, 'sample')} each" if fewest == most else f"{fewest:,} to {most:,} samples each"
 
 
 def count_votes(samples: pd.DataFrame, *, unparsed: Unparsed = "abstain") -> VoteTable:

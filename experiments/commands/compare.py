@@ -174,7 +174,7 @@ class Train(RecipeOptions):
             arm = replace(arm, training=replace(arm.training, learning_rate=self.learning_rate))
         recipe = replace(recipe, arms={name: arm}, seeds=(self.seed,))
         out = self.out or Path("runs") / f"train-{recipe.name}-{name}-seed{self.seed}"
-        recipe = self.with_settings(recipe)
+        recipe = self.settled(recipe)
         workers = self.workers
         ranks = 1 if together is None else together.rank.world
         if together is not None:
@@ -198,6 +198,15 @@ class Train(RecipeOptions):
                 trackers=self.track,
                 place=together or THIS_MACHINE,
             )
+
+    def settled(self, recipe: Recipe) -> Recipe:
+        """The recipe with every ``--set`` in it; what it asks of the start is not asked here, and needs no decoding."""
+        if recipe.contrasts is None:
+            return self.with_settings(recipe)
+        asked = tuple(each for each in recipe.contrasts if not each.names_start)
+        settled = self.with_settings(replace(recipe, contrasts=asked))
+        kept = [each for each in recipe.contrasts if each in asked or each.temperature in {None, *settled.decoded}]
+        return replace(settled, contrasts=tuple(kept))
 
     def _joined(self, rank: Rank) -> Together:
         """The processes that torchrun started, on rank 0; the others do their part, and end here.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from benchmarks.naming import did_you_mean
 from experiments.commands.options import Repeated, write_report_of
 
 __all__ = ["Curves"]
@@ -33,7 +34,7 @@ class Curves:
         """Read, judge, write, print."""
         from analysis.records.foreign import read_foreign
         from analysis.report.export import csv_text
-        from experiments.inspection.foreign_samples import judge_foreign, write_foreign
+        from experiments.inspection.foreign_samples import check_comparable, judge_foreign, write_foreign
 
         if not self.files:
             raise ValueError(
@@ -42,6 +43,10 @@ class Curves:
         samples = read_foreign(self.files, dict(map(_pair, self.map)))
         if (self.out / "runs").exists():
             raise ValueError(f"{self.out} holds runs already; choose another --out, or remove it.")
+        check_comparable(samples)
+        if self.baseline is not None and self.baseline not in (arms := list(dict.fromkeys(samples["arm"]))):
+            near = did_you_mean(self.baseline, arms)
+            raise ValueError(f"--baseline {self.baseline}: no such arm; {near}Known: {', '.join(arms)}.")
         judged = judge_foreign(samples)
         write_foreign(judged, self.out)
         differing = judged.disagreements()

@@ -188,6 +188,7 @@ def say(text: str) -> None:
 
 def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool, ranks: int = 1) -> str:
     """What is about to run, how long that usually takes, what it will hold in memory, and where the results go."""
+    from analysis.records.showing import number_of
     from experiments.schedule.estimate import assumed_rates, job_costs, measured_rates
     from experiments.schedule.memory import memory_lines
     from experiments.schedule.plan import plan_jobs
@@ -203,11 +204,13 @@ def opening(recipe: Any, out: Path, workers: int, *, evaluate_start: bool, ranks
     rates = measured_rates([out]) or assumed_rates(recipe)
     seconds = sum(cost.seconds for cost in job_costs(left, rates)) / workers
     if not left:
-        return f"{recipe.name}: all {len(jobs)} runs are finished; writing the report in {out}"
+        count = "its run is" if len(jobs) == 1 else f"all {len(jobs)} runs are"
+        return f"{recipe.name}: {count} finished; writing the report in {out}"
     held = f" ({len(jobs) - len(left)} of them finished)" if len(left) < len(jobs) else ""
     seeds = ", ".join(map(str, recipe.seeds))
     return (
-        f"{recipe.name}: {len(jobs)} jobs{held} for {len(recipe.arms)} arms, seeds {seeds}; about {time_text(seconds)} "
+        f"{recipe.name}: {number_of(len(jobs), 'job')}{held} for {number_of(len(recipe.arms), 'arm')}, "
+        f"seed{'s' if len(recipe.seeds) > 1 else ''} {seeds}; about {time_text(seconds)} "
         f"with {workers} at a time, and a minute to start. Results: {out}\n({rates.source})"
         + "".join(f"\n{line}" for line in memory_lines(recipe, ranks=ranks))
     )

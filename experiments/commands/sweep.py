@@ -121,6 +121,7 @@ class Sweep(ClusterOptions):
 
     def _plan(self, grid: Recipe, chosen: Varied | None, out: Path) -> list[str]:
         """The lines of a dry run."""
+        from analysis.records.showing import number_of
         from experiments.schedule.choice import CHOICE_FOLDER, choice_recipe
         from experiments.schedule.door import check_recipe
         from experiments.schedule.estimate import assumed_rates, cost_lines, job_costs, measured_rates
@@ -145,9 +146,10 @@ class Sweep(ClusterOptions):
         completions = sum(cost.training_completions + cost.evaluation_completions for cost in costs)
         lines += [
             "",
-            f"{len(grid.arms)} points of the grid, {len(recipe.arms)} arms, seeds {', '.join(map(str, recipe.seeds))}: "
-            f"{completions:,} completions, about {minutes / workers:.0f} minutes with {workers} workers "
-            "(start of the processes and report aside).",
+            f"{number_of(len(grid.arms), 'point')} of the grid, {number_of(len(recipe.arms), 'arm')}, "
+            f"seed{'s' if len(recipe.seeds) > 1 else ''} {', '.join(map(str, recipe.seeds))}: "
+            f"{completions:,} completions, about {number_of(round(minutes / workers), 'minute')} with "
+            f"{number_of(workers, 'worker')} (start of the processes and report aside).",
             f"An estimate: {rates.source}.",
         ]
         return lines

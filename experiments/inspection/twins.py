@@ -17,6 +17,7 @@ from typing import Any
 from analysis.records.decoding import DECODED, DECODING_FOLDER, VALIDATED
 from analysis.records.frames import read_samples, records_of
 from analysis.records.schema import TIME_COLUMNS
+from analysis.records.showing import number_of
 from experiments.records.same import differences, read_json
 
 __all__ = ["Twins", "compare_twins", "twin_lines"]
@@ -91,7 +92,7 @@ def _run(name: str, first: Path, second: Path) -> Twins:
     """A run or a start policy: rows of metrics and samples, in the order in which they were made."""
     metrics = [_metrics(folder / "metrics.jsonl") for folder in (first, second)]
     partings = [(step, 0, text) for step, text in [_parted_metrics(*metrics)] if text]
-    compared, samples = [f"{len(metrics[0]):,} steps"], 0
+    compared, samples = [number_of(len(metrics[0]), "step")], 0
     for path in _sample_files(first):
         twin = second / path.relative_to(first)
         if not twin.is_file():
@@ -103,7 +104,7 @@ def _run(name: str, first: Path, second: Path) -> Twins:
         samples += len(tables[0])
         step, text = _parted_samples(*tables, tokenizer=_tokenizer_file(first))
         partings += [(step, 1, f"{text}{_of_decoding(path)}")] if text else []
-    compared += [f"{samples:,} samples"] if samples else []
+    compared += [number_of(samples, "sample")] if samples else []
     text = min(partings)[2] if partings else ""
     return Twins(name=name, compared=", ".join(compared), parting=text)
 
@@ -153,7 +154,7 @@ def _offline(name: str, first: Path, second: Path) -> Twins:
             parted = f"token {token + 1} is {_item(ids[0], token)} and {_item(ids[1], token)}"
             return Twins(name=name, compared="", parting=f"parts at completion {place + 1}: {parted}")
     parting = "" if len(tables[0]) == len(tables[1]) else f"has {len(tables[0])} and {len(tables[1])} completions"
-    return Twins(name=name, compared=f"{len(tables[0]):,} completions", parting=parting)
+    return Twins(name=name, compared=number_of(len(tables[0]), "completion"), parting=parting)
 
 
 def _parted_texts(ours: str, theirs: str, tokenizer: Path | None) -> str:

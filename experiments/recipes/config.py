@@ -255,23 +255,27 @@ class Recipe:
         for seed in self.seeds:
             check_seed(seed)
         check_names(self.contrasts or ())
-        measured = {self.evaluation.temperature, *self.evaluation.decoding_temperatures}
         for contrast in self.contrasts or ():
             absent = [
                 arm for arm in contrast.arms if arm not in self.arms and not arm.startswith((START_ARM, TUNED_START))
             ]
             if absent:
                 continue  # not asked of these arms
-            if contrast.temperature is not None and contrast.temperature not in measured:
+            if contrast.temperature is not None and contrast.temperature not in self.decoded:
                 raise ValueError(
                     f"contrast {contrast.name!r} is asked at temperature {contrast.temperature:g}, and policies are "
-                    f"decoded at {', '.join(f'{each:g}' for each in sorted(measured))}; expected one of these, or "
+                    f"decoded at {', '.join(f'{each:g}' for each in sorted(self.decoded))}; expected one of these, or "
                     "another in evaluation.decoding_temperatures."
                 )
         if self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every is {self.checkpoint_every}; expected at least 1.")
         if self.model is None and self.supervised is None:
             raise ValueError("model and supervised are null; expected a start policy, or how the embedded one is made.")
+
+    @property
+    def decoded(self) -> set[float]:
+        """Temperatures at which the last policies are decoded."""
+        return {self.evaluation.temperature, *self.evaluation.decoding_temperatures}
 
     @property
     def demonstrated(self) -> int | None:

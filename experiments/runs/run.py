@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from algorithms.interface import Need
+from analysis.records.showing import number_of
 from experiments.recipes.plugins import load_algorithm
 from experiments.records.config import RunConfig
 from experiments.records.folder import RunFolder
@@ -194,4 +195,4 @@ class LiveRun:
         if folder.config.training is not None:
             summary["start_kl_seconds"] = folder.start_kl_seconds()
         folder.finish(summary)
-        return "; ".join([f"Pass@1 {pass_at_1:.3f} after {steps} steps ({cost})", *folder.notes])
+        return "; ".join([f"Pass@1 {pass_at_1:.3f} after {number_of(steps, 'step')} ({cost})", *folder.notes])

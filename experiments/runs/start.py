@@ -11,6 +11,7 @@ import torch
 
 from algorithms.interface import Aggregation
 from algorithms.sft import SFT
+from analysis.records.showing import number_of
 from benchmarks.problem import Problem
 from experiments.records.config import StartConfig
 from experiments.records.folder import RunFolder
@@ -154,7 +155,7 @@ class LiveStart:
         pass_at_1 = self.folder.rows()[-1].get("validation_pass_at_1")
         self.folder.finish({"checkpoint": f"step-{steps:06d}", "validation_pass_at_1": pass_at_1})
         measured = "" if pass_at_1 is None else f", validation Pass@1 {pass_at_1:.3f}"
-        return "; ".join([f"trained for {steps} steps{measured}", *self.folder.notes])
+        return "; ".join([f"trained for {number_of(steps, 'step')}{measured}", *self.folder.notes])
 
 
 def _untrained(config: StartConfig, folder: Path, ranks: Ranks) -> tuple[Policy, Path]:

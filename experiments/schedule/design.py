@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis import load_comparison, score_comparison
 from analysis.noise.power import Components
+from analysis.records.showing import number_of
 from analysis.report.terminal import design_text, measured_components
 from analysis.statistics.contrasts import Contrast
 from analysis.statistics.decoding import contrast_scores, tuned_starts
@@ -53,15 +54,17 @@ def design_lines(recipe: Recipe, out: Path, *, workers: int, pilot: Path | None)
     measured = {} if pilot is None else _pilot(pilot, contrasts)
     parts = {each.name: measured.get(each.name) or _assumed(each, recipe.evaluation) for each in contrasts}
     assumed = [name for name in parts if name not in measured]
+    size = f"{number_of(seeds, 'seed')} and {number_of(problems, 'problem')}"
+    drawn, asked = number_of(samples, "sample"), number_of(len(contrasts), "contrast")
     lines = [
         *cost_lines(costs),
         "",
-        f"seeds {', '.join(map(str, recipe.seeds))}: about {minutes:.0f} minutes with {workers} workers (start of the "
-        f"processes and report aside). An estimate: {rates.source}.",
+        f"seeds {', '.join(map(str, recipe.seeds))}: about {number_of(round(minutes), 'minute')} with "
+        f"{number_of(workers, 'worker')} (start of the processes and report aside). An estimate: {rates.source}.",
         "",
-        f"differences in Pass@1, in points, that {seeds} seeds and {problems} problems find 4 times in 5, and the",
-        f"chance of finding others; {samples} samples a problem at temperature {recipe.evaluation.temperature:g}, one",
-        f"greedily; at 5 % over {len(contrasts)} contrasts, by the first step of Holm's correction, which is cautious",
+        f"differences in Pass@1, in points, that {size} find 4 times in 5, and the",
+        f"chance of finding others; {drawn} a problem at temperature {recipe.evaluation.temperature:g}, one",
+        f"greedily; at 5 % over {asked}, by the first step of Holm's correction, which is cautious",
         design_text(parts, contrasts, seeds=seeds, problems=problems, samples=samples),
     ]
     if seeds == 2:

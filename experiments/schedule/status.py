@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from analysis.records.showing import number_of
+
 __all__ = ["RunStatus", "read_status", "status_lines"]
 
 State = Literal["finished", "running", "waiting", "stopped", "failed", "damaged"]
@@ -43,9 +45,7 @@ def status_lines(folder: Path) -> list[str]:
     found = read_status(folder)
     width = max(len(_clean(run.name)) for run in found)
     counts = Counter(run.state for run in found)
-    total = f"{len(found)} run{'s' if len(found) != 1 else ''}: " + ", ".join(
-        f"{count} {state}" for state, count in counts.most_common()
-    )
+    total = f"{number_of(len(found), 'run')}: " + ", ".join(f"{count} {state}" for state, count in counts.most_common())
     return [*(f"{run.state:<8}  {_clean(run.name):<{width}}  {_clean(run.detail)}".rstrip() for run in found), total]
 
 
@@ -98,13 +98,20 @@ def _run_status(path: Path, name: str, busy: bool, failure: Any) -> RunStatus:
     config = _read(path / "config.json")
     if (path / "config.json").exists() and not isinstance(config, dict):
         return RunStatus(state="damaged", name=name, detail="config.json is not whole")
+    if _is_foreign(config) and (path / "samples.parquet").is_file():
+        return RunStatus(state="finished", name=name, detail=str(config["algorithm"]))
     return RunStatus(state="running" if busy else "stopped", name=name, detail=_progress(path, config))
+
+
+def _is_foreign(config: Any) -> bool:
+    """Whether it is that of a run which says nothing of its end, and is read as `load_run` reads it."""
+    return isinstance(config, dict) and {"arm", "seed", "algorithm"} <= config.keys() and "evaluation" not in config
 
 
 def _result(finished: dict[str, Any]) -> str:
     told = []
     if isinstance(finished.get("steps"), int):
-        told.append(f"{finished['steps']} steps")
+        told.append(number_of(finished["steps"], "step"))
     for key in ("pass_at_1", "validation_pass_at_1"):
         if isinstance(finished.get(key), int | float):
             told.append(f"Pass@1 {finished[key]:.3f}")

@@ -10,6 +10,7 @@ from analysis.figures.learned import draw_iterations, draw_reliability, draw_rew
 from analysis.figures.marks import Mark, curve_marks
 from analysis.records.evaluations import BUDGETS
 from analysis.records.record import ComparisonRecord
+from analysis.records.showing import number_of
 from analysis.report.pictures import BAND, Picture, picture, slug
 from analysis.report.trust.facts import LearnedFacts
 from analysis.report.trust.searches import search_pictures
@@ -57,7 +58,7 @@ def _reliability(
     return picture(
         figure,
         name=name,
-        alt=f"{title}, {len(curves)} arms",
+        alt=f"{title}, {number_of(len(curves), 'arm')}",
         caption=RELIABILITY + about,
         values=values,
         labels=("lines", "the model's probability of being right", "right by the rule (%)", 100.0),
@@ -88,7 +89,7 @@ def _traces(facts: LearnedFacts) -> Picture:
     return picture(
         figure,
         name="reward_and_accuracy",
-        alt=f"{title}, {len(facts.traces)} arms",
+        alt=f"{title}, {number_of(len(facts.traces), 'arm')}",
         caption="Mean over seeds, thin lines are seeds. Red: reward rose and accuracy fell, beyond its band.",
         values=pd.DataFrame(rows),
         labels=("lines", BUDGETS["step"], "%", 100.0),
@@ -108,7 +109,7 @@ def _iterations(benchmark: str, of_arms: Mapping[str, Mapping[str, Curve]]) -> P
     return picture(
         figure,
         name=f"iterations-{slug(benchmark)}",
-        alt=f"{title}, {len(of_arms)} arms",
+        alt=f"{title}, {number_of(len(of_arms), 'arm')}",
         caption=f"Each line begins where the last one ended. Thick: mean over seeds; thin: each seed; {BAND}.",
         values=values.reset_index(drop=True),
         labels=("lines", BUDGETS["step"], "Pass@1 (%)", 100.0),

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.figures.marks import Mark
 from analysis.figures.searches import draw_searches
 from analysis.records.frames import column
+from analysis.records.showing import number_of
 from analysis.report import page
 from analysis.report.contrast_tables import TextColumn
 from analysis.report.pictures import Picture, picture, slug
@@ -42,7 +43,7 @@ def search_pictures(searches: pd.DataFrame) -> tuple[Picture, ...]:
             picture(
                 figure,
                 name=f"accuracy_by_tokens-{slug(str(benchmark))}",
-                alt=f"{title}, {len(set(column(table, 'arm')))} methods",
+                alt=f"{title}, {number_of(len(set(column(table, 'arm'))), 'method')}",
                 caption=CAPTION,
                 values=table.drop(columns="benchmark").reset_index(drop=True),
                 labels=("lines", "completion tokens drawn for a problem", "solved (%)", 100.0),

@@ -61,7 +61,7 @@ def test_the_table_has_a_row_a_contrast(comparison_dir):
     text = power_text(
         load_comparison(comparison_dir), difference=0.05, problems=400, samples=16, seeds=(2, 3), baseline="sft_start"
     )
-    assert "400 problems with 16 samples each find four times in five, at 5 % over 1 contrasts" in text
+    assert "400 problems with 16 samples each find four times in five, at 5 % over 1 contrast" in text
     assert "grpo − sft_start" in text and "seeds for 5 points" in text
 
 

@@ -169,7 +169,7 @@ def test_the_same_figure_gives_the_same_files():
 def test_page_says_the_numbers_and_their_limits(report):
     page = report.read_text()
     assert "Pass@1 on sums, in %, highest first: grpo 62.5, sft_start 31.2." in page
-    assert "Decided, of 1 contrasts on sums: none." in page
+    assert "Decided, of 1 contrast on sums: none." in page
     assert "grpo and sft_start cannot be told apart on Pass@1: +31.2 points (95 % −" in page  # two problems say little
     assert "<td>62.5 [0.9, 99.7]</td>" in page
     assert (
@@ -224,7 +224,7 @@ def test_the_kl_from_the_start_has_a_figure_and_its_data(make_run):
     assert values[["quantity", "arm", "x", "point"]].to_numpy().tolist() == [
         ["start_kl", "grpo", step, point] for step, point in ((0, 0.0), (2, 0.75), (4, 1.5))
     ]
-    assert "KL from the start policy against the optimiser step, 1 arms" in page.read_text()
+    assert "KL from the start policy against the optimiser step, 1 arm" in page.read_text()
     for kind in ("svg", "png", "pdf"):
         assert (page.parent / f"training-start_kl.{kind}").is_file()
 

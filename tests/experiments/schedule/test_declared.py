@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.statistics.contrasts import TUNED_START, Contrast
+from experiments.commands.compare import Train
 from experiments.recipes.arms import select_arms
 from experiments.recipes.catalogue import RECIPES, check_arms
 from experiments.recipes.config import Recipe
@@ -53,6 +54,17 @@ def test_the_temperature_of_a_question_that_the_chosen_arms_cannot_answer_is_not
     assert not replace(own, arms=select_arms(own, ["grpo"]), evaluation=evaluation).evaluation.decoding_temperatures
     with pytest.raises(ValueError, match="'online' is asked at temperature 0"):
         replace(own, evaluation=evaluation)
+
+
+def test_train_asks_nothing_of_the_start_and_so_nothing_of_it_at_a_temperature() -> None:
+    online = replace(ONLINE, temperature=None)
+    own = replace(recipe(), contrasts=(MORE, online))
+    chosen = replace(own, arms=select_arms(own, ["grpo"]))
+    sampled_alone = Train(settings=("evaluation.decoding_temperatures=[]",)).settled(chosen)
+    assert sampled_alone.evaluation.decoding_temperatures == () and sampled_alone.contrasts == (online,)
+    assert Train().settled(chosen) == chosen, "and what is decoded stays declared, as in folders that are gone on with"
+    alone = replace(chosen, contrasts=None)
+    assert Train(settings=("evaluation.decoding_temperatures=[]",)).settled(alone).contrasts is None
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -64,6 +64,17 @@ def test_a_choice_and_a_single_run(folder: Path) -> None:
     assert states(folder / "runs" / "b-seed0") == [("stopped", "b-seed0")]
 
 
+def test_samples_made_elsewhere_are_finished_and_those_of_our_runs_are_not(tmp_path: Path) -> None:
+    config = {"arm": "a", "seed": 0, "algorithm": "samples made elsewhere"}
+    configs = {"a": config, "b": {**config, "evaluation": {}}, "c": {"arm": "c", "seed": 0}}
+    for name, each in configs.items():
+        write(tmp_path / "runs" / name / "config.json", each)
+    assert {state for state, _ in states(tmp_path)} == {"stopped"}
+    for name in configs:
+        write(tmp_path / "runs" / name / "samples.parquet", "")
+    assert states(tmp_path) == [("finished", "a"), ("stopped", "b"), ("stopped", "c")]
+
+
 @pytest.mark.parametrize("content", [[], "x", {"runs": 3, "failures": [1]}, {"runs": [1, None, "a"]}, "[" * 99999])
 def test_a_damaged_description_hides_no_run(tmp_path: Path, content: object) -> None:
     write(tmp_path / "comparison.json", content)
