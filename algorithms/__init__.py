@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import partial
 from typing import Any, get_type_hints
 
@@ -117,4 +117,11 @@ def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], na
         if not fits(value, hints[field]):
             raise ValueError(f"{field} of algorithm {name!r} is {value!r}; expected {type_in_words(hints[field])}.")
         values[field] = converted(value, hints[field])
+    given = {*values, *(factory.keywords if isinstance(factory, partial) else ())}
+    needed = [each.name for each in fields(target) if each.init and each.default is each.default_factory is MISSING]
+    if unset := [field for field in needed if field not in given]:
+        raise ValueError(
+            f"algorithm {name!r} has no value for {', '.join(unset)}; expected a default in the class, or "
+            f"functools.partial({target.__name__}, {unset[0]}=…)."
+        )
     return factory(**values)

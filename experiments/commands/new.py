@@ -26,6 +26,8 @@ class New:
         path = self.file or Path(f"my_{self.kind}.py")
         if path.suffix != ".py":
             raise ValueError(f"{path} is no Python file; expected a name that ends in .py.")
+        if not path.parent.is_dir():
+            raise ValueError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
         text = starting_file(self.kind, path)
         with path.open("x", encoding="utf-8") as out:
             out.write(text)

@@ -19,10 +19,11 @@ from benchmarks.naming import did_you_mean
 if TYPE_CHECKING:
     from experiments.recipes.config import EvaluationConfig, TaskConfig
 
-__all__ = ["SPLIT", "check_unchanged", "file_hashes", "is_file_reference", "load_object", "task_files"]
+__all__ = ["SPLIT", "check_unchanged", "failure_of", "file_hashes", "is_file_reference", "load_object", "task_files"]
 
 SPLIT = "{split}"  # in the name of a user's file of problems
 SPLITS = ("train", "validation", "test")
+OWN_MODULES = "coeflab_user_"  # how the modules of a user's files are called
 TEXT_SUFFIXES = (".txt", ".jinja", ".jsonl", ".jsonl.gz")  # prompts, chat templates and benchmarks
 
 
@@ -48,7 +49,7 @@ def load_object(reference: str) -> Any:
     path = Path(file_name).expanduser().resolve()
     if not path.is_file():
         raise ValueError(f"{reference!r}: there is no file {path}; expected path/to/file.py:Name.")
-    module_name = f"coeflab_user_{path.stem}_{abs(hash(path))}"
+    module_name = f"{OWN_MODULES}{path.stem}_{abs(hash(path))}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
         assert spec is not None and spec.loader is not None
@@ -66,6 +67,21 @@ def load_object(reference: str) -> Any:
         own = _public_names(path)
         raise ValueError(f"{path} has no {name!r}; {did_you_mean(name, own)}It has {', '.join(own) or 'none'}.")
     return getattr(module, name)
+
+
+def failure_of(error: BaseException) -> str:
+    """What a run failed with, in words; where it came out of a user's file, with the line of that file.
+
+    Args:
+        error: what was raised, with its traceback.
+    """
+    what = f"{type(error).__name__}: {error}"
+    own = {module.__file__ for name, module in list(sys.modules.items()) if name.startswith(OWN_MODULES)}
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
+    if not lines or lines[-1].filename in what:
+        return what
+    absent = "; what the method's `needs` do not name is None in the batch" if "NoneType" in what else ""
+    return f"{lines[-1].filename}, line {lines[-1].lineno}, in {lines[-1].name}: {what}{absent}"
 
 
 def task_files(task: TaskConfig, evaluation: EvaluationConfig) -> list[str | None]:

@@ -13,7 +13,16 @@ from experiments.recipes.files import is_file_reference, load_object
 from rewards.catalogue import REWARDS, WRAPPERS
 from rewards.checker.answers import check_answer
 from rewards.noise import RewardNoise, noisy
-from rewards.reward import Reward, RewardError, StepReward, StepRewardFunction, as_reward, checked_rewards
+from rewards.reward import (
+    Reward,
+    RewardError,
+    StepReward,
+    StepRewardFunction,
+    as_reward,
+    as_step_reward,
+    checked_rewards,
+    checked_steps,
+)
 from rewards.steps.next_operations import check_next_operations
 from rewards.steps.steps import check_steps
 from rewards.verdict import StepVerdict
@@ -29,6 +38,7 @@ __all__ = [
     "load_step_reward",
     "load_step_rule",
     "try_reward",
+    "try_step_reward",
 ]
 
 _NO_NOISE = RewardNoise()
@@ -129,7 +139,35 @@ def try_reward(name: str, problem: Problem, noise: RewardNoise = _NO_NOISE) -> N
                 f"expected one of {able}, or no noise."
             )
         return
-    rollouts = [
+    rollouts = _made_up(problem)
+    verdicts = [check_answer(item.completion, problem.gold_answer, tolerance=problem.tolerance) for item in rollouts]
+    try:
+        checked_rewards(noisy(load_reward(name), noise), rollouts, verdicts)
+    except RewardError as error:
+        raise RewardError(f"{name} was tried on two completions, a right answer and an empty one: {error}") from error
+
+
+def try_step_reward(name: str, problem: Problem) -> None:
+    """Ask a step reward of the user's about the completions of `try_reward`, before a run starts.
+
+    Args:
+        name: see `load_step_reward`; only one of a file is tried.
+        problem: one that it will be asked about.
+
+    Raises:
+        RewardError: it fails, or what it returns are no steps in order; the message names file and line.
+    """
+    if not is_file_reference(name):
+        return
+    try:
+        checked_steps(as_step_reward(load_step_reward(name)), _made_up(problem))
+    except RewardError as error:
+        raise RewardError(f"{name} was tried on two completions, a right answer and an empty one: {error}") from error
+
+
+def _made_up(problem: Problem) -> list[Rollout]:
+    """A right answer to the problem, and an empty one."""
+    return [
         Rollout(
             problem=problem,
             prompt_ids=(1,),
@@ -142,11 +180,6 @@ def try_reward(name: str, problem: Problem, noise: RewardNoise = _NO_NOISE) -> N
         )
         for index, completion in enumerate((rf"The answer is \boxed{{{problem.gold_answer}}}.", ""))
     ]
-    verdicts = [check_answer(item.completion, problem.gold_answer, tolerance=problem.tolerance) for item in rollouts]
-    try:
-        checked_rewards(noisy(load_reward(name), noise), rollouts, verdicts)
-    except RewardError as error:
-        raise RewardError(f"{name} was tried on two completions, a right answer and an empty one: {error}") from error
 
 
 def _split_control(name: str) -> tuple[str | None, str]:

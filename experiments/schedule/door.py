@@ -11,7 +11,14 @@ from benchmarks.problem import Problem
 from benchmarks.prompts.choice import check_name
 from experiments.recipes.config import EvaluationConfig, Recipe, TaskConfig, check_seed
 from experiments.recipes.files import file_hashes, task_files
-from experiments.recipes.plugins import learned_name, load_method, load_reward, load_step_reward, try_reward
+from experiments.recipes.plugins import (
+    learned_name,
+    load_method,
+    load_reward,
+    load_step_reward,
+    try_reward,
+    try_step_reward,
+)
 from experiments.records.config import RunConfig
 from experiments.runs.answering import proof_checker
 from experiments.runs.problems import GENERATED, load_beyond, load_further, load_problems, overlap_lines
@@ -108,6 +115,7 @@ def _check_problems(recipe: Recipe) -> None:
             )
         check_enough_problems(own, name, len(training[own.task]))
         try_reward(own.reward, training[own.task][0], own.reward_noise)
+        try_step_reward(own.task.step_reward, training[own.task][0])
 
 
 def _check_source(recipe: Recipe, arm: str, data_source: DataSource) -> None:

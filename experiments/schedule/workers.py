@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from experiments.recipes.files import failure_of
 from experiments.records.environment import processor_name
 from experiments.runs.engines import SamplerCache
 from experiments.schedule.cards import card_of, visible_cards
@@ -289,7 +290,7 @@ def _serve(pipe: Connection, log: Path, threads: int) -> None:
         except (Exception, SystemExit) as error:  # whatever a job raises is told to the parent
             traceback.print_exc()
             kind = "lost" if is_device_error(error) else "failed"
-            pipe.send((kind, f"{type(error).__name__}: {error}"))
+            pipe.send((kind, failure_of(error)))
             return
         pipe.send(("done", result))
 

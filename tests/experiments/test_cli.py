@@ -102,6 +102,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         (["status", "data"], "holds no results of coeflab"),
         (["show", "arithmetik"], "did you mean 'arithmetic'"),
         (["new", "method", "data/gsm8k/x.txt"], "is no Python file"),
+        (["new", "method", "nowhere/mine.py"], "there is no folder nowhere; make it first"),
         (["convert", "nothing-here"], "neither a file nor an installed package"),
     ],
 )

@@ -321,6 +321,11 @@ class Bare:
     pass
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unset(GRPO):
+    push: float
+
+
 built = GRPO(kl_coef=0.0)
 preset = partial(GRPO, kl_coef=0.0)
 """
@@ -337,6 +342,10 @@ preset = partial(GRPO, kl_coef=0.0)
         ("BareTensor", "coefficients of .*BareTensor returned a Tensor; expected algorithms.Coefficients"),
         ("Infinite", "coefficients of .*Infinite is inf at token 0 of sequence 0; expected a finite number"),
         ("Bare", "Bare is class Bare; expected a dataclass with credit and coefficients"),
+        (
+            "Unset",
+            r"Unset' has no value for push; expected a default in the class, or functools.partial\(Unset, push=…\)",
+        ),
         ("built", r"built is one GRPO with its fields set; expected the class, or functools.partial\(GRPO, field=…\)"),
         (
             "Infinte",

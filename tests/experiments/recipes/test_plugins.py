@@ -18,7 +18,7 @@ from benchmarks.problem import Problem
 from experiments import cli
 from experiments.recipes import catalogue as recipes
 from experiments.recipes.config import Recipe
-from experiments.recipes.files import check_unchanged, file_hashes, load_object
+from experiments.recipes.files import check_unchanged, failure_of, file_hashes, load_object
 from experiments.recipes.plugins import load_algorithm, load_reward, load_step_reward, try_reward
 from experiments.schedule.door import check_recipe
 from rewards.noise import RewardNoise
@@ -166,6 +166,44 @@ def test_a_mistake_in_a_reward_shows_at_the_door(body: str, message: str, contro
     with pytest.raises(RewardError, match=message) as caught:
         check_recipe(broken)
     assert "was tried on two completions, a right answer and an empty one" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return TABLE['boom']", r"sample 0 failed: .*/s\.py, line 4: KeyError: 'boom'"),
+        ("return None", "sample 0 is None; expected a tuple of StepVerdict"),
+        ("return len(rollout.completion) / len(rollout.completion) and ()", "sample 1 failed: .*ZeroDivisionError"),
+    ],
+)
+def test_a_mistake_in_a_step_reward_shows_at_the_door(body: str, message: str, tmp_path: Path) -> None:
+    """It had shown after the start policies were trained."""
+    (tmp_path / "s.py").write_text(f"TABLE = {{}}\n\ndef steps(rollout):\n    {body}\n")
+    given = recipe()
+    with pytest.raises(RewardError, match=message) as caught:
+        check_recipe(replace(given, task=replace(given.task, step_reward=f"{tmp_path / 's.py'}:steps")))
+    assert "was tried on two completions, a right answer and an empty one" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return batch.nothing", r"m\.py, line 2, in credit: AttributeError: .*'nothing'$"),
+        ("return None - 1", r"m\.py, line 2, in credit: TypeError: .*; what the method's `needs` do not name is None"),
+        ("return len(batch)", r"m\.py, line 2, in credit: TypeError: object of type 'object' has no len\(\)$"),
+    ],
+)
+def test_what_a_run_fails_with_names_the_line_of_a_file(body: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(f"def credit(batch):\n    {body}\n")
+    with pytest.raises((AttributeError, TypeError)) as caught:
+        load_object(f"{tmp_path / 'm.py'}:credit")(object())
+    assert re.search(message, failure_of(caught.value))
+
+
+def test_what_fails_in_our_own_code_stays_as_it_is() -> None:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        int("one")
+    assert failure_of(caught.value) == "ValueError: invalid literal for int() with base 10: 'one'"
 
 
 def test_the_trial_shows_a_right_answer_and_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from experiments.recipes.files import load_object
 from experiments.schedule import workers
 from experiments.schedule.cards import card_of, visible_cards
 from experiments.schedule.workers import Job, run_jobs
@@ -27,6 +28,10 @@ def succeed(value: int, report: Any) -> tuple[int, int]:
 
 def fail(report: Any) -> None:
     raise ZeroDivisionError("no such number")
+
+
+def fail_in_a_file(file: str, report: Any) -> None:
+    load_object(f"{file}:credit")()
 
 
 def be_killed(report: Any) -> None:
@@ -239,3 +244,10 @@ def test_a_fresh_worker_has_the_card_of_the_one_that_died(tmp_path: Path, monkey
     assert {done["a"], done["b"]} == {
         (str(tmp_path / "logs" / f"worker-{number}.log"), card) for number, card in enumerate(("4", "6"))
     }
+
+
+def test_a_job_that_fails_in_a_users_file_names_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def credit():\n    return [][0]\n")
+    _, failed = run([job("a", fail_in_a_file, str(file))], tmp_path, workers=1)
+    assert f"{file}, line 2, in credit: IndexError: list index out of range" in failed["a"]
