@@ -58,7 +58,7 @@ def power_text(
         baseline: the start arm.
 
     Raises:
-        ValueError: a single seed or problem.
+        ValueError: a single seed or problem, or no contrast whose arms are there.
     """
     scores = score_comparison(comparison, [1])
     contrasts, _ = comparison_contrasts(comparison, baseline)
@@ -68,6 +68,11 @@ def power_text(
         here = [arm for arm in decoded if arm.benchmark == benchmark]
         size = {"problems": problems or len(here[0].problem_ids), "samples": samples or here[0].num_samples}
         parts, own_seeds = measured_components(here, contrasts), len(here[0].seeds)
+        if not parts:
+            raise ValueError(
+                f"no contrast has all its arms on {benchmark} among {', '.join(comparison.arms)}; expected arms that "
+                "are set against one another, since power is told of differences: compare two, or name --baseline."
+            )
         rows = [_power_row(name, part, size, seeds, level) for name, part in parts.items()]
         headings = ["contrast", *(number_of(number, "seed") for number in seeds)]
         needs = [_needed_row(name, part, difference, size, own_seeds, level) for name, part in parts.items()]

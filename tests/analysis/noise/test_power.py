@@ -1,6 +1,7 @@
 """What a pilot says about another design: its variances recovered, and the detectable difference that follows."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -63,6 +64,14 @@ def test_the_table_has_a_row_a_contrast(comparison_dir):
     )
     assert "400 problems with 16 samples each find four times in five, at 5 % over 1 contrast" in text
     assert "grpo − sft_start" in text and "seeds for 5 points" in text
+
+
+def test_arms_that_nothing_sets_against_one_another_have_no_power(comparison_dir):
+    for run in (comparison_dir / "runs").glob("sft_start-seed*"):
+        shutil.rmtree(run)
+    alone = load_comparison(comparison_dir)
+    with pytest.raises(ValueError, match=r"no contrast has all its arms on .* among grpo; expected arms that are set"):
+        power_text(alone, difference=0.05, problems=None, samples=None, seeds=(2, 3), baseline=None)
 
 
 def test_problems_and_samples_that_a_difference_needs_are_those_of_a_hand_computation():
