@@ -166,7 +166,7 @@ def test_rows_without_an_id_are_known_by_their_question_and_leave_the_others_as_
     pd.DataFrame(rows).astype({"gold": str}).to_parquet(tmp_path / "table.parquet")
     for name in ("lines.jsonl", "whole.json", "table.parquet"):
         read = read_foreign([tmp_path / name])
-        assert next(iter(read["problem"])) == "1" and read["problem"].nunique() == 3
+        assert list(read["problem"])[0] == "1" and len(set(read["problem"])) == 3  # noqa: RUF015
         assert list(read["gold"])[:2] == ["12345678901234567", "0.5"]
 
 

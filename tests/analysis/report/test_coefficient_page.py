@@ -140,8 +140,11 @@ def test_right_is_what_the_verdict_says_and_not_what_gets_a_reward() -> None:
     """A wrong answer in the right format may get a fifth of the reward, a right one that is too long less than 0."""
     answers = [("CORRECT", -0.5), ("INCORRECT", 0.2), ("INCORRECT", 0.2), ("INCORRECT", 0.2), ("CORRECT", 1.0)]
     record = of_one_method([{**sequence("a", reward, ["4"] * 3), "verdict": verdict} for verdict, reward in answers])
-    tokens = coefficient_histograms(record).groupby("verdict")["tokens"].sum()
-    assert tokens.to_dict() == {"right": 6, "wrong": 9}
+    histograms = coefficient_histograms(record)
+    tokens = dict.fromkeys(histograms["verdict"], 0)
+    for verdict, count in zip(histograms["verdict"], histograms["tokens"], strict=True):
+        tokens[verdict] += count
+    assert tokens == {"right": 6, "wrong": 9}
     assert shown_sequences(record) == (0, 1, 2, 4)
 
 

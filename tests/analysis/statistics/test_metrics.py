@@ -173,4 +173,4 @@ def test_bad_input_names_what_was_got_and_the_remedy():
     with pytest.raises(ValueError, match="correct_index=2"):
         maj_at_k([2, 1], 2, 1)
     with pytest.raises(ValueError, match="counts, not rates"):
-        maj_at_k([2.5, 1.5], 0, 2)
+        maj_at_k([2.5, 1.5], 0, 2)  # type: ignore[list-item]
