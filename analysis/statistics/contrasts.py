@@ -19,6 +19,11 @@ TUNED_START = "tuned_start"  # the start policy at its best temperature (`decodi
 ONLINE, OFFLINE = ("online_rft", "grpo"), ("rft", "dpo")
 
 
+def is_start(arm: str) -> bool:
+    """Whether this is a start policy, as it is or at its best temperature, of one start or of several."""
+    return arm.startswith((START_ARM, TUNED_START))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
     """The mean of the arms `plus` minus the mean of the arms `minus`, in Pass@1 of their last policies.
@@ -54,7 +59,7 @@ class Contrast:
     @property
     def names_start(self) -> bool:
         """Whether a start policy is among them."""
-        return any(arm.startswith((START_ARM, TUNED_START)) for arm in self.arms)
+        return any(is_start(arm) for arm in self.arms)
 
     @property
     def weights(self) -> tuple[float, ...]:

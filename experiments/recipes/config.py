@@ -7,8 +7,7 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from analysis.records.schema import START_ARM
-from analysis.statistics.contrasts import TUNED_START, Contrast, check_names
+from analysis.statistics.contrasts import Contrast, check_names, is_start
 from rewards.noise import RewardNoise
 from sampling.engines import EngineConfig
 from sampling.sampler import SamplingConfig
@@ -256,12 +255,8 @@ class Recipe:
             check_seed(seed)
         check_names(self.contrasts or ())
         for contrast in self.contrasts or ():
-            absent = [
-                arm for arm in contrast.arms if arm not in self.arms and not arm.startswith((START_ARM, TUNED_START))
-            ]
-            if absent:
-                continue  # not asked of these arms
-            if contrast.temperature is not None and contrast.temperature not in self.decoded:
+            there = all(arm in self.arms or is_start(arm) for arm in contrast.arms)
+            if there and contrast.temperature is not None and contrast.temperature not in self.decoded:
                 raise ValueError(
                     f"contrast {contrast.name!r} is asked at temperature {contrast.temperature:g}, and policies are "
                     f"decoded at {', '.join(f'{each:g}' for each in sorted(self.decoded))}; expected one of these, or "

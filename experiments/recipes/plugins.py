@@ -41,6 +41,7 @@ __all__ = [
     "try_step_reward",
 ]
 
+TRIED = "was tried on two completions, a right answer and an empty one"
 _NO_NOISE = RewardNoise()
 LEARNED = "model:"  # before the name of a reward model of the recipe
 
@@ -144,7 +145,7 @@ def try_reward(name: str, problem: Problem, noise: RewardNoise = _NO_NOISE) -> N
     try:
         checked_rewards(noisy(load_reward(name), noise), rollouts, verdicts)
     except RewardError as error:
-        raise RewardError(f"{name} was tried on two completions, a right answer and an empty one: {error}") from error
+        raise RewardError(f"{name} {TRIED}: {error}") from error
 
 
 def try_step_reward(name: str, problem: Problem) -> None:
@@ -162,7 +163,7 @@ def try_step_reward(name: str, problem: Problem) -> None:
     try:
         checked_steps(as_step_reward(load_step_reward(name)), _made_up(problem))
     except RewardError as error:
-        raise RewardError(f"{name} was tried on two completions, a right answer and an empty one: {error}") from error
+        raise RewardError(f"{name} {TRIED}: {error}") from error
 
 
 def _made_up(problem: Problem) -> list[Rollout]:
