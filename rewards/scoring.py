@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from benchmarks.problem import Problem
 from rewards.answer_kinds import refined
 from rewards.checker.pool import check_answers
 from rewards.reward import (
@@ -22,7 +23,10 @@ from rewards.steps.steps import step_rewards_at_tokens
 from rewards.verdict import ScoredRollout, Verdict
 from sampling.rollout import Rollout
 
-__all__ = ["correctness", "correctness_reward", "judge", "judge_chains", "score_rollouts"]
+__all__ = ["Judge", "correctness", "correctness_reward", "judge", "judge_chains", "judge_texts", "score_rollouts"]
+
+Judge = Callable[[Sequence[Rollout]], list[Verdict]]
+"""The verdict on each completion, in order: `judge`, or something that gives the same another way."""
 
 
 def correctness_reward(rollout: Rollout, verdict: Verdict) -> float:
@@ -36,11 +40,17 @@ correctness = EachCompletion(name="correctness", function=correctness_reward, va
 
 def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
     """The answer checker's verdict on every completion, in order, with all that its problem says of answers."""
+    return judge_texts([(rollout.problem, rollout.judged_text) for rollout in rollouts])
+
+
+def judge_texts(texts: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+    """`judge` of problems and what was written to answer them."""
+    problems = [problem for problem, _ in texts]
     verdicts = check_answers(
-        [(rollout.judged_text, rollout.problem.gold_answer) for rollout in rollouts],
-        tolerances=[rollout.problem.tolerance for rollout in rollouts],
+        [(text, problem.gold_answer) for problem, text in texts],
+        tolerances=[problem.tolerance for problem in problems],
     )
-    return refined([rollout.problem for rollout in rollouts], verdicts)
+    return refined(problems, verdicts)
 
 
 def judge_chains(
@@ -77,6 +87,7 @@ def score_rollouts(
     reward: Reward | RewardFunction = correctness,
     step_reward: StepReward | StepRewardFunction | None = None,
     token_ends: TokenEnds | None = None,
+    judged: Judge = judge,
 ) -> list[ScoredRollout]:
     """Verdict and rewards of every completion.
 
@@ -85,6 +96,7 @@ def score_rollouts(
         reward: outcome reward, or a function ``(rollout, verdict) -> float``.
         step_reward: steps and their rewards, for process supervision; none are attached without it.
         token_ends: maps token ids to character ends; needed with `step_reward` only.
+        judged: gives the verdicts.
 
     Returns:
         One scored rollout a rollout, in order.
@@ -95,7 +107,7 @@ def score_rollouts(
     """
     if step_reward is not None and token_ends is None:
         raise ValueError("step_reward needs token_ends, which maps each step's end to a token; pass both.")
-    verdicts = judge(rollouts)
+    verdicts = judged(rollouts)
     rewards = checked_rewards(as_reward(reward), rollouts, verdicts)
     steps = None if step_reward is None else checked_steps(as_step_reward(step_reward), rollouts)
     scored = []

@@ -32,6 +32,7 @@ from training.models.scores import score_entropies, score_kl, score_logprobs, sc
 from training.models.shards import shard
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.parallel.ranks import Ranks
+from training.parallel.verdicts import shared_judge
 from training.pieces import PieceSize
 from training.sources.drawing import Drawn, Score, draw_step
 from training.sources.interface import Source
@@ -235,6 +236,7 @@ class Trainer:
             reward=self.reward,
             step_reward=self.step_reward if Need.STEP_REWARDS in self.algorithm.needs else None,
             token_ends=self.texts.ends,
+            judged=shared_judge(self.ranks),
         )
 
     def batch(self, scored: Sequence[ScoredRollout], greedy: Sequence[ScoredRollout] = ()) -> TrainingBatch | None:

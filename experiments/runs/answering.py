@@ -19,7 +19,7 @@ from experiments.recipes.config import TaskConfig
 from rewards.answer_kinds import refined
 from rewards.code import judge_program
 from rewards.proof import Metamath, ProofChecker, ProofReward, isabelle, lean4
-from rewards.scoring import judge
+from rewards.scoring import Judge, judge
 from rewards.tool import PythonTool
 from rewards.verdict import Verdict
 from sampling.prompt import RenderedPrompt, continuations
@@ -88,6 +88,7 @@ def answers(
     step: int,
     rounds: ToolRounds | None = None,
     checker: ProofChecker | None = None,
+    judged: Judge = judge,
     on_progress: Callable[[int], None] | None = None,
 ) -> tuple[list[Rollout], Callable[[], list[Verdict]]]:
     """The completions of a chunk of problems, and what judges them, apart so that each can be timed.
@@ -103,6 +104,7 @@ def answers(
         step: optimiser step of the policy.
         rounds: see `tool_rounds`.
         checker: see `proof_checker`.
+        judged: gives the verdicts on answers in words.
         on_progress: called with the number of completions just finished.
 
     Raises:
@@ -115,7 +117,7 @@ def answers(
         rollouts = likeliest_options(sampler, tokenizer, prompts, after_heading=prompt.whole)
         if on_progress is not None:
             on_progress(len(rollouts))
-        return rollouts, lambda: judge(rollouts)
+        return rollouts, lambda: judged(rollouts)
     sample = sample_rollouts if rounds is None else partial(sample_in_rounds, rounds=rounds)
     rollouts = sample(
         sampler,
@@ -132,7 +134,7 @@ def answers(
         return rollouts, lambda: ProofReward(checker=checker).verdicts(rollouts)
     if prompt.mode is Mode.PROGRAM:
         return rollouts, lambda: run_programs(rollouts, begun=prompt.whole)
-    return rollouts, lambda: judge(rollouts)
+    return rollouts, lambda: judged(rollouts)
 
 
 def likeliest_options(

@@ -18,6 +18,7 @@ from rewards.scoring import judge_chains
 from rewards.verdict import Verdict
 from sampling.rollout import Rollout
 from sampling.sampler import SamplingConfig
+from training.parallel.verdicts import shared_judge
 
 __all__ = ["EvaluationCost", "Scorer", "chain_rule", "evaluate"]
 
@@ -126,6 +127,7 @@ def _asking(
         step=step,
         rounds=tool_rounds(config.task, setup.prompt),
         checker=proof_checker(config.task),
+        judged=shared_judge(setup.ranks),
         on_progress=on_progress,
     )
 

@@ -18,7 +18,6 @@ from experiments.records.folder import RunFolder
 from experiments.runs.engines import Report, SamplerCache
 from experiments.runs.problems import load_problems
 from experiments.runs.prompts import demonstrations, record_training_prompts, render_prompts
-from rewards.scoring import judge
 from sampling.sampler import Sampler, SamplingConfig, sample_rollouts
 from training.models.embedded import build_embedded_model, build_embedded_tokenizer
 from training.models.engine_check import check_weight_loading
@@ -26,6 +25,7 @@ from training.models.folder import resolve_model
 from training.models.policy import Policy, load_policy, named_weights
 from training.optimizers import muon_and_adamw, named_adamw
 from training.parallel.ranks import Ranks
+from training.parallel.verdicts import shared_judge
 from training.restore import restore
 from training.sources.demonstrations import DemonstrationSource
 from training.stopping import StopRule, UntilCompetent
@@ -144,7 +144,7 @@ class LiveStart:
             step=step,
             purpose="validate",
         )
-        verdicts = judge(rollouts)
+        verdicts = shared_judge(self.ranks)(rollouts)
         return sum(verdict.correct for verdict in verdicts) / len(verdicts)
 
     def finish(self, steps: int) -> str:

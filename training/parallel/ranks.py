@@ -9,8 +9,9 @@ all go on with what it found. A single process is the default, for which nothing
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -26,6 +27,7 @@ __all__ = ["LeaderError", "Ranks"]
 
 BUCKET = 2**25  # numbers that are added up over ranks at a time
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
@@ -107,6 +109,8 @@ class Ranks:
                 raise LeaderError(f"rank 0 failed: {arguments[0]}")
             if what == "together":
                 self.tasks[arguments[0]](*arguments[1:])
+            elif what == "spread":
+                self._spread(arguments[0], None)
             else:
                 self.help(what, tuple(arguments))
 
@@ -141,6 +145,31 @@ class Ranks:
         if self._leading:
             self.tell(("together", task, *arguments))
         return self.beside(lambda: self.tasks[task](*arguments))
+
+    def spread(self, work: Callable[[Sequence[_Item]], Sequence[_Result]], items: Sequence[_Item]) -> list[_Result]:
+        """What `work(items)` gives, item by item; while rank 0 leads, each rank does a stretch of them.
+
+        Called by rank 0 or by a single process.
+
+        Args:
+            work: gives one result an item, whatever stands beside it; a function of a module, so that it can be named.
+            items: picklable.
+
+        Raises:
+            RuntimeError: another rank failed, see `gather`.
+        """
+        if not self._leading or self.world == 1:
+            return list(work(items))
+        self.tell(("spread", work))
+        bounds = [len(items) * rank // self.world for rank in range(self.world + 1)]
+        parts = [items[start:end] for start, end in pairwise(bounds)]
+        return [result for part in self._spread(work, parts) for result in part]
+
+    def _spread(self, work: Callable[[Any], Any], parts: list[Any] | None) -> list[Any]:
+        """This rank's part of `spread`; rank 0 hands out all parts, and gets what everyone made of them."""
+        own: list[Any] = [None]
+        distributed.scatter_object_list(own, parts, src=0, group=self.control)
+        return self.gather(lambda: work(own[0]))
 
     def beside(self, work: Callable[[], _Result]) -> _Result:
         """What `work()` returns, within which the other ranks may wait for this one, since they do the same.

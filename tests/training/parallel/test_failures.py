@@ -81,6 +81,18 @@ def passed(ranks: Ranks, engine: SharedSampler) -> object:
     return ranks.together("pass")
 
 
+def spread(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(numbers, ["2", "two"])
+
+
+def spread_first(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(numbers, ["two", "2"])
+
+
+def numbers(items: Sequence[str]) -> list[int]:
+    return [int(item) for item in items]
+
+
 def pass_through(fails: bool) -> None:
     """A pass through a sharded model, between two of whose layers a rank may fail."""
     for _ in gathered():
@@ -96,6 +108,8 @@ CASES = {
     "score of rank 0": (score, "score", 0),
     "load of rank 0": (load, "load", 0),
     "pass of rank 0": (passed, "pass", 0),
+    "spread of rank 0": (spread_first, "", -1),
+    "spread of rank 1": (spread, "", -1),
 }
 
 
@@ -111,7 +125,7 @@ def outcome(case: str, folder: Path, rank: int) -> tuple[str, str, float]:
     start = time.perf_counter()
     try:
         found, notes = f"found {ranks.lead(lambda: work(ranks, engine))}", ""
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         found, notes = f"{type(error).__name__}: {error}", "".join(getattr(error, "__notes__", ()))
     seconds = time.perf_counter() - start
     ranks.control = None
@@ -159,3 +173,11 @@ def test_rank_0_says_how_another_failed(two: Outcomes) -> None:
     assert "On rank 1:\nTraceback" in notes and "_fail" in notes
     assert heard == f"LeaderError: rank 0 failed: {error}"
     assert max(seconds, later) < SECONDS
+
+
+def test_work_that_is_spread_may_fail_on_either(two: Outcomes) -> None:
+    (own, _, _), (heard, _, _) = (found["spread of rank 0"] for found in two)
+    assert own.startswith("ValueError: invalid literal")
+    assert heard == f"LeaderError: rank 0 failed: {own}"
+    (error, notes, _), _ = (found["spread of rank 1"] for found in two)
+    assert error.startswith("RuntimeError: rank 1 failed: ValueError: invalid literal") and "in numbers" in notes

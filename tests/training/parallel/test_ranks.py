@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -87,6 +88,11 @@ def trajectory(name: str, start: Path, folder: Path, ranks: Ranks, *, killed: bo
     return torch.cat([weights(trainer.policy.model), *critic, torch.tensor(numbers)])
 
 
+def with_process(items: Sequence[int]) -> list[tuple[int, int]]:
+    """Each item, and the process that was given it."""
+    return [(item, os.getpid()) for item in items]
+
+
 def process(rank: int, folder: Path, start: Path) -> None:
     """One of two."""
     torch.set_num_threads(1)
@@ -99,6 +105,8 @@ def process(rank: int, folder: Path, start: Path) -> None:
     found["numbers"] = ranks.by_rows(batch, logprobs)
     found["of one row"] = ranks.by_rows(batch.rows(torch.tensor([5])), logprobs)
     found["led"] = torch.tensor(ranks.lead(lambda: [10.0 + rank]))
+    found["spread"] = torch.tensor(ranks.lead(lambda: ranks.spread(with_process, range(5))))
+    found["spread of one"] = torch.tensor(ranks.lead(lambda: ranks.spread(with_process, [7])))
     for name in ("dpo", "ppo", "grpo"):
         for killed in (False, True):
             shared = folder / f"{name}-{killed}"
@@ -146,6 +154,17 @@ def test_both_have_the_numbers_of_every_row_and_what_rank_0_found(
         torch.testing.assert_close(found["numbers"], whole, rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(found["of one row"], single, rtol=1e-10, atol=1e-12)
         assert found["led"].tolist() == [10.0]
+
+
+def test_work_that_rank_0_spreads_is_done_by_both_and_comes_back_in_order(
+    two: tuple[Path, list[dict[str, torch.Tensor]]],
+) -> None:
+    for found in two[1]:
+        items, by = found["spread"].T.tolist()
+        assert items == [0, 1, 2, 3, 4]
+        assert by[0] == by[1] != by[2] == by[3] == by[4]
+        assert found["spread of one"][:, 0].tolist() == [7]
+    assert Ranks().spread(with_process, [3]) == [(3, os.getpid())]
 
 
 @pytest.mark.parametrize("name", ["dpo", "ppo", "grpo"])
