@@ -61,10 +61,8 @@ def completion_texts(
         One text a completion, in order.
     """
     bounds = _bounds(tokenizer, ())
-    kept = [
-        [token for token in ids if token not in bounds and token not in ends]
-        for ids, ends in zip(sequences, end_token_ids, strict=True)
-    ]
+    left_out = (bounds.union(ends) for ends in end_token_ids)
+    kept = [[token for token in ids if token not in out] for ids, out in zip(sequences, left_out, strict=True)]
     if not _decodes_plainly(tokenizer):
         return [tokenizer.decode(ids, skip_special_tokens=False) for ids in kept]
     backend: Any = tokenizer.backend_tokenizer  # type: ignore[attr-defined]
