@@ -1,21 +1,24 @@
 """What a decode step takes, by engines on a card and completions an engine (docs/scale.md).
 
     python -m tests.gpu.decode_steps MODEL 1 3 5
-    CUDA_MPS_PIPE_DIRECTORY=/tmp/mps python -m tests.gpu.decode_steps MODEL 1 3 5
+    python -m tests.gpu.decode_steps MODEL 1 3 5 --mps /tmp/mps
 
-As many engines as the largest number are built on the first card that is seen, then the numbers of engines take turns,
-each with every number of completions; the other engines wait meanwhile. All completions have the same length, and a
-step is the difference of a long and a short one over the difference of their tokens, so that prompts and what comes
-before the first token cancel out. Milliseconds; a line of JSON for each number of engines and completions.
+As many engines as the largest number are built on the first card that is seen, with --mps as many again that are
+clients of the CUDA MPS daemon of that folder. Then the numbers of engines take turns, each with every number of
+completions; the other engines wait meanwhile. All completions have the same length, and a step is the difference of a
+long and a short one over the difference of their tokens, so that prompts and what comes before the first token cancel
+out. Milliseconds; a line of JSON for each case.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import statistics
-import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +26,19 @@ from sampling.replicas import ReplicatedSampler
 from sampling.sampler import Request, SamplingConfig
 from sampling.vllm_engine import VllmConfig, VllmSampler
 
-COMPLETIONS = (171, 341, 683)
+COMPLETIONS = (8, 171, 341, 683)
 GROUP = 64  # completions of one prompt
 PROMPT = 115  # tokens
 SHORT, LONG = 32, 160  # tokens of a completion
 ROUNDS = 3
+
+
+def build(model: Path, config: VllmConfig, mps: str | None) -> VllmSampler:
+    """One engine whose completions no token ends; a client of the MPS daemon of a folder, or of none."""
+    os.environ.pop("CUDA_MPS_PIPE_DIRECTORY", None)
+    if mps is not None:
+        os.environ["CUDA_MPS_PIPE_DIRECTORY"] = mps
+    return VllmSampler(model, eos_token_ids=(), config=config)
 
 
 def requests_of(count: int) -> list[Request]:
@@ -55,29 +66,38 @@ def decode_step(sampler: ReplicatedSampler, engines: int, count: int) -> float:
     return 1000 * (long - short) / (LONG - SHORT)
 
 
-def measure(model: Path, numbers: Sequence[int], config: VllmConfig) -> None:
+def measure(model: Path, numbers: Sequence[int], config: VllmConfig, mps: str | None = None) -> None:
     """Print what a step takes for each number of engines."""
-    # No token ends a completion.
-    sampler = ReplicatedSampler(
-        partial(VllmSampler, model, eos_token_ids=(), config=config), count=max(numbers), dtype="bfloat16"
-    )
-    cases = [(engines, count) for count in COMPLETIONS for engines in numbers]
-    found: dict[tuple[int, int], list[float]] = {case: [] for case in cases}
+    pipes = [None] if mps is None else [None, mps]
+
+    def engines_of(pipe: str | None) -> ReplicatedSampler:
+        return ReplicatedSampler(partial(build, model, config, pipe), count=max(numbers), dtype="bfloat16")
+
+    with ThreadPoolExecutor(len(pipes)) as pool:
+        samplers = dict(zip(pipes, pool.map(engines_of, pipes), strict=True))
+    cases = [(pipe, engines, count) for count in COMPLETIONS for engines in numbers for pipe in pipes]
+    found: dict[tuple[str | None, int, int], list[float]] = {case: [] for case in cases}
     for number in range(ROUNDS + 1):
-        for case in cases:
-            taken = decode_step(sampler, *case)
+        for pipe, engines, count in cases:
+            taken = decode_step(samplers[pipe], engines, count)
             if number:  # the first round compiles
-                found[case].append(taken)
-    for (engines, count), steps in found.items():
-        row = {"engines": engines, "completions": count, "step_ms": statistics.median(steps), "rounds_ms": steps}
-        print(json.dumps(row), flush=True)
-    sampler.close()
+                found[pipe, engines, count].append(taken)
+    for (pipe, engines, count), steps in found.items():
+        case = {"mps": pipe is not None, "engines": engines, "completions": count}
+        print(json.dumps({**case, "step_ms": statistics.median(steps), "rounds_ms": steps}), flush=True)
+    for sampler in samplers.values():
+        sampler.close()
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="What a decode step takes.")
+    parser.add_argument("model", type=Path, help="folder of a checkpoint")
+    parser.add_argument("engines", type=int, nargs="+", help="engines that decode at once")
+    parser.add_argument("--mps", help="folder of a running CUDA MPS daemon's pipes")
+    given = parser.parse_args()
+    measure(given.model, given.engines, VllmConfig(max_num_seqs=704, kv_cache_gib=5), given.mps)
 
 
 if __name__ == "__main__":
-    folder, *numbers = sys.argv[1:]
-    measure(
-        Path(folder),
-        [int(number) for number in numbers],
-        VllmConfig(max_num_seqs=704, kv_cache_gib=5),
-    )
+    main()
