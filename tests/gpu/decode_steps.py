@@ -81,9 +81,7 @@ def measure(model: Path, numbers: Sequence[int], config: VllmConfig, mps: str | 
     for number in range(ROUNDS + 1):
         for pipe, engines, count in cases:
             taken = decode_step(samplers[pipe], engines, count)
-            print(
-                f"round {number}, mps {pipe}, {engines} engines, {count}: {taken:.2f} ms", file=sys.stderr, flush=True
-            )
+            print(f"round {number}, mps {pipe}, {engines} engines, {count}: {taken:.2f} ms", file=sys.stderr)
             if number:  # the first round compiles
                 found[pipe, engines, count].append(taken)
     for (pipe, engines, count), steps in found.items():
