@@ -91,7 +91,7 @@ def build_algorithm(name: str, settings: Mapping[str, Any] | None = None) -> Alg
     """
     if name not in ALGORITHMS:
         raise ValueError(
-            f"unknown algorithm {name!r}; {did_you_mean(name, ALGORITHMS)}Known: {', '.join(sorted(ALGORITHMS))}."
+            f"unknown algorithm {name!r}{did_you_mean(name, ALGORITHMS)}Known: {', '.join(sorted(ALGORITHMS))}."
         )
     return configure(ALGORITHMS[name], settings or {}, name)
 
@@ -113,7 +113,7 @@ def configure(factory: Callable[..., Algorithm], settings: Mapping[str, Any], na
     for field, value in settings.items():
         if field not in known:
             there = ", ".join(sorted(known)) or "none"
-            raise ValueError(f"algorithm {name!r} has no field {field!r}; {did_you_mean(field, known)}Known: {there}.")
+            raise ValueError(f"algorithm {name!r} has no field {field!r}{did_you_mean(field, known)}Known: {there}.")
         if not fits(value, hints[field]):
             raise ValueError(f"{field} of algorithm {name!r} is {value!r}; expected {type_in_words(hints[field])}.")
         values[field] = converted(value, hints[field])

@@ -116,10 +116,8 @@ def read_problems(path: Path, *, benchmark: str) -> list[Problem]:
 def pick_split(table: dict[str, dict[str, _Entry]], name: str, split: str) -> _Entry:
     """``table[name][split]``, or a `ValueError` that says which names there are and which one is nearest."""
     if name not in table:
-        near = did_you_mean(name, table)
-        raise ValueError(
-            f"There is no benchmark {name!r} here, only {', '.join(table)}{f'; {near.rstrip()}' if near else '.'}"
-        )
+        near = did_you_mean(name, table).rstrip()
+        raise ValueError(f"There is no benchmark {name!r} here, only {', '.join(table)}{near}")
     if split not in table[name]:
         raise ValueError(f"{name} has no split {split!r}, only {', '.join(table[name])}.")
     return table[name][split]

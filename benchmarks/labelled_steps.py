@@ -76,7 +76,7 @@ def load_process_bench(name: str, data_dir: Path) -> list[CheckedSolution]:
     """
     if name not in PROCESS_BENCH:
         near = did_you_mean(name, PROCESS_BENCH)
-        raise ValueError(f"unknown benchmark {name!r} of steps; {near}Known: {', '.join(PROCESS_BENCH)}.")
+        raise ValueError(f"unknown benchmark {name!r} of steps{near}Known: {', '.join(PROCESS_BENCH)}.")
     solutions = []
     for where, row in _rows(_file(Path(data_dir), PROCESS_BENCH[name])):
         steps, label = row.get("steps"), row.get("label")

@@ -17,14 +17,14 @@ MOST = 3  # names proposed
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'gsm8k' or 'gsm_hard'? ``, with a space behind it, or nothing where no name is near.
+    """``; did you mean 'gsm8k' or 'gsm_hard'? ``, with a space behind it, or a full stop where no name is near.
 
     Args:
         name: what was asked for.
         known: what there is.
     """
     near = nearest_names(name, known)
-    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"; did you mean {' or '.join(map(repr, near))}? " if near else ". "
 
 
 def nearest_names(name: str, known: Iterable[str], *, least: float = LEAST) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 
-from benchmarks.naming import did_you_mean
+from benchmarks.naming import did_you_mean, nearest_names
 from experiments.commands.audit import AuditGolds
 from experiments.commands.audit_run import AuditRun
 from experiments.commands.compare import Compare, Train
@@ -97,7 +97,7 @@ def _check_command(arguments: Sequence[str]) -> None:
     if name.startswith("-") or name.replace("_", "-") in COMMANDS:
         return
     near = did_you_mean(name, COMMANDS)
-    print(f"error: unknown command {name!r}; {near}Known: {', '.join(COMMANDS)}.", file=sys.stderr)
+    print(f"error: unknown command {name!r}{near}Known: {', '.join(COMMANDS)}.", file=sys.stderr)
     sys.exit(2)
 
 
@@ -126,8 +126,8 @@ def _meant(arguments: Sequence[str]) -> Iterator[str]:
             option = word.replace("_", "-")
             continue
         words = known.get(option, ())
-        if word not in words and (near := did_you_mean(word, words)):
-            yield f"{option} is {word!r}; {near.strip()}"
+        if word not in words and nearest_names(word, words):
+            yield f"{option} is {word!r}{did_you_mean(word, words).rstrip()}"
         option = option if option.startswith("--") else ""
 
 

@@ -44,9 +44,7 @@ def named_laws(names: Iterable[str]) -> frozenset[Law]:
     known = [str(law) for law in Law]
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"there is no law {str(name)!r}; {did_you_mean(str(name), known)}Known: {', '.join(known)}."
-            )
+            raise ValueError(f"there is no law {str(name)!r}{did_you_mean(str(name), known)}Known: {', '.join(known)}.")
     return frozenset(map(Law, names))
 
 

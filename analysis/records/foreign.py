@@ -112,7 +112,7 @@ def read_foreign(files: Sequence[str | Path], columns: Mapping[str, str] | None 
     strange = sorted(asked.keys() - set(FIELDS))
     if strange:
         near = did_you_mean(strange[0], FIELDS)
-        raise RecordError(f"--map {strange[0]}=…: not a field; {near}Known: {', '.join(FIELDS)}")
+        raise RecordError(f"--map {strange[0]}=…: not a field{near}Known: {', '.join(FIELDS)}")
     frame = pd.concat([_read_file(path, asked) for path in _listed(files)], ignore_index=True)
     _check_arms(frame)
     frame = frame.drop(columns="named_by")
@@ -220,7 +220,7 @@ def _columns(path: Path, present: list[str], tool: KnownTool | None, asked: Mapp
     absent = [f"{field}={column}" for field, column in asked.items() if column not in present]
     if absent:
         near = did_you_mean(absent[0].partition("=")[2], present)
-        raise RecordError(f"{path}: --map {absent[0]}, and there is no such column; {near}It has {', '.join(present)}")
+        raise RecordError(f"{path}: --map {absent[0]}, and there is no such column{near}It has {', '.join(present)}")
     found = {field: column for field, column in (tool.fields if tool else {}).items() if column in present}
     for field, names in ALIASES.items():
         if field not in found and (tool is None or field in ("arm", "seed", "correct")):

@@ -45,7 +45,7 @@ def live_lines(folder: str | Path, *, width: int, height: int, metrics: Sequence
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         near = did_you_mean(unknown[0], METRICS)
-        raise ValueError(f"unknown metric {unknown[0]!r}; {near}Known: {', '.join(METRICS)}")
+        raise ValueError(f"unknown metric {unknown[0]!r}{near}Known: {', '.join(METRICS)}")
     runs = live_curves(folder)
     arms = list(dict.fromkeys(run.arm for run in runs))
     colors = {arm: DARK.get(style.color, style.color) for arm, style in arm_styles(arms).items()}

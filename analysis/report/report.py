@@ -155,7 +155,7 @@ def _choose_baseline(comparison: ComparisonRecord, baseline: str | None) -> str 
     if baseline is not None:
         if baseline not in comparison.arms:
             raise ValueError(
-                f"baseline {baseline!r} is not among the finished arms {list(comparison.arms)} of {comparison.path}; "
+                f"baseline {baseline!r} is not among the finished arms {list(comparison.arms)} of {comparison.path}"
                 f"{did_you_mean(baseline, comparison.arms)}Name one of them, or let it finish"
             )
         return baseline

@@ -144,7 +144,7 @@ def baseline_scores(scores: Sequence[ArmScores], baseline: str, benchmark: str) 
             return arm
     arms = sorted({arm.arm for arm in scores})
     raise ValueError(
-        f"baseline {baseline!r} has no scores on {benchmark}; {did_you_mean(baseline, arms)}Known: "
+        f"baseline {baseline!r} has no scores on {benchmark}{did_you_mean(baseline, arms)}Known: "
         f"{', '.join(arms)}; name an arm that finished"
     )
 

@@ -197,7 +197,7 @@ def compare_values(
     arms = {arm.arm: arm for arm in values}
     if baseline is not None and baseline not in arms:
         near = did_you_mean(baseline, arms)
-        raise ValueError(f"baseline {baseline!r} has no scores on {benchmark}; {near}Known: {', '.join(sorted(arms))}")
+        raise ValueError(f"baseline {baseline!r} has no scores on {benchmark}{near}Known: {', '.join(sorted(arms))}")
     if baseline is not None:
         pairs = [(arm, baseline) for arm in arms if arm != baseline]
     else:

@@ -96,7 +96,7 @@ def check_name(name: str) -> None:
         _read(Path(name).expanduser())
     elif name not in PROMPTS and name not in _OLD_NAMES:
         near = did_you_mean(name, PROMPTS)
-        raise ValueError(f"unknown prompt {name!r}; {near}Known: {', '.join(PROMPTS)}, or a file NAME.txt.")
+        raise ValueError(f"unknown prompt {name!r}{near}Known: {', '.join(PROMPTS)}, or a file NAME.txt.")
 
 
 def language_of(benchmark: str, language: str | None = None) -> str:
@@ -172,7 +172,10 @@ def _shown(exemplar: Exemplar, layout: Layout, mode: Mode) -> str:
 def _read(path: Path) -> str:
     if not path.is_file():
         raise ValueError(f"there is no prompt file {path}; expected a text file with {PLACE} in it.")
-    text = path.read_text(encoding="utf-8-sig").removesuffix("\n")
+    try:
+        text = path.read_text(encoding="utf-8-sig").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the prompt file {path} cannot be read ({error}); expected a text file in UTF-8.") from error
     if PLACE not in text:
         raise ValueError(f"the prompt file {path} has no {PLACE}; expected it where the problem is to stand.")
     return text

@@ -157,7 +157,7 @@ def _splits(names: Sequence[str], data_dir: Path) -> list[tuple[str, str]]:
     unknown = [name for name in names if name not in FILES]
     if unknown:
         near = did_you_mean(unknown[0], FILES)
-        raise ValueError(f"unknown benchmark {unknown[0]!r}; {near}Known: {', '.join(FILES)}.")
+        raise ValueError(f"unknown benchmark {unknown[0]!r}{near}Known: {', '.join(FILES)}.")
     wanted = [(name, split) for name in names or FILES for split in FILES[name]]
     if names:
         return wanted

@@ -46,7 +46,7 @@ class Curves:
         check_comparable(samples)
         if self.baseline is not None and self.baseline not in (arms := list(dict.fromkeys(samples["arm"]))):
             near = did_you_mean(self.baseline, arms)
-            raise ValueError(f"--baseline {self.baseline}: no such arm; {near}Known: {', '.join(arms)}.")
+            raise ValueError(f"--baseline {self.baseline}: no such arm{near}Known: {', '.join(arms)}.")
         judged = judge_foreign(samples)
         write_foreign(judged, self.out)
         differing = judged.disagreements()

@@ -83,5 +83,5 @@ class Plot:
         if not chosen:
             names = (*PAPER, FIDELITY, *(each.name for each in pictures))
             near = did_you_mean(self.figure, names)
-            raise ValueError(f"unknown figure {self.figure!r}; {near}Known: {', '.join(names)}, or all.")
+            raise ValueError(f"unknown figure {self.figure!r}{near}Known: {', '.join(names)}, or all.")
         return {name: content for each in chosen for name, content in each.files().items()}

@@ -37,9 +37,7 @@ class Power:
         comparison = load_comparison(self.comparison)
         if self.baseline is not None and self.baseline not in comparison.arms:
             near, known = did_you_mean(self.baseline, comparison.arms), ", ".join(comparison.arms)
-            raise ValueError(
-                f"baseline {self.baseline!r} is no finished arm of {self.comparison}; {near}Known: {known}."
-            )
+            raise ValueError(f"baseline {self.baseline!r} is no finished arm of {self.comparison}{near}Known: {known}.")
         baseline = self.baseline or comparison.description.get("baseline")
         text = power_text(
             comparison,

@@ -53,7 +53,7 @@ def benchmark_lines(name: str) -> list[str]:
     """
     if name not in BENCHMARKS:
         hint = did_you_mean(name, BENCHMARKS)
-        raise UnknownBenchmarkNameError(f"unknown benchmark {name!r}; {hint}`coeflab benchmarks` lists them.")
+        raise UnknownBenchmarkNameError(f"unknown benchmark {name!r}{hint}`coeflab benchmarks` lists them.")
     benchmark = BENCHMARKS[name]
     lines = [f"{name}: {benchmark.title}"]
     for split, held in benchmark.splits.items():

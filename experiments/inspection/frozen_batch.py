@@ -208,7 +208,7 @@ def _check_kinds(index: int, sequence: Any) -> None:
     for name, value in sequence.items():
         if name not in SCHEMA:
             near, known = did_you_mean(name, SCHEMA), ", ".join(SCHEMA)
-            raise ValueError(f"sequence {index} has an unknown field {name!r}; {near}Known: {known}.")
+            raise ValueError(f"sequence {index} has an unknown field {name!r}{near}Known: {known}.")
         kind = SCHEMA[name]
         if kind is float:
             _check_number(index, name, value)

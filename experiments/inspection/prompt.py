@@ -58,6 +58,6 @@ def _find(problems: list[Problem], problem_id: str | None) -> Problem:
             return problem
     near = did_you_mean(problem_id, [problem.problem_id for problem in problems])
     raise ValueError(
-        f"no problem {problem_id!r} among the {len(problems):,} of this split; {near}The first is "
+        f"no problem {problem_id!r} among the {len(problems):,} of this split{near}The first is "
         f"{problems[0].problem_id!r}."
     )

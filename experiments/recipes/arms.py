@@ -61,7 +61,7 @@ def _no_method(name: str, arms: Iterable[str]) -> str:
     near = did_you_mean(name, [*arms, *ALGORITHMS, *TRL_METHODS])
     own = [arm for arm in arms if arm not in ALGORITHMS]
     return (
-        f"unknown algorithm {name!r}; {near}Known: {', '.join(sorted(ALGORITHMS))}; arms by name {', '.join(own)}; "
+        f"unknown algorithm {name!r}{near}Known: {', '.join(sorted(ALGORITHMS))}; arms by name {', '.join(own)}; "
         f"{', '.join(TRL_METHODS)}; or path/to/file.py:Name."
     )
 

@@ -228,7 +228,7 @@ def find_recipe(name: str) -> Callable[[str], Recipe]:
         return partial(_own_recipe, name, load_object(name))
     if name not in RECIPES:
         near = did_you_mean(name, RECIPES)
-        raise ValueError(f"unknown recipe {name!r}; {near}Known: {', '.join(RECIPES)}, or path/to/file.py:function.")
+        raise ValueError(f"unknown recipe {name!r}{near}Known: {', '.join(RECIPES)}, or path/to/file.py:function.")
     return RECIPES[name]
 
 
@@ -265,7 +265,7 @@ def check_arms(recipe: Recipe) -> Recipe:
         if name not in known:
             near = did_you_mean(name, known)
             raise ValueError(
-                f"recipe {recipe.name!r}, {where}: no arm {name!r}; {near}Expected one of {', '.join(known)}; a "
+                f"recipe {recipe.name!r}, {where}: no arm {name!r}{near}Expected one of {', '.join(known)}; a "
                 "recipe that is made of another one needs its own, or None, in default_arms and contrasts."
             )
     return recipe

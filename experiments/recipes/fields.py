@@ -129,8 +129,7 @@ def _no_field(name: str, known: Sequence[str]) -> str:
     else:
         names = sorted({path.rpartition(".")[2] for path in known})
         names += sorted({f"{part}.…" for group in groups for part in group.split(".")})
-    hint = did_you_mean(name, names).rstrip() or "`coeflab show` and `coeflab methods NAME` list the fields."
-    return f"no field {name!r}; {hint}"
+    return f"no field {name!r}{did_you_mean(name, names)}`coeflab show` and `coeflab methods NAME` list the fields."
 
 
 def with_value(recipe: Recipe, arm: ArmConfig, path: str, value: Any) -> ArmConfig:

@@ -65,7 +65,7 @@ def load_object(reference: str) -> Any:
     module = sys.modules[module_name]
     if not hasattr(module, name):
         own = _public_names(path)
-        raise ValueError(f"{path} has no {name!r}; {did_you_mean(name, own)}It has {', '.join(own) or 'none'}.")
+        raise ValueError(f"{path} has no {name!r}{did_you_mean(name, own)}It has {', '.join(own) or 'none'}.")
     return getattr(module, name)
 
 

@@ -112,7 +112,7 @@ def load_reward(name: str, learned: Reward | None = None) -> Reward:
     if inner not in REWARDS and not is_file_reference(inner):
         known = ", ".join(map(repr, REWARDS))
         near = did_you_mean(name, [*REWARDS, *(f"{word}:{each}" for word in WRAPPERS for each in REWARDS)])
-        raise ValueError(f"unknown reward {inner!r}; {near}Expected {known}, path/to/file.py:function, or model:NAME.")
+        raise ValueError(f"unknown reward {inner!r}{near}Expected {known}, path/to/file.py:function, or model:NAME.")
     reward = REWARDS[inner] if inner in REWARDS else as_reward(load_object(inner), inner)
     reward.check()
     return reward if control is None else WRAPPERS[control](reward)
@@ -207,7 +207,7 @@ def load_step_reward(name: str, learned: StepReward | None = None) -> StepReward
     if is_file_reference(name):
         return cast(StepRewardFunction, _function(name))
     raise ValueError(
-        f"unknown step reward {name!r}; {did_you_mean(name, rules)}Expected {', '.join(map(repr, rules))}, "
+        f"unknown step reward {name!r}{did_you_mean(name, rules)}Expected {', '.join(map(repr, rules))}, "
         "path/to/file.py:function, or model:NAME."
     )
 

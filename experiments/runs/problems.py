@@ -64,7 +64,7 @@ def load_problems(task: TaskConfig, split: str, count: int | None = None) -> lis
     elif task.benchmark not in KNOWN_BENCHMARKS:
         near = did_you_mean(task.benchmark, KNOWN_BENCHMARKS)
         known = f"Known: {', '.join(KNOWN_BENCHMARKS)}, or a file FILE.jsonl."
-        raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}; {near}{known}")
+        raise UnknownBenchmarkError(f"unknown benchmark {task.benchmark!r}{near}{known}")
     elif task.benchmark in GENERATED:
         size = ARITHMETIC_SIZES[split] if count is None else count
         return generate_problems(split, size, benchmark=task.benchmark)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def check_learned_rewards(recipe: Recipe, arm: str) -> None:
             known = ", ".join(recipe.reward_models) or "none"
             near = did_you_mean(name, recipe.reward_models)
             raise ValueError(
-                f"{arm}: {field} is {reward!r} and the recipe has no such reward model; {near}It has: {known}."
+                f"{arm}: {field} is {reward!r} and the recipe has no such reward model{near}It has: {known}."
             )
         model = recipe.reward_models[name]
         if model.supervision != supervision:

@@ -51,7 +51,7 @@ def benchmark_names(asked: Sequence[str]) -> tuple[str, ...]:
             words = [f"{each}+{word}" for each in KNOWN_BENCHMARKS for word in PROMPTS_OF_NAMES]
             near = did_you_mean(name, words if "+" in name else known)
             raise UnknownBenchmarkError(
-                f"unknown benchmark {name!r}; {near}Known: {', '.join(known)}, or a file FILE.jsonl."
+                f"unknown benchmark {name!r}{near}Known: {', '.join(known)}, or a file FILE.jsonl."
             )
     folders = [folder_name(name) for name in names]
     twice = next((name for name in folders if folders.count(name) > 1), None)

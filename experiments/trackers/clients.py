@@ -135,7 +135,7 @@ def check_trackers(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in TRACKERS:
             near = did_you_mean(name, TRACKERS)
-            raise ValueError(f"unknown tracker {name!r}; {near}Known: {', '.join(TRACKERS)}.")
+            raise ValueError(f"unknown tracker {name!r}{near}Known: {', '.join(TRACKERS)}.")
         package = TRACKERS[name][1]
         if find_spec(package) is None:
             raise ValueError(

@@ -35,5 +35,5 @@ def test_the_nearest_names_and_no_others_are_proposed(name: str, known: tuple[st
 
 
 def test_proposals_end_where_the_message_goes_on() -> None:
-    assert f"; {did_you_mean('gpro', METHODS)}Known: …" == "; did you mean 'grpo'? Known: …"
-    assert f"; {did_you_mean('nosuch', METHODS)}Known: …" == "; Known: …"
+    assert f"no such method{did_you_mean('gpro', METHODS)}Known: …" == "no such method; did you mean 'grpo'? Known: …"
+    assert f"no such method{did_you_mean('nosuch', METHODS)}Known: …" == "no such method. Known: …"

@@ -39,7 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     [
         (["compare", "--recipe", "aritmetic"], "did you mean 'arithmetic'"),
         (["train", "--algorithm", "grop"], "did you mean 'grpo'?"),
-        (["compare", "--algorithm", "nosuch"], "unknown algorithm 'nosuch'; Known: cispo,"),
+        (["compare", "--algorithm", "nosuch"], "unknown algorithm 'nosuch'. Known: cispo,"),
         (["compare", "--algorithm", "control_fomat"], "did you mean 'control_format'?"),
         (["compare", "--algorithm", "grpo_proces"], "did you mean 'grpo_process'?"),
         (["train", "--set", "source=1"], "'source' is a group of fields; expected one of them: source.problems,"),

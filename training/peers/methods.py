@@ -193,7 +193,7 @@ def trl_method(name: str, settings: Mapping[str, Any]) -> TrlMethod:
     """
     if name not in TRL_METHODS:
         near = did_you_mean(name, TRL_METHODS)
-        raise ValueError(f"unknown method {name!r}; {near}TRL's trainers here: {', '.join(TRL_METHODS)}.")
+        raise ValueError(f"unknown method {name!r}{near}TRL's trainers here: {', '.join(TRL_METHODS)}.")
     return configure(TRL_METHODS[name], settings, name)  # type: ignore[return-value, arg-type]
 
 

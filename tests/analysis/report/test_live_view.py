@@ -53,7 +53,7 @@ def test_panels_stand_side_by_side_where_there_is_room(comparison_dir: Path):
     assert "Pass@1 of the evaluations" in wide[0] and "reward" in wide[0] and "reward" not in narrow[0]
     assert max(map(len, wide)) <= 130 and max(map(len, narrow)) <= 80
     assert any("grpo (step 4)" in line for line in wide)
-    with pytest.raises(ValueError, match="metric 'speed'; Known: pass@1"):
+    with pytest.raises(ValueError, match=r"metric 'speed'\. Known: pass@1"):
         live_lines(comparison_dir, width=80, height=4, metrics=["speed"])
     with pytest.raises(ValueError, match="is no folder"):
         live_lines(comparison_dir / "nowhere", width=80, height=4)

@@ -115,9 +115,14 @@ def test_training_problems_that_hold_test_questions_are_told(tmp_path: Path) -> 
 def test_prompts_by_name_and_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("Q: {question}\nA:\n")
     (tmp_path / "none.txt").write_text("Q:\n")
+    (tmp_path / "latin.txt").write_bytes(b"Frage \xfc: {question}")
     assert prompt_of(str(tmp_path / "mine.txt")).text("1+1?") == "Q: 1+1?\nA:"
     assert prompt_of("bare").text("1+1?") == "1+1?"
-    for name, message in (("none.txt", "has no {question}"), ("gone.txt", "there is no prompt file")):
+    for name, message in (
+        ("none.txt", "has no {question}"),
+        ("gone.txt", "there is no prompt file"),
+        ("latin.txt", r"latin.txt cannot be read .*; expected a text file in UTF-8"),
+    ):
         with pytest.raises(ValueError, match=message):
             prompt_of(str(tmp_path / name))
     with pytest.raises(ValueError, match="did you mean 'chain_of_thought"):
