@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import pytest
 import torch
@@ -93,6 +94,27 @@ def numbers(items: Sequence[str]) -> list[int]:
     return [int(item) for item in items]
 
 
+def spread_locks(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(locks, [Lock(), Lock()])
+
+
+def spread_into_locks(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(locks, [True, False])
+
+
+def spread_into_locks_last(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(locks, [False, True])
+
+
+def find_lock(ranks: Ranks, engine: SharedSampler) -> object:
+    return Lock()
+
+
+def locks(items: Sequence[bool]) -> list[object]:
+    """What cannot be sent for what is true, and what can be for the rest."""
+    return [Lock() if item else item for item in items]
+
+
 def pass_through(fails: bool) -> None:
     """A pass through a sharded model, between two of whose layers a rank may fail."""
     for _ in gathered():
@@ -110,6 +132,10 @@ CASES = {
     "pass of rank 0": (passed, "pass", 0),
     "spread of rank 0": (spread_first, "", -1),
     "spread of rank 1": (spread, "", -1),
+    "locks to send": (spread_locks, "", -1),
+    "locks of rank 0": (spread_into_locks, "", -1),
+    "locks of rank 1": (spread_into_locks_last, "", -1),
+    "locks in the end": (find_lock, "", -1),
 }
 
 
@@ -125,7 +151,7 @@ def outcome(case: str, folder: Path, rank: int) -> tuple[str, str, float]:
     start = time.perf_counter()
     try:
         found, notes = f"found {ranks.lead(lambda: work(ranks, engine))}", ""
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         found, notes = f"{type(error).__name__}: {error}", "".join(getattr(error, "__notes__", ()))
     seconds = time.perf_counter() - start
     ranks.control = None
@@ -181,3 +207,12 @@ def test_work_that_is_spread_may_fail_on_either(two: Outcomes) -> None:
     assert heard == f"LeaderError: rank 0 failed: {own}"
     (error, notes, _), _ = (found["spread of rank 1"] for found in two)
     assert error.startswith("RuntimeError: rank 1 failed: ValueError: invalid literal") and "in numbers" in notes
+
+
+@pytest.mark.parametrize("which", ["to send", "of rank 0", "of rank 1", "in the end"])
+def test_what_cannot_be_pickled_ends_both_at_once(which: str, two: Outcomes) -> None:
+    (own, _, seconds), (heard, _, later) = (found[f"locks {which}"] for found in two)
+    error = "TypeError: cannot pickle '_thread.lock' object"
+    assert own == (f"RuntimeError: rank 1 failed: {error}" if which == "of rank 1" else error)
+    assert heard == f"LeaderError: rank 0 failed: {own}"
+    assert max(seconds, later) < SECONDS
