@@ -224,7 +224,7 @@ class Ranks:
         if self.world > 1:
             distributed.barrier(group=self.control)
 
-    # Numbers: the passes of a batch.
+    # Numbers: the passes of a batch, through the default group, which gives up waiting for a rank that hangs.
 
     def split(
         self,
@@ -255,7 +255,7 @@ class Ranks:
         if self.world == 1:
             return pieces
         most = torch.tensor(len(pieces))
-        distributed.all_reduce(most, op=distributed.ReduceOp.MAX, group=self.control)
+        distributed.all_reduce(most, op=distributed.ReduceOp.MAX)
         return [*pieces, *[torch.zeros(0, dtype=torch.int64)] * (int(most) - len(pieces))]
 
     def by_rows(
@@ -292,7 +292,7 @@ class Ranks:
         trained = [each for each in model.parameters() if each.requires_grad and not isinstance(each, DTensor)]
         mine = (dict(sums), [parameter.grad is not None for parameter in trained])
         everyone = [mine] * self.world
-        distributed.all_gather_object(everyone, mine, group=self.control)
+        distributed.all_gather_object(everyone, mine)
         gradients = []
         for number, parameter in enumerate(trained):
             if any(reached[number] for _, reached in everyone):

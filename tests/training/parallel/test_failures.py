@@ -25,6 +25,7 @@ REQUESTS = [Request(prompt_ids=(3, 4), seed=seed) for seed in range(4)]
 SAMPLING = SamplingConfig(max_tokens=4)
 PATIENCE = timedelta(seconds=40)  # of what waits for a word: whoever hangs fails after it
 SECONDS = 10.0  # most that a failure may take to end both
+TOGETHER = timedelta(seconds=3)  # of a sum, where a rank hangs on its way there
 
 
 class FailingEngine:
@@ -138,6 +139,12 @@ CASES = {
     "locks in the end": (find_lock, "", -1),
 }
 
+# Sums over ranks, to which all come at about the same time.
+SUMS: dict[str, Callable[[Ranks], object]] = {
+    "gradients": lambda ranks: ranks.add_up(torch.nn.Linear(1, 1), {"loss": 1.0}),
+    "pieces": lambda ranks: ranks.even([torch.arange(1)]),
+}
+
 
 def outcome(case: str, folder: Path, rank: int) -> tuple[str, str, float]:
     """What this process raised or found, its notes, and how many seconds that took; in a group of its own."""
@@ -159,10 +166,32 @@ def outcome(case: str, folder: Path, rank: int) -> tuple[str, str, float]:
     return found, notes, seconds
 
 
+def hanging(case: str, sum_up: Callable[[Ranks], object], folder: Path, rank: int) -> tuple[str, str, float]:
+    """What rank 0 raised, and after how many seconds, where rank 1 does not come to a sum."""
+    store = distributed.FileStore(str(folder / case), 2)  # type: ignore[reportPrivateImportUsage]
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=TOGETHER)
+    ranks = Ranks(rank=rank, world=2, control=distributed.new_group(backend="gloo", timeout=PATIENCE))
+    ranks.wait()
+    start, error = time.perf_counter(), "nothing"
+    if rank == 0:
+        try:
+            sum_up(ranks)
+        except RuntimeError as raised:
+            error = str(raised)
+        (folder / f"{case} is over").touch()
+    while not (folder / f"{case} is over").exists():
+        time.sleep(0.1)
+    seconds = time.perf_counter() - start
+    ranks.control = None
+    distributed.destroy_process_group()
+    return error, "", seconds
+
+
 def process(rank: int, folder: Path) -> None:
     """One of two."""
     torch.set_num_threads(1)
     found = {case: outcome(case, folder, rank) for case in CASES}
+    found |= {case: hanging(case, sum_up, folder, rank) for case, sum_up in SUMS.items()}
     (folder / f"{rank}.json").write_text(json.dumps(found))
 
 
@@ -216,3 +245,10 @@ def test_what_cannot_be_pickled_ends_both_at_once(which: str, two: Outcomes) -> 
     assert own == (f"RuntimeError: rank 1 failed: {error}" if which == "of rank 1" else error)
     assert heard == f"LeaderError: rank 0 failed: {own}"
     assert max(seconds, later) < SECONDS
+
+
+@pytest.mark.parametrize("what", SUMS)
+def test_a_sum_is_given_up_when_a_rank_does_not_come_to_it(what: str, two: Outcomes) -> None:
+    error, _, seconds = two[0][what]
+    assert "Timed out" in error and "3000ms" in error
+    assert seconds < SECONDS
