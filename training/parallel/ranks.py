@@ -8,6 +8,7 @@ all go on with what it found. A single process is the default, for which nothing
 
 from __future__ import annotations
 
+import pickle
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,14 +119,14 @@ class Ranks:
         self._leading = self._heard = True
         try:
             result = work()
+            self.tell(("result", result))  # here, so that they hear of one that cannot be pickled
+            return result
         except Exception as error:
             if self._heard:
                 self.tell(("failed", f"{type(error).__name__}: {error}"))
             raise
         finally:
             self._leading = False
-        self.tell(("result", result))
-        return result
 
     def ask(self, what: str, *arguments: object) -> None:
         """Rank 0, while it leads: have the others call `help` with this, and go on beside them.
@@ -160,16 +161,16 @@ class Ranks:
         """
         if not self._leading or self.world == 1:
             return list(work(items))
-        self.tell(("spread", work))
         bounds = [len(items) * rank // self.world for rank in range(self.world + 1)]
-        parts = [items[start:end] for start, end in pairwise(bounds)]
+        parts = [pickle.dumps(items[start:end]) for start, end in pairwise(bounds)]  # may fail: before others wait
+        self.tell(("spread", work))
         return [result for part in self._spread(work, parts) for result in part]
 
-    def _spread(self, work: Callable[[Any], Any], parts: list[Any] | None) -> list[Any]:
+    def _spread(self, work: Callable[[Any], Any], parts: list[bytes] | None) -> list[Any]:
         """This rank's part of `spread`; rank 0 hands out all parts, and gets what everyone made of them."""
         own: list[Any] = [None]
         distributed.scatter_object_list(own, parts, src=0, group=self.control)
-        return self.gather(lambda: work(own[0]))
+        return self.gather(lambda: work(pickle.loads(own[0])))
 
     def beside(self, work: Callable[[], _Result]) -> _Result:
         """What `work()` returns, within which the other ranks may wait for this one, since they do the same.
@@ -190,26 +191,28 @@ class Ranks:
     def gather(self, work: Callable[[], _Result]) -> list[_Result]:
         """On rank 0 what `work()` returns on every rank, by rank; on the others nothing. Called by all, as it leads.
 
-        A rank that fails hands that in, so that nobody waits for it; the others hear of it from rank 0, in `lead`.
+        A rank that fails, or whose part cannot be pickled, hands that in, so that nobody waits for it; the others hear
+        of it from rank 0, in `lead`.
 
         Raises:
             RuntimeError: on rank 0, where another failed; its own error goes its own way.
         """
         try:
-            own = work()
+            own = pickle.dumps(work())
         except Exception as error:
             printed = "".join(traceback.format_exception(error))
             self._gather(_Failure(error=f"{type(error).__name__}: {error}", printed=printed))
             if self.rank == 0:
                 raise
             return []
-        everyone = self._gather(own)
-        for rank, part in enumerate(everyone):
+        parts = []
+        for rank, part in enumerate(self._gather(own)):
             if isinstance(part, _Failure):
                 error = RuntimeError(f"rank {rank} failed: {part.error}")
                 error.add_note(f"On rank {rank}:\n{part.printed}")
                 raise error
-        return everyone
+            parts.append(pickle.loads(part))
+        return parts
 
     def _gather(self, own: object) -> list[Any]:
         everyone: list[Any] | None = [None] * self.world if self.rank == 0 else None
@@ -221,7 +224,7 @@ class Ranks:
         if self.world > 1:
             distributed.barrier(group=self.control)
 
-    # Numbers: the passes of a batch.
+    # Numbers: the passes of a batch, through the default group, which gives up waiting for a rank that hangs.
 
     def split(
         self,
@@ -252,7 +255,7 @@ class Ranks:
         if self.world == 1:
             return pieces
         most = torch.tensor(len(pieces))
-        distributed.all_reduce(most, op=distributed.ReduceOp.MAX, group=self.control)
+        distributed.all_reduce(most, op=distributed.ReduceOp.MAX)
         return [*pieces, *[torch.zeros(0, dtype=torch.int64)] * (int(most) - len(pieces))]
 
     def by_rows(
@@ -289,7 +292,7 @@ class Ranks:
         trained = [each for each in model.parameters() if each.requires_grad and not isinstance(each, DTensor)]
         mine = (dict(sums), [parameter.grad is not None for parameter in trained])
         everyone = [mine] * self.world
-        distributed.all_gather_object(everyone, mine, group=self.control)
+        distributed.all_gather_object(everyone, mine)
         gradients = []
         for number, parameter in enumerate(trained):
             if any(reached[number] for _, reached in everyone):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ REQUESTS = [Request(prompt_ids=(3, 4), seed=seed) for seed in range(4)]
 SAMPLING = SamplingConfig(max_tokens=4)
 PATIENCE = timedelta(seconds=40)  # of what waits for a word: whoever hangs fails after it
 SECONDS = 10.0  # most that a failure may take to end both
+TOGETHER = timedelta(seconds=3)  # of a sum, where a rank hangs on its way there
 
 
 class FailingEngine:
@@ -93,6 +95,27 @@ def numbers(items: Sequence[str]) -> list[int]:
     return [int(item) for item in items]
 
 
+def spread_locks(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(locks, [Lock(), Lock()])
+
+
+def spread_into_locks(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(locks, [True, False])
+
+
+def spread_into_locks_last(ranks: Ranks, engine: SharedSampler) -> object:
+    return ranks.spread(locks, [False, True])
+
+
+def find_lock(ranks: Ranks, engine: SharedSampler) -> object:
+    return Lock()
+
+
+def locks(items: Sequence[bool]) -> list[object]:
+    """What cannot be sent for what is true, and what can be for the rest."""
+    return [Lock() if item else item for item in items]
+
+
 def pass_through(fails: bool) -> None:
     """A pass through a sharded model, between two of whose layers a rank may fail."""
     for _ in gathered():
@@ -110,6 +133,16 @@ CASES = {
     "pass of rank 0": (passed, "pass", 0),
     "spread of rank 0": (spread_first, "", -1),
     "spread of rank 1": (spread, "", -1),
+    "locks to send": (spread_locks, "", -1),
+    "locks of rank 0": (spread_into_locks, "", -1),
+    "locks of rank 1": (spread_into_locks_last, "", -1),
+    "locks in the end": (find_lock, "", -1),
+}
+
+# Sums over ranks, to which all come at about the same time.
+SUMS: dict[str, Callable[[Ranks], object]] = {
+    "gradients": lambda ranks: ranks.add_up(torch.nn.Linear(1, 1), {"loss": 1.0}),
+    "pieces": lambda ranks: ranks.even([torch.arange(1)]),
 }
 
 
@@ -125,7 +158,7 @@ def outcome(case: str, folder: Path, rank: int) -> tuple[str, str, float]:
     start = time.perf_counter()
     try:
         found, notes = f"found {ranks.lead(lambda: work(ranks, engine))}", ""
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         found, notes = f"{type(error).__name__}: {error}", "".join(getattr(error, "__notes__", ()))
     seconds = time.perf_counter() - start
     ranks.control = None
@@ -133,10 +166,32 @@ def outcome(case: str, folder: Path, rank: int) -> tuple[str, str, float]:
     return found, notes, seconds
 
 
+def hanging(case: str, sum_up: Callable[[Ranks], object], folder: Path, rank: int) -> tuple[str, str, float]:
+    """What rank 0 raised, and after how many seconds, where rank 1 does not come to a sum."""
+    store = distributed.FileStore(str(folder / case), 2)  # type: ignore[reportPrivateImportUsage]
+    distributed.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=TOGETHER)
+    ranks = Ranks(rank=rank, world=2, control=distributed.new_group(backend="gloo", timeout=PATIENCE))
+    ranks.wait()
+    start, error = time.perf_counter(), "nothing"
+    if rank == 0:
+        try:
+            sum_up(ranks)
+        except RuntimeError as raised:
+            error = str(raised)
+        (folder / f"{case} is over").touch()
+    while not (folder / f"{case} is over").exists():
+        time.sleep(0.1)
+    seconds = time.perf_counter() - start
+    ranks.control = None
+    distributed.destroy_process_group()
+    return error, "", seconds
+
+
 def process(rank: int, folder: Path) -> None:
     """One of two."""
     torch.set_num_threads(1)
     found = {case: outcome(case, folder, rank) for case in CASES}
+    found |= {case: hanging(case, sum_up, folder, rank) for case, sum_up in SUMS.items()}
     (folder / f"{rank}.json").write_text(json.dumps(found))
 
 
@@ -181,3 +236,19 @@ def test_work_that_is_spread_may_fail_on_either(two: Outcomes) -> None:
     assert heard == f"LeaderError: rank 0 failed: {own}"
     (error, notes, _), _ = (found["spread of rank 1"] for found in two)
     assert error.startswith("RuntimeError: rank 1 failed: ValueError: invalid literal") and "in numbers" in notes
+
+
+@pytest.mark.parametrize("which", ["to send", "of rank 0", "of rank 1", "in the end"])
+def test_what_cannot_be_pickled_ends_both_at_once(which: str, two: Outcomes) -> None:
+    (own, _, seconds), (heard, _, later) = (found[f"locks {which}"] for found in two)
+    error = "TypeError: cannot pickle '_thread.lock' object"
+    assert own == (f"RuntimeError: rank 1 failed: {error}" if which == "of rank 1" else error)
+    assert heard == f"LeaderError: rank 0 failed: {own}"
+    assert max(seconds, later) < SECONDS
+
+
+@pytest.mark.parametrize("what", SUMS)
+def test_a_sum_is_given_up_when_a_rank_does_not_come_to_it(what: str, two: Outcomes) -> None:
+    error, _, seconds = two[0][what]
+    assert "Timed out" in error and "3000ms" in error
+    assert seconds < SECONDS
