@@ -28,7 +28,7 @@ from training.models.logprobs import ForwardOptions, splits_at_head
 from training.models.lora import frozen_copy, has_adapters
 from training.models.packing import can_pack, checkpoint_layers, compile_layers, pack_attention
 from training.models.policy import Policy
-from training.models.scores import score_entropies, score_kl, score_logprobs, score_values
+from training.models.scores import score_entropies, score_kl, score_log_ratios, score_logprobs, score_values
 from training.models.shards import shard
 from training.optimizers import OptimizerFactory, Optimizers, adamw, named_adamw
 from training.parallel.ranks import Ranks
@@ -290,8 +290,11 @@ class Trainer:
             tokens = replace(tokens, reference_logprobs=logprobs(self.reference))
         if Need.KL_ESTIMATE in needs and self.reference is not None:
             model, reference = self.policy.model, self.reference
-            estimate = self.pieces.run(lambda size: score_kl(model, reference, batch, self.forward(size)))
-            tokens = replace(tokens, kl_estimate=estimate)
+
+            def log_ratios(other: TrainingBatch) -> Tensor:
+                return self._shared(other, lambda share, options: score_log_ratios(model, reference, share, options))
+
+            tokens = replace(tokens, kl_estimate=score_kl(batch, log_ratios))
             self.count_flops(4, batch)
         if Need.ENTROPIES in needs:
             model = self.policy.model

@@ -34,7 +34,7 @@ from training.models.critic import Critic
 from training.models.folder import resolve_model
 from training.models.logprobs import ForwardOptions
 from training.models.policy import Policy, load_policy
-from training.models.scores import score_entropies, score_kl, score_logprobs, score_values
+from training.models.scores import score_entropies, score_kl, score_log_ratios, score_logprobs, score_values
 from training.peers.methods import is_trl
 from training.update import accumulate_gradients
 
@@ -197,7 +197,7 @@ def _with_arrays(
         old_logprobs=logprobs,
         reference_logprobs=score_logprobs(start, batch, FORWARD),
         entropies=score_entropies(policy.model, batch, FORWARD),
-        kl_estimate=score_kl(policy.model, start, batch, FORWARD),
+        kl_estimate=score_kl(batch, lambda other: score_log_ratios(policy.model, start, other, FORWARD)),
         values=torch.zeros_like(logprobs),
         max_length=max_tokens,
     )

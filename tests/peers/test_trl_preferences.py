@@ -6,6 +6,7 @@ functions are called, on the mean log-probabilities that they take, in float64; 
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_the_estimate_of_the_kl_is_trl_s(kto: Any) -> None:
     """Each prompt with the completion of the row before (TRL) or after (ours): reversed rows make the two the same."""
     from training.models.batches import TrainingBatch
     from training.models.logprobs import ForwardOptions
-    from training.models.scores import score_kl
+    from training.models.scores import score_kl, score_log_ratios
 
     step = kto_step_of(kto)
     rows = list(reversed(list(kto.train_dataset)))
@@ -127,5 +128,5 @@ def test_the_estimate_of_the_kl_is_trl_s(kto: Any) -> None:
             group=torch.arange(len(rows)),
         ),
     )
-    found = score_kl(POLICY, REFERENCE, batch, ForwardOptions(temperature=1.0))
+    found = score_kl(batch, partial(score_log_ratios, POLICY, REFERENCE, options=ForwardOptions(temperature=1.0)))
     assert found == pytest.approx(step.batch.kl_estimate, rel=1e-5)

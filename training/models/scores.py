@@ -21,6 +21,7 @@ __all__ = [
     "score_completion_kl",
     "score_entropies",
     "score_kl",
+    "score_log_ratios",
     "score_logprobs",
     "score_values",
 ]
@@ -52,15 +53,22 @@ def score_entropies(model: nn.Module, batch: TrainingBatch, options: ForwardOpti
     return by_microbatch(batch, options, is_packed(model), entropies)
 
 
-def score_kl(model: nn.Module, reference: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> float:
+def score_log_ratios(model: nn.Module, reference: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
+    """log π/π_ref of each completion token, in nats. (B, T), zero outside the mask."""
+    return score_logprobs(model, batch, options) - score_logprobs(reference, batch, options)
+
+
+def score_kl(batch: TrainingBatch, log_ratios: Callable[[TrainingBatch], Tensor]) -> float:
     """KTO's estimate of KL(π_θ ‖ π_ref) of a completion: max(0, mean of log π_θ/π_ref after another prompt), in nats.
 
     The completions are those of other problems (Ethayarajh et al. 2024, arXiv 2402.01306, section 4.1), so that what a
     completion earned does not move the point that it is measured from.
+
+    Args:
+        batch: B sequences.
+        log_ratios: `score_log_ratios` of a batch, however its passes are shared out.
     """
-    other = with_other_completions(batch)
-    log_ratios = score_logprobs(model, other, options) - score_logprobs(reference, other, options)
-    return max(0.0, float(log_ratios.double().sum(dim=-1).mean()))
+    return max(0.0, float(log_ratios(with_other_completions(batch)).double().sum(dim=-1).mean()))
 
 
 def score_completion_kl(model: nn.Module, start: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:

@@ -13,7 +13,7 @@ __all__ = ["shared_judge"]
 
 
 def shared_judge(ranks: Ranks) -> Judge:
-    """`rewards.scoring.judge` for rank 0 while it leads: each rank judges its part, of which texts travel alone."""
+    """`rewards.scoring.judge` for rank 0 while it leads: each rank judges its part, sent as problems and texts."""
 
     def judged(rollouts: Sequence[Rollout]) -> list[Verdict]:
         return ranks.spread(judge_texts, [(rollout.problem, rollout.judged_text) for rollout in rollouts])

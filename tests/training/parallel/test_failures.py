@@ -111,7 +111,7 @@ def find_lock(ranks: Ranks, engine: SharedSampler) -> object:
     return Lock()
 
 
-def locks(items: Sequence[bool]) -> list[object]:
+def locks(items: Sequence[object]) -> list[object]:
     """What cannot be sent for what is true, and what can be for the rest."""
     return [Lock() if item else item for item in items]
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import distributed, multiprocessing
+from transformers import PreTrainedModel
 
-from algorithms import DPO, GRPO, PPO, SFT, Algorithm, BatchUnit, DataSource
+from algorithms import DPO, GRPO, KTO, PPO, SFT, Algorithm, BatchUnit, DataSource
 from tests.training.small_run import Rows, make_trainer, run, save_start, weights
 from tests.training.test_update_and_batches import eight_rollouts, gradient, make_model, with_arrays
 from training.models.batches import TrainingBatch, build_batch, build_pair_batch
@@ -88,6 +89,21 @@ def trajectory(name: str, start: Path, folder: Path, ranks: Ranks, *, killed: bo
     return torch.cat([weights(trainer.policy.model), *critic, torch.tensor(numbers)])
 
 
+def point_of_kto(start: Path, folder: Path, ranks: Ranks) -> torch.Tensor:
+    """KTO's KL estimate of a batch, and how many sequences this process passed through π_ref for it all."""
+    trainer = make_trainer(start, KTO(), folder)
+    trainer.ranks, reference, passed = ranks, trainer.reference, list[int]()
+    assert isinstance(reference, PreTrainedModel)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in reference.parameters():
+            weight += 0.3 * torch.randn(weight.shape, generator=generator)
+    reference.get_input_embeddings().register_forward_hook(lambda _, __, embedded: passed.append(len(embedded)))
+    batch = trainer.batch(ranks.lead(lambda: trainer.draw(0)).kept)
+    assert batch is not None and batch.tokens.kl_estimate is not None
+    return torch.tensor([batch.tokens.kl_estimate, sum(passed), len(batch)])
+
+
 def with_process(items: Sequence[int]) -> list[tuple[int, int]]:
     """Each item, and the process that was given it."""
     return [(item, os.getpid()) for item in items]
@@ -107,6 +123,7 @@ def process(rank: int, folder: Path, start: Path) -> None:
     found["led"] = torch.tensor(ranks.lead(lambda: [10.0 + rank]))
     found["spread"] = torch.tensor(ranks.lead(lambda: ranks.spread(with_process, range(5))))
     found["spread of one"] = torch.tensor(ranks.lead(lambda: ranks.spread(with_process, [7])))
+    found["kto"] = point_of_kto(start, folder / "kto", ranks)
     for name in ("dpo", "ppo", "grpo"):
         for killed in (False, True):
             shared = folder / f"{name}-{killed}"
@@ -165,6 +182,16 @@ def test_work_that_rank_0_spreads_is_done_by_both_and_comes_back_in_order(
         assert by[0] == by[1] != by[2] == by[3] == by[4]
         assert found["spread of one"][:, 0].tolist() == [7]
     assert Ranks().spread(with_process, [3]) == [(3, os.getpid())]
+
+
+def test_the_passes_of_ktos_kl_are_shared_and_its_estimate_is_that_of_one(
+    two: tuple[Path, list[dict[str, torch.Tensor]]], tmp_path: Path
+) -> None:
+    estimate, passed, size = point_of_kto(two[0], tmp_path, Ranks()).tolist()
+    assert estimate > 0.01 and passed == 2 * size  # of each completion, and of the one in its place
+    for found in two[1]:
+        assert found["kto"][0].item() == pytest.approx(estimate, rel=1e-5)
+    assert sum(found["kto"][1].item() for found in two[1]) == passed
 
 
 @pytest.mark.parametrize("name", ["dpo", "ppo", "grpo"])
