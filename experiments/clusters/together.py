@@ -22,7 +22,7 @@ from experiments.runs.jobs import EvaluationJob, OfflineJob, RewardFitJob, RunJo
 from experiments.schedule.places import Job, Kind, News, Pool
 from experiments.schedule.workers import WorkerPool, fix_threads, usable_cores
 
-__all__ = ["Together", "follow", "other_number"]
+__all__ = ["Together", "check_together", "follow", "other_number"]
 
 GRACE = 5.0  # seconds that a rank which failed leaves rank 0 to say why
 
@@ -103,6 +103,26 @@ class _Conditions:
     logs: Path
 
 
+def check_together(arm: ArmConfig, world: int, workers: int | None) -> None:
+    """Refuse what `world` processes cannot do together.
+
+    Raises:
+        ValueError: TRL's trainer, fewer completions a step than processes, or several jobs at once.
+    """
+    from training.peers.methods import is_trl
+
+    sequences = arm.training.problems_per_step * arm.training.group_size
+    if is_trl(arm.algorithm):
+        raise ValueError(f"{arm.algorithm} is trained by TRL in one process; leave out --gpus, --ranks or torchrun.")
+    if world > sequences:
+        raise ValueError(
+            f"{world} processes are to share steps of {sequences} completions (problems_per_step × group_size); "
+            f"expected at most {sequences} processes."
+        )
+    if workers not in (None, 1):
+        raise ValueError(f"--workers is {workers}, and processes that share a run do one job at a time; leave it out.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Together:
     """The processes that torchrun started, as a place where one job at a time is done by all of them.
@@ -112,30 +132,6 @@ class Together:
     """
 
     rank: Rank
-
-    def check(self, arm: ArmConfig, workers: int | None) -> None:
-        """Refuse what several processes cannot do together.
-
-        Raises:
-            ValueError: TRL's trainer, fewer completions a step than processes, or several jobs at once.
-        """
-        from training.peers.methods import is_trl
-
-        world, training = self.rank.world, arm.training
-        sequences = training.problems_per_step * training.group_size
-        if is_trl(arm.algorithm):
-            raise ValueError(
-                f"{arm.algorithm} is trained by TRL in one process; leave out --gpus, --ranks or torchrun."
-            )
-        if world > sequences:
-            raise ValueError(
-                f"{world} processes are to share steps of {sequences} completions (problems_per_step × group_size); "
-                f"expected at most {sequences} processes."
-            )
-        if workers not in (None, 1):
-            raise ValueError(
-                f"--workers is {workers}, and processes that share a run do one job at a time; leave it out."
-            )
 
     def machine(self, out: Path, *, cores: int, workers: int) -> dict[str, Any]:
         """See `Place.machine`."""

@@ -165,20 +165,15 @@ class Train(RecipeOptions):
         if rank is None and self._launched():
             return
         together = None if rank is None or rank.world == 1 else self._joined(rank)
-        asked = () if self.algorithm is None else (self.algorithm,)
-        recipe = self.recipe(self.recipe_name, asked)  # a mistyped name is told before torch is loaded
-        from experiments.recipes.arms import select_arms
-
-        [(name, arm)] = select_arms(recipe, [self.algorithm or list(recipe.arms)[-1]]).items()
-        if self.learning_rate is not None:
-            arm = replace(arm, training=replace(arm.training, learning_rate=self.learning_rate))
-        recipe = replace(recipe, arms={name: arm}, seeds=(self.seed,))
+        recipe = self.chosen()
+        [(name, arm)] = recipe.arms.items()
         out = self.out or Path("runs") / f"train-{recipe.name}-{name}-seed{self.seed}"
-        recipe = self.settled(recipe)
         workers = self.workers
         ranks = 1 if together is None else together.rank.world
         if together is not None:
-            together.check(recipe.arms[name], workers)
+            from experiments.clusters.together import check_together
+
+            check_together(arm, ranks, workers)
             workers = 1
         recipe, workers, about = replace(self, workers=workers).checked(recipe, out, evaluate_start=False, ranks=ranks)
         from experiments.clusters.together import other_number
@@ -198,6 +193,17 @@ class Train(RecipeOptions):
                 trackers=self.track,
                 place=together or THIS_MACHINE,
             )
+
+    def chosen(self) -> Recipe:
+        """The recipe with the one arm that is trained and every option in it."""
+        asked = () if self.algorithm is None else (self.algorithm,)
+        recipe = self.recipe(self.recipe_name, asked)  # a mistyped name is told before torch is loaded
+        from experiments.recipes.arms import select_arms
+
+        [(name, arm)] = select_arms(recipe, [self.algorithm or list(recipe.arms)[-1]]).items()
+        if self.learning_rate is not None:
+            arm = replace(arm, training=replace(arm.training, learning_rate=self.learning_rate))
+        return self.settled(replace(recipe, arms={name: arm}, seeds=(self.seed,)))
 
     def settled(self, recipe: Recipe) -> Recipe:
         """The recipe with every ``--set`` in it; what it asks of the start is not asked here, and needs no decoding."""
@@ -246,7 +252,7 @@ class Train(RecipeOptions):
         """Start as many processes of this command as are asked for, and wait for them; false where it is one.
 
         Raises:
-            ValueError: more GPUs are asked for than there are.
+            ValueError: more GPUs are asked for than there are, or the processes could not share the run.
             RankError: see `launch`.
         """
         from experiments.clusters.ranks import launch
@@ -260,6 +266,11 @@ class Train(RecipeOptions):
                 raise ValueError(
                     f"--gpus is {count}, and this machine has {found}; --ranks {count} runs as many processes on CPUs."
                 )
-        if count > 1:
-            launch(count)
-        return count > 1
+        if count == 1:
+            return False
+        from experiments.clusters.together import check_together
+
+        [arm] = self.chosen().arms.values()
+        check_together(arm, count, self.workers)  # each process takes seconds and memory to start
+        launch(count)
+        return True

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from analysis.records.schema import TIME_COLUMNS
 from experiments.clusters.ranks import Rank, RankError, rank_of_environment
-from experiments.clusters.together import Together, follow, other_number
+from experiments.clusters.together import Together, check_together, follow, other_number
 from experiments.commands.compare import Train
 from experiments.recipes.config import Recipe
 from experiments.recipes.fields import apply_settings
@@ -199,15 +199,31 @@ def test_torchrun_and_the_option_must_agree(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_several_processes_cannot_do_together() -> None:
-    arm, together = recipe().arms["grpo"], Together(rank=Rank(rank=0, world=17, local=0, local_world=17))
+    arm = recipe().arms["grpo"]
+    check_together(arm, 16, None)
     with pytest.raises(ValueError, match="17 processes are to share steps of 16 completions"):
-        together.check(arm, None)
-    few = Together(rank=Rank(rank=0, world=2, local=0, local_world=2))
-    few.check(arm, None)
+        check_together(arm, 17, None)
     with pytest.raises(ValueError, match="trl:grpo is trained by TRL in one process"):
-        few.check(replace(arm, algorithm="trl:grpo"), None)
+        check_together(replace(arm, algorithm="trl:grpo"), 2, None)
     with pytest.raises(ValueError, match="--workers is 2, and processes that share a run do one job at a time"):
-        few.check(arm, 2)
+        check_together(arm, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ranks": 7, "settings": ("problems_per_step=2", "group_size=3")}, "7 processes are to share steps of 6"),
+        ({"ranks": 2, "algorithm": "trl:grpo"}, "trl:grpo is trained by TRL in one process"),
+        ({"ranks": 2, "workers": 2}, "--workers is 2, and processes that share a run do one job at a time"),
+        ({"ranks": 2, "algorithm": "grop"}, "grop.*did you mean 'grpo'"),
+    ],
+)
+def test_what_cannot_be_shared_starts_no_process(
+    options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.clusters.ranks.launch", lambda count: pytest.fail(f"{count} were started"))
+    with pytest.raises(ValueError, match=message):
+        Train(**options).run()
 
 
 def test_a_rank_takes_its_own_gpu_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
