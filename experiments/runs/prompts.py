@@ -52,8 +52,13 @@ def task_prompt(task: TaskConfig, tokenizer: PreTrainedTokenizerBase, *, shown: 
     templated = not prompt.whole and (tokenizer.chat_template is not None or task.chat_template is not None)
     for field in ("system", "chat_template"):
         if getattr(task, field) is not None and not templated:
-            why = f"the prompt {prompt.name!r} is all that the model gets" if prompt.whole else "it has no template"
-            raise ValueError(f"task.{field} is given, and {why}; leave it out, or choose the prompt chain_of_thought.")
+            why, remedy = "the model has no chat template", "give one, chat_template=FILE.jinja"
+            if prompt.whole:
+                why, remedy = (
+                    f"the prompt {prompt.name!r} is all that the model gets",
+                    "choose the prompt chain_of_thought",
+                )
+            raise ValueError(f"task.{field} is given, and {why}; leave it out, or {remedy}.")
     return prompt
 
 

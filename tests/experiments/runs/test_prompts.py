@@ -56,7 +56,11 @@ REFUSES = "{{ raise_exception('System role not supported') }}"
     [
         (TEMPLATE, {"system": "gone.txt"}, "gone.txt cannot be read as the system prompt"),
         (TEMPLATE, {"system": "gone.txt", "prompt": "bare"}, "task.system is given, and the prompt 'bare' is all that"),
-        (None, {"system": "gone.txt"}, "task.system is given, and it has no template"),
+        (
+            None,
+            {"system": "gone.txt"},
+            "task.system is given, and the model has no chat template; leave it out, or give one",
+        ),
         (REFUSES, {}, "the chat template .the model's. fails: System role not supported"),
         ("{% if %}", {}, "the chat template .the model's. fails"),
     ],
