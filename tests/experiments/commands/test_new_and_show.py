@@ -64,7 +64,7 @@ def test_the_recipe_of_a_starting_file_is_one(here: Path, monkeypatch: pytest.Mo
         "grpo_fast": "grpo",
         "dr_grpo": "dr_grpo",
     }
-    with pytest.raises(ValueError, match=r"has no 'mine'; .*It has .*my_recipe"):
+    with pytest.raises(ValueError, match=r"has no 'mine'\. It has .*my_recipe"):
         find_recipe("mine.py:mine")
 
 
