@@ -44,7 +44,7 @@ def judge(rollouts: Sequence[Rollout]) -> list[Verdict]:
 
 
 def judge_texts(texts: Sequence[tuple[Problem, str]]) -> list[Verdict]:
-    """`judge` of problems and what was written to answer them."""
+    """`judge` of problems and what was written to answer them, one verdict a pair, in order."""
     problems = [problem for problem, _ in texts]
     verdicts = check_answers(
         [(text, problem.gold_answer) for problem, text in texts],

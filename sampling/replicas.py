@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Literal
 
-from sampling.sampler import Generation, Request, Sampler, SamplingConfig
+from sampling.sampler import Generation, Request, Sampler, SamplingConfig, stretches
 
 if TYPE_CHECKING:
     import torch
@@ -62,10 +62,8 @@ class ReplicatedSampler:
         on_progress: Callable[[int], None] | None = None,
     ) -> list[Generation]:
         """See `Sampler.generate`. Neighbours stay together, so that the samples of a prompt share its cache."""
-        count = len(self.engines)
-        bounds = [len(requests) * number // count for number in range(count + 1)]
-        for number, engine in enumerate(self.engines):
-            engine.ask("generate", (list(requests[bounds[number] : bounds[number + 1]]), config))
+        for engine, share in zip(self.engines, stretches(requests, len(self.engines)), strict=True):
+            engine.ask("generate", (list(share), config))
         self._follow(on_progress)
         return [generation for engine in self.engines for generation in engine.answer()]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from itertools import pairwise
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from benchmarks.problem import Problem
 from sampling.rollout import FinishReason, Rollout
@@ -16,7 +17,9 @@ from sampling.truncation import Truncation
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Generation", "Request", "Sampler", "SamplingConfig", "sample_rollouts"]
+__all__ = ["Generation", "Request", "Sampler", "SamplingConfig", "sample_rollouts", "stretches"]
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +131,15 @@ class Sampler(Protocol):
     def load_weights(self, named_tensors: Iterable[tuple[str, torch.Tensor]], policy_version: int) -> None:
         """Replace the weights in place; names and shapes are those of the Hugging Face checkpoint."""
         ...
+
+
+def stretches(items: Sequence[_Item], count: int) -> list[Sequence[_Item]]:
+    """`items` in their order as `count` stretches whose lengths differ by at most one; neighbours stay together.
+
+    Some are empty where there are fewer items than stretches.
+    """
+    bounds = [len(items) * number // count for number in range(count + 1)]
+    return [items[start:end] for start, end in pairwise(bounds)]
 
 
 def sample_rollouts(

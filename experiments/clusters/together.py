@@ -106,6 +106,11 @@ class _Conditions:
 def check_together(arm: ArmConfig, world: int, workers: int | None) -> None:
     """Refuse what `world` processes cannot do together.
 
+    Args:
+        arm: what is trained.
+        world: number of processes.
+        workers: of ``--workers``; ``None`` where it is not given.
+
     Raises:
         ValueError: TRL's trainer, fewer completions a step than processes, or several jobs at once.
     """

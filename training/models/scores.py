@@ -54,7 +54,7 @@ def score_entropies(model: nn.Module, batch: TrainingBatch, options: ForwardOpti
 
 
 def score_log_ratios(model: nn.Module, reference: nn.Module, batch: TrainingBatch, options: ForwardOptions) -> Tensor:
-    """log π/π_ref of each completion token, in nats. (B, T), zero outside the mask."""
+    """log π/π_ref of each completion token at `options.temperature`, in nats. (B, T), zero outside the mask."""
     return score_logprobs(model, batch, options) - score_logprobs(reference, batch, options)
 
 

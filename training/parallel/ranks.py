@@ -12,7 +12,6 @@ import pickle
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, distributed, nn
 from torch.distributed.tensor import DTensor
 
 from algorithms.interface import BatchUnit
+from sampling.sampler import stretches
 from training.models.batches import TrainingBatch
 from training.models.transfer import sent
 from training.parallel.shares import share_of
@@ -161,8 +161,7 @@ class Ranks:
         """
         if not self._leading or self.world == 1:
             return list(work(items))
-        bounds = [len(items) * rank // self.world for rank in range(self.world + 1)]
-        parts = [pickle.dumps(items[start:end]) for start, end in pairwise(bounds)]  # may fail: before others wait
+        parts = [pickle.dumps(part) for part in stretches(items, self.world)]  # may fail: before others wait
         self.tell(("spread", work))
         return [result for part in self._spread(work, parts) for result in part]
 

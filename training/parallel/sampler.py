@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sampling.sampler import Generation, Request, Sampler, SamplingConfig
+from sampling.sampler import Generation, Request, Sampler, SamplingConfig, stretches
 from training.parallel.ranks import Ranks
 
 __all__ = ["SharedSampler"]
@@ -54,8 +54,7 @@ class SharedSampler:
         self, requests: list[Request], config: SamplingConfig, on_progress: Callable[[int], None] | None
     ) -> list[Generation]:
         """This rank's share."""
-        rank, world = self._ranks.rank, self._ranks.world
-        own = requests[len(requests) * rank // world : len(requests) * (rank + 1) // world]
+        own = stretches(requests, self._ranks.world)[self._ranks.rank]
         return self._engine.generate(own, config, on_progress) if own else []
 
     def logprobs(self, sequences: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[tuple[float, ...]]:
