@@ -13,6 +13,7 @@ from benchmarks.arithmetic import generate_problems
 from sampling import Request, SamplingConfig, request_seed
 from sampling.engines import EngineConfig, build_sampler
 from sampling.replicas import EngineProcessError, ReplicatedSampler
+from sampling.sampler import stretches
 from sampling.transformers_engine import TransformersSampler
 from sampling.vllm_engine import VllmConfig
 from tests.sampling.failing import Failing
@@ -107,3 +108,10 @@ def test_two_engines_on_a_card_need_the_size_of_their_caches() -> None:
     config = EngineConfig(device="cuda", replicas=2, vllm=VllmConfig(kv_cache_gib=8))
     with pytest.raises(ValueError, match="at least 1"):
         dataclasses.replace(config, replicas=0)
+
+
+@pytest.mark.parametrize(("count", "parts"), [(5, 3), (2, 4), (0, 2), (6, 2), (7, 1)])
+def test_stretches_keep_the_order_and_are_even(count: int, parts: int) -> None:
+    found = stretches(range(count), parts)
+    assert [item for part in found for item in part] == list(range(count))
+    assert len(found) == parts and max(map(len, found)) - min(map(len, found)) <= 1
